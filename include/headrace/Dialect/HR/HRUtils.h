@@ -1,0 +1,55 @@
+//===- HRUtils.h - Questions and small helpers on the hr level ------------===//
+//
+// Part of Headrace, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+#ifndef HEADRACE_DIALECT_HR_HRUTILS_H
+#define HEADRACE_DIALECT_HR_HRUTILS_H
+
+#include "headrace/Dialect/HR/HR.h"
+#include "mlir/Dialect/Func/IR/FuncOps.h"
+
+namespace headrace::hr {
+
+/// The symbolic shape of a tensor value, one expression per dimension: from
+/// `hr.dims` for entry arguments, the `dims` of hr ops, the inits of linalg
+/// ops, the operands of tensor.empty, and the static type otherwise. Fails if
+/// a dynamic dimension cannot be traced.
+mlir::FailureOr<llvm::SmallVector<SizeExpr>> getDims(mlir::Value tensor);
+
+/// The expression of an index value made of hr.size, constants and integer
+/// arithmetic.
+mlir::FailureOr<SizeExpr> getSize(mlir::Value index);
+
+/// The ranges of the symbols of an entry (from `hr.symbols`).
+SymbolRanges getSymbolRanges(mlir::func::FuncOp entry);
+/// The names of the symbols of an entry, in order of declaration.
+llvm::SmallVector<llvm::StringRef> getSymbolNames(mlir::func::FuncOp entry);
+
+/// Attribute <-> expression.
+mlir::ArrayAttr getSizeArrayAttr(mlir::MLIRContext *context,
+                                 llvm::ArrayRef<SizeExpr> sizes);
+llvm::SmallVector<SizeExpr> getSizes(mlir::ArrayAttr sizes);
+/// `?` for what is not a constant.
+llvm::SmallVector<int64_t> getStaticShape(llvm::ArrayRef<SizeExpr> sizes);
+
+/// An `hr.size`, or `arith.constant` where the size is one.
+mlir::Value createSize(mlir::OpBuilder &builder, mlir::Location loc,
+                       const SizeExpr &size);
+/// A tensor.empty of the given symbolic shape.
+mlir::Value createEmpty(mlir::OpBuilder &builder, mlir::Location loc,
+                        llvm::ArrayRef<SizeExpr> sizes,
+                        mlir::Type elementType);
+
+/// Index arithmetic that computes `size`, symbols given by `symbol`.
+mlir::Value
+materializeSize(mlir::OpBuilder &builder, mlir::Location loc,
+                const SizeExpr &size,
+                llvm::function_ref<mlir::Value(llvm::StringRef)> symbol);
+
+/// Whether the public function is an entry of the program.
+bool isEntry(mlir::func::FuncOp func);
+
+} // namespace headrace::hr
+#endif // HEADRACE_DIALECT_HR_HRUTILS_H
