@@ -76,6 +76,12 @@ public:
   /// If the expression is just one symbol, its name.
   std::optional<llvm::StringRef> getSymbol() const;
 
+  /// How deeply floordiv, mod, min and max nest. The operations recurse this
+  /// deep: whoever builds expressions from untrusted input bounds it.
+  unsigned depth() const;
+  /// The number of terms and symbols of the expression written out, saturating.
+  size_t size() const;
+
   /// `this / divisor` if the division is provably exact for all bindings
   /// (polynomial division of every term by a constant or a monomial).
   std::optional<SizeExpr> exactDiv(const SizeExpr &divisor) const;
