@@ -78,15 +78,24 @@ function(headrace_library name)
   endif()
 endfunction()
 
+# Programs share the libraries' precompiled header, which is position
+# independent code in the sense of -fPIC, not -fPIE.
+function(headrace_executable_pch name)
+  if(HEADRACE_PCH)
+    set_target_properties(${name} PROPERTIES POSITION_INDEPENDENT_CODE OFF)
+    target_compile_options(${name} PRIVATE -fPIC)
+    target_precompile_headers(${name} REUSE_FROM headrace_pch)
+  endif()
+endfunction()
+
 # headrace_tool(<name> <sources>... LINK <libs>...): a program in build/bin.
 function(headrace_tool name)
   cmake_parse_arguments(ARG "" "" "LINK" ${ARGN})
   add_executable(${name} ${ARG_UNPARSED_ARGUMENTS})
   target_link_libraries(${name} PRIVATE headrace_flags ${ARG_LINK})
   add_dependencies(${name} headrace_generated)
+  set_property(GLOBAL APPEND PROPERTY HEADRACE_TOOLS ${name})
   set_target_properties(${name} PROPERTIES
     RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/bin)
-  if(HEADRACE_PCH)
-    target_precompile_headers(${name} REUSE_FROM headrace_pch)
-  endif()
+  headrace_executable_pch(${name})
 endfunction()

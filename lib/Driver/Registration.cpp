@@ -1,0 +1,45 @@
+//===- Registration.cpp - All dialects and passes of the compiler ---------===//
+//
+// Part of Headrace, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+//
+// The two lists of Registration.h.
+//
+//===----------------------------------------------------------------------===//
+#include "headrace/Driver/Registration.h"
+#include "headrace/Dialect/HR/HR.h"
+#include "mlir/IR/DialectRegistry.h"
+#include "mlir/InitAllDialects.h"
+#include "mlir/InitAllExtensions.h"
+
+#ifdef HEADRACE_HAVE_ATEN
+#include "headrace/Dialect/Aten/Aten.h"
+#endif
+#ifdef HEADRACE_HAVE_HW
+#include "headrace/Dialect/HW/HW.h"
+#endif
+#ifdef HEADRACE_HAVE_SCHED
+#include "headrace/Dialect/Sched/Sched.h"
+#endif
+
+using namespace mlir;
+using namespace headrace;
+
+void headrace::registerAllHeadraceDialects(DialectRegistry &registry) {
+  registerAllDialects(registry);
+  registerAllExtensions(registry);
+  registry.insert<hr::HRDialect>();
+#ifdef HEADRACE_HAVE_ATEN
+  registry.insert<aten::AtenDialect>();
+#endif
+#ifdef HEADRACE_HAVE_HW
+  registry.insert<hw::HWDialect>();
+#endif
+#ifdef HEADRACE_HAVE_SCHED
+  registry.insert<sched::SchedDialect>();
+#endif
+}
+
+void headrace::registerAllHeadracePasses() {}
