@@ -1,0 +1,63 @@
+/*===- Hash.h - The checksum of artifacts ---------------------------------===*\
+|*
+|* Part of Headrace, under the Apache License v2.0 with LLVM Exceptions.
+|* SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+|*
+|*===----------------------------------------------------------------------===*|
+|*
+|* XXH64 (Yann Collet's published algorithm), seed 0: several bytes per cycle on
+|* any machine, so that checking costs less than reading the file.
+|*
+\*===----------------------------------------------------------------------===*/
+#ifndef HEADRACE_RUNTIME_HASH_H
+#define HEADRACE_RUNTIME_HASH_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+static inline uint64_t hrHashRotate(uint64_t x, int bits) {
+  return (x << bits) | (x >> (64 - bits));
+}
+
+static inline uint64_t hrHashLoad(const uint8_t *p, int bytes) {
+  uint64_t value = 0;
+  for (int i = bytes - 1; i >= 0; --i)
+    value = value << 8 | p[i];
+  return value;
+}
+
+static inline uint64_t hr_hash(const void *data, size_t size) {
+  const uint64_t p1 = 0x9E3779B185EBCA87u, p2 = 0xC2B2AE3D27D4EB4Fu,
+                 p3 = 0x165667B19E3779F9u, p4 = 0x85EBCA77C2B2AE63u,
+                 p5 = 0x27D4EB2F165667C5u;
+  const uint8_t *p = (const uint8_t *)data, *end = p + size;
+  uint64_t h;
+  if (size >= 32) {
+    uint64_t v[4] = {p1 + p2, p2, 0, 0 - p1};
+    for (; end - p >= 32; p += 32)
+      for (int i = 0; i < 4; ++i)
+        v[i] = hrHashRotate(v[i] + hrHashLoad(p + 8 * i, 8) * p2, 31) * p1;
+    h = hrHashRotate(v[0], 1) + hrHashRotate(v[1], 7) +
+        hrHashRotate(v[2], 12) + hrHashRotate(v[3], 18);
+    for (int i = 0; i < 4; ++i)
+      h = (h ^ (hrHashRotate(v[i] * p2, 31) * p1)) * p1 + p4;
+  } else {
+    h = p5;
+  }
+  h += (uint64_t)size;
+  for (; end - p >= 8; p += 8)
+    h = hrHashRotate(h ^ (hrHashRotate(hrHashLoad(p, 8) * p2, 31) * p1), 27) *
+            p1 +
+        p4;
+  if (end - p >= 4) {
+    h = hrHashRotate(h ^ (hrHashLoad(p, 4) * p1), 23) * p2 + p3;
+    p += 4;
+  }
+  for (; p < end; ++p)
+    h = hrHashRotate(h ^ (*p * p5), 11) * p1;
+  h = (h ^ (h >> 33)) * p2;
+  h = (h ^ (h >> 29)) * p3;
+  return h ^ (h >> 32);
+}
+
+#endif /* HEADRACE_RUNTIME_HASH_H */

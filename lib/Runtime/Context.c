@@ -1,0 +1,645 @@
+/*===- Context.c - Contexts: memory, checks of a call, runs ---------------===*\
+|*
+|* Part of Headrace, under the Apache License v2.0 with LLVM Exceptions.
+|* SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+|*
+|*===----------------------------------------------------------------------===*|
+|*
+|* A context reserves address space for the largest sizes in range when it is
+|* created; pages are taken from the system when first touched, so that small
+|* calls stay small. Where sizes have no bound worth reserving, a call that
+|* needs more than all before it takes a larger region then: the only system
+|* call for memory that a run can make.
+|*
+\*===----------------------------------------------------------------------===*/
+#include "Runtime.h"
+
+/** More than this is not reserved ahead: 64 GiB. */
+static const int64_t reserve_limit = (int64_t)1 << 36;
+enum { MESSAGE_SIZE = 1024, HUGE_PAGE = 2 << 20, ALIGN = 128 };
+
+typedef struct {
+  uint8_t *at;
+  int64_t bytes;
+} region;
+
+struct hr_context {
+  hr_frame frame;
+  region block; /* the context itself and its small arrays */
+  const hr_model *model;
+  hr_pool *pool;
+  bool owns_pool;
+  uint32_t num_workers;
+  uint32_t busy;
+  /** Arena and scratch of the call; scratch comes first. */
+  region arena;
+  region state;
+  /** The context's own outputs: two, used in turn, so that the outputs of one
+      run may be inputs of the next. */
+  region results[2];
+  uint32_t turn;
+  int64_t *shapes; /* of the outputs of the last call */
+  /** The schedule that is being run. */
+  const hr_schedule *schedule;
+  char message[MESSAGE_SIZE];
+};
+
+/*===----------------------------------------------------------------------===*\
+ * Memory
+\*===----------------------------------------------------------------------===*/
+
+static void release(region *r) {
+  if (r->at)
+    munmap(r->at, (size_t)r->bytes);
+  r->at = 0;
+  r->bytes = 0;
+}
+
+/** Makes the region at least `bytes` long; its contents are lost if it grows.
+    Returns false when the system refuses. */
+static bool ensure(region *r, int64_t bytes) {
+  if (bytes <= r->bytes)
+    return true;
+  release(r);
+  bytes = (bytes + 65535) & ~(int64_t)65535;
+  void *at = mmap(0, (size_t)bytes, PROT_READ | PROT_WRITE,
+                  MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  if (at == MAP_FAILED)
+    return false;
+  if (bytes >= 2 * HUGE_PAGE)
+    madvise(at, (size_t)bytes, MADV_HUGEPAGE);
+  r->at = at;
+  r->bytes = bytes;
+  return true;
+}
+
+static int64_t align_up(int64_t value) {
+  return (value + ALIGN - 1) & ~(int64_t)(ALIGN - 1);
+}
+
+static int64_t saturating_add(int64_t a, int64_t b) {
+  int64_t sum;
+  return __builtin_add_overflow(a, b, &sum) ? INT64_MAX : sum;
+}
+
+/*===----------------------------------------------------------------------===*\
+ * Sizes
+\*===----------------------------------------------------------------------===*/
+
+static int64_t floor_div(int64_t a, int64_t b) {
+  int64_t q = a / b;
+  return q - (a % b != 0 && (a < 0) != (b < 0));
+}
+
+/** The value of a size; returns false when it does not fit or divides by 0. */
+static bool evaluate(const hr_size *size, const int64_t *symbols,
+                     int64_t *result) {
+  if (size->length == 0) {
+    *result = size->value;
+    return true;
+  }
+  int64_t stack[HR_SIZE_STACK];
+  int depth = 0;
+  for (int64_t i = 0; i < size->length; ++i) {
+    int64_t operation = size->code[2 * i], operand = size->code[2 * i + 1];
+    if (operation == HR_SIZE_CONST) {
+      stack[depth++] = operand;
+      continue;
+    }
+    if (operation == HR_SIZE_SYMBOL) {
+      stack[depth++] = symbols[operand];
+      continue;
+    }
+    int64_t b = stack[--depth], a = stack[depth - 1], r = 0;
+    bool bad = false;
+    switch (operation) {
+    case HR_SIZE_ADD:
+      bad = __builtin_add_overflow(a, b, &r);
+      break;
+    case HR_SIZE_MUL:
+      bad = __builtin_mul_overflow(a, b, &r);
+      break;
+    case HR_SIZE_FLOORDIV:
+      bad = b == 0 || (a == INT64_MIN && b == -1);
+      r = bad ? 0 : floor_div(a, b);
+      break;
+    case HR_SIZE_MOD:
+      bad = b == 0 || b == -1;
+      r = bad ? 0 : a - floor_div(a, b) * b;
+      bad = b == 0;
+      break;
+    case HR_SIZE_MIN:
+      r = a < b ? a : b;
+      break;
+    case HR_SIZE_MAX:
+      r = a > b ? a : b;
+      break;
+    }
+    if (bad)
+      return false;
+    stack[depth - 1] = r;
+  }
+  *result = stack[0];
+  return true;
+}
+
+/*===----------------------------------------------------------------------===*\
+ * Creation
+\*===----------------------------------------------------------------------===*/
+
+/** The schedule for the largest number of workers up to `workers`. */
+static const hr_schedule *choose_schedule(const hr_entry *entry,
+                                          uint32_t workers) {
+  const hr_schedule *best = &entry->schedules[0];
+  for (int64_t i = 1; i < entry->num_schedules; ++i)
+    if (entry->schedules[i].workers <= (int64_t)workers)
+      best = &entry->schedules[i];
+  return best;
+}
+
+/** Bytes of the context's own outputs for the largest sizes. */
+static int64_t largest_results(const hr_entry *entry) {
+  int64_t bytes = 0;
+  for (int64_t i = 0; i < entry->num_outputs; ++i) {
+    int64_t one = entry->outputs[i].largest;
+    bytes = saturating_add(bytes,
+                           one > reserve_limit ? INT64_MAX : align_up(one));
+  }
+  return bytes;
+}
+
+int hr_rt_reset(hr_context *context) {
+  region *state = &context->state;
+  if (state->at && madvise(state->at, (size_t)state->bytes, MADV_DONTNEED) != 0)
+    memset(state->at, 0, (size_t)state->bytes);
+  for (int64_t i = 0; i < hr_rt_image.num_states; ++i) {
+    const hr_state *s = &hr_rt_image.states[i];
+    if (s->initial >= 0)
+      memcpy(state->at + s->offset, context->model->weights + s->initial,
+             (size_t)s->bytes);
+  }
+  context->message[0] = 0;
+  return HR_OK;
+}
+
+void hr_rt_destroy_context(hr_context *context) {
+  if (!context)
+    return;
+  release(&context->arena);
+  release(&context->state);
+  release(&context->results[0]);
+  release(&context->results[1]);
+  if (context->owns_pool)
+    hr_pool_destroy(context->pool);
+  region block = context->block;
+  release(&block);
+}
+
+uint32_t hr_rt_workers(const hr_context *context) {
+  return context->num_workers;
+}
+
+const char *hr_rt_message(const hr_context *context) {
+  return context->message;
+}
+
+int hr_rt_create_context(const hr_model *model,
+                         const hr_context_options *options, hr_context **result,
+                         char *message, size_t message_size) {
+  hr_message why = {message, message_size};
+  if (message && message_size)
+    *message = 0;
+  if (!model || !result)
+    return hr_fail(why, HR_ERROR_ARGUMENT, "no model or no place for the context");
+  *result = 0;
+  if (options && options->struct_size < sizeof *options)
+    return hr_fail(why, HR_ERROR_ARGUMENT,
+                   "expected hr_context_options of %u bytes but got %u",
+                   (unsigned)sizeof *options, (unsigned)options->struct_size);
+  hr_pool *pool = options ? options->pool : 0;
+  if (pool && pool->operations->abi_version != HR_ABI_VERSION)
+    return hr_fail(why, HR_ERROR_ARGUMENT,
+                   "expected a pool of ABI version %u but got %u",
+                   HR_ABI_VERSION, pool->operations->abi_version);
+
+  /* 1. How many workers: as asked, as there are, as there are schedules for. */
+  uint32_t allowed = pool ? pool->operations->available(pool)
+                          : hr_available_cpus();
+  if (options && options->workers && (!pool || options->workers < allowed))
+    allowed = options->workers;
+  uint32_t workers = 1;
+  int64_t symbols = 0, inputs = 0, outputs = 0, dims = 0;
+  for (int64_t i = 0; i < hr_rt_image.num_entries; ++i) {
+    const hr_entry *entry = &hr_rt_image.entries[i];
+    const hr_schedule *schedule = choose_schedule(entry, allowed);
+    if (schedule->workers > workers)
+      workers = (uint32_t)schedule->workers;
+    int64_t rank = 0;
+    for (int64_t k = 0; k < entry->num_outputs; ++k)
+      rank += entry->outputs[k].rank;
+    symbols = entry->num_symbols > symbols ? entry->num_symbols : symbols;
+    inputs = entry->num_inputs > inputs ? entry->num_inputs : inputs;
+    outputs = entry->num_outputs > outputs ? entry->num_outputs : outputs;
+    dims = rank > dims ? rank : dims;
+  }
+
+  /* 2. One block for everything small, 128-byte aligned for the counters. */
+  int64_t head = align_up(sizeof(hr_context));
+  int64_t bytes = head + workers * (int64_t)sizeof(hr_counter) +
+                  (symbols + inputs + outputs + dims) * 8 + workers * 4;
+  region block = {0, 0};
+  if (!ensure(&block, bytes))
+    return hr_fail(why, HR_ERROR_SYSTEM, "out of memory for a context");
+  hr_context *context = (hr_context *)block.at;
+  uint8_t *next = block.at + head;
+  context->frame.counters = (hr_counter *)next;
+  next += workers * sizeof(hr_counter);
+  context->frame.symbols = (int64_t *)next;
+  next += symbols * 8;
+  context->frame.inputs = (void **)next;
+  next += inputs * 8;
+  context->frame.outputs = (void **)next;
+  next += outputs * 8;
+  context->shapes = (int64_t *)next;
+  next += dims * 8;
+  context->frame.bases = (uint32_t *)next;
+  context->block = block;
+  context->model = model;
+  context->num_workers = workers;
+  context->frame.weights = model->weights;
+
+  /* 3. Arena and outputs, for every schedule that may be run: with a pool that
+     did not survive a fork, that for one worker. */
+  int64_t arena = 0, results = 0;
+  for (int64_t i = 0; i < hr_rt_image.num_entries; ++i) {
+    const hr_entry *entry = &hr_rt_image.entries[i];
+    const hr_schedule *choices[2] = {choose_schedule(entry, workers),
+                                     &entry->schedules[0]};
+    for (int k = 0; k < 2; ++k) {
+      int64_t need = saturating_add(
+          choices[k]->arena_largest,
+          align_up(choices[k]->scratch_stride * choices[k]->workers));
+      if (need <= reserve_limit && need > arena)
+        arena = need;
+    }
+    int64_t own = largest_results(entry);
+    if (own <= reserve_limit && own > results)
+      results = own;
+  }
+  /* A refusal here is not final: a run needs what its sizes need. */
+  ensure(&context->arena, arena);
+  ensure(&context->results[0], results);
+  ensure(&context->results[1], results);
+  if (!ensure(&context->state, hr_rt_image.state_bytes)) {
+    hr_rt_destroy_context(context);
+    return hr_fail(why, HR_ERROR_SYSTEM,
+                   "out of memory for %lld bytes of state",
+                   (long long)hr_rt_image.state_bytes);
+  }
+  context->frame.state = context->state.at;
+  hr_rt_reset(context);
+
+  /* 4. Threads. */
+  context->pool = pool;
+  if (!pool && workers > 1) {
+    int status =
+        hr_pool_create(workers, &context->pool, message, message_size);
+    if (status) {
+      hr_rt_destroy_context(context);
+      return status;
+    }
+    context->owns_pool = true;
+  }
+  *result = context;
+  return HR_OK;
+}
+
+/*===----------------------------------------------------------------------===*\
+ * Checks of a call
+\*===----------------------------------------------------------------------===*/
+
+#define FAIL(context, ...)                                                     \
+  hr_fail((hr_message){(context)->message, MESSAGE_SIZE}, HR_ERROR_ARGUMENT,   \
+          __VA_ARGS__)
+
+static const char *dtype_name(int64_t code, int64_t bits, char to[32]) {
+  static const char *const kinds[] = {"int",    "uint",    "float", "handle",
+                                      "bfloat", "complex", "bool"};
+  if (code == kDLBool && bits == 8)
+    return "bool";
+  if (code < 0 || code > 6)
+    snprintf(to, 32, "dtype %d of %d bits", (int)code, (int)bits);
+  else
+    snprintf(to, 32, "%s%d", kinds[code], (int)bits);
+  return to;
+}
+
+/** What does not depend on sizes. `kind` is "input" or "output". */
+static int check_port(hr_context *context, const char *kind,
+                      const hr_port *port, const DLTensor *tensor) {
+  if (tensor->dtype.code != (port->dtype & 0xff) ||
+      tensor->dtype.bits != port->dtype >> 8 || tensor->dtype.lanes != 1) {
+    char expected[32], got[32];
+    return FAIL(context, "%s '%s': expected %s but got %s", kind, port->name,
+                dtype_name(port->dtype & 0xff, port->dtype >> 8, expected),
+                dtype_name(tensor->dtype.code, tensor->dtype.bits, got));
+  }
+  if (tensor->ndim != port->rank)
+    return FAIL(context, "%s '%s': expected %d dimensions but got %d", kind,
+                port->name, (int)port->rank, (int)tensor->ndim);
+  if (tensor->device.device_type != kDLCPU)
+    return FAIL(context,
+                "%s '%s': expected a tensor on the CPU but got device type %d",
+                kind, port->name, (int)tensor->device.device_type);
+  if (port->rank && !tensor->shape)
+    return FAIL(context, "%s '%s': no shape given", kind, port->name);
+  for (int64_t d = 0; d < port->rank; ++d)
+    if (tensor->shape[d] < 0)
+      return FAIL(context, "%s '%s': dimension %d is %lld", kind, port->name,
+                  (int)d, (long long)tensor->shape[d]);
+  return HR_OK;
+}
+
+/** Sizes, strides and the address. `*at` becomes the first element, `*bytes`
+    the number of bytes. */
+static int check_sizes(hr_context *context, const char *kind,
+                       const hr_port *port, const DLTensor *tensor, void **at,
+                       int64_t *bytes) {
+  int64_t element = (port->dtype >> 8) / 8;
+  *bytes = element;
+  for (int64_t d = 0; d < port->rank; ++d) {
+    int64_t expected;
+    if (!evaluate(&port->dims[d], context->frame.symbols, &expected))
+      return FAIL(context, "%s '%s': dimension %d (%s) cannot be computed",
+                  kind, port->name, (int)d, port->dims[d].text);
+    if (tensor->shape[d] != expected) {
+      if (port->dims[d].length == 0)
+        return FAIL(context, "%s '%s': dimension %d: expected %lld but got %lld",
+                    kind, port->name, (int)d, (long long)expected,
+                    (long long)tensor->shape[d]);
+      return FAIL(context,
+                  "%s '%s': dimension %d: expected %lld (%s) but got %lld",
+                  kind, port->name, (int)d, (long long)expected,
+                  port->dims[d].text, (long long)tensor->shape[d]);
+    }
+    if (__builtin_mul_overflow(*bytes, expected, bytes))
+      return FAIL(context, "%s '%s': too large", kind, port->name);
+  }
+  if (tensor->strides && *bytes) {
+    int64_t stride = 1;
+    for (int64_t d = port->rank - 1; d >= 0; --d) {
+      if (tensor->shape[d] != 1 && tensor->strides[d] != stride)
+        return FAIL(context,
+                    "%s '%s': expected row-major contiguous elements, stride "
+                    "%lld in dimension %d, but got %lld",
+                    kind, port->name, (long long)stride, (int)d,
+                    (long long)tensor->strides[d]);
+      stride *= tensor->shape[d];
+    }
+  }
+  if (!tensor->data && *bytes)
+    return FAIL(context, "%s '%s': no data given", kind, port->name);
+  *at = (uint8_t *)tensor->data + tensor->byte_offset;
+  if ((uintptr_t)*at % (uintptr_t)element)
+    return FAIL(context, "%s '%s': the data is not aligned to %d bytes", kind,
+                port->name, (int)element);
+  return HR_OK;
+}
+
+/** Binds the symbols to the sizes of the inputs. */
+static int bind_symbols(hr_context *context, const hr_entry *entry,
+                        const DLTensor *inputs) {
+  for (int64_t i = 0; i < entry->num_symbols; ++i) {
+    const hr_symbol *symbol = &entry->symbols[i];
+    const hr_port *port = &entry->inputs[symbol->input];
+    int64_t size = inputs[symbol->input].shape[symbol->dim];
+    int64_t value = (size - symbol->offset) / symbol->scale;
+    if (value * symbol->scale + symbol->offset != size)
+      return FAIL(context,
+                  "input '%s': dimension %d: expected a value of %s but got "
+                  "%lld",
+                  port->name, (int)symbol->dim, port->dims[symbol->dim].text,
+                  (long long)size);
+    if (value < symbol->least || value > symbol->largest) {
+      int64_t low = symbol->least * symbol->scale + symbol->offset;
+      if (symbol->largest == INT64_MAX)
+        return FAIL(context,
+                    "input '%s': dimension %d: expected at least %lld (%s) but "
+                    "got %lld",
+                    port->name, (int)symbol->dim, (long long)low,
+                    port->dims[symbol->dim].text, (long long)size);
+      return FAIL(
+          context,
+          "input '%s': dimension %d: expected %lld to %lld (%s) but got %lld",
+          port->name, (int)symbol->dim, (long long)low,
+          (long long)(symbol->largest * symbol->scale + symbol->offset),
+          port->dims[symbol->dim].text, (long long)size);
+    }
+    context->frame.symbols[i] = value;
+  }
+  return HR_OK;
+}
+
+static int check_inputs(hr_context *context, uint32_t number,
+                        const DLTensor *inputs, uint32_t num_inputs,
+                        const DLTensor *outputs, uint32_t num_outputs) {
+  context->message[0] = 0;
+  if (number >= hr_rt_image.num_entries)
+    return FAIL(context, "expected an entry below %d but got %u",
+                (int)hr_rt_image.num_entries, number);
+  const hr_entry *entry = &hr_rt_image.entries[number];
+  if (num_inputs != entry->num_inputs)
+    return FAIL(context, "entry '%s': expected %d inputs but got %u",
+                entry->name, (int)entry->num_inputs, num_inputs);
+  if (num_outputs != entry->num_outputs)
+    return FAIL(context, "entry '%s': expected %d outputs but got %u",
+                entry->name, (int)entry->num_outputs, num_outputs);
+  if ((num_inputs && !inputs) || (num_outputs && !outputs))
+    return FAIL(context, "entry '%s': no tensors given", entry->name);
+  int status;
+  for (uint32_t i = 0; i < num_inputs; ++i)
+    if ((status = check_port(context, "input", &entry->inputs[i], &inputs[i])))
+      return status;
+  if ((status = bind_symbols(context, entry, inputs)))
+    return status;
+  int64_t bytes;
+  for (uint32_t i = 0; i < num_inputs; ++i)
+    if ((status = check_sizes(context, "input", &entry->inputs[i], &inputs[i],
+                              &context->frame.inputs[i], &bytes)))
+      return status;
+  return HR_OK;
+}
+
+/** Fills in what an output is, apart from its data. */
+static int describe_output(hr_context *context, const hr_port *port,
+                           int64_t *shape, DLTensor *output, int64_t *bytes) {
+  *bytes = (port->dtype >> 8) / 8;
+  for (int64_t d = 0; d < port->rank; ++d)
+    if (!evaluate(&port->dims[d], context->frame.symbols, &shape[d]) ||
+        shape[d] < 0 || __builtin_mul_overflow(*bytes, shape[d], bytes))
+      return FAIL(context, "output '%s': dimension %d (%s) cannot be computed",
+                  port->name, (int)d, port->dims[d].text);
+  output->device.device_type = kDLCPU;
+  output->device.device_id = 0;
+  output->ndim = (int32_t)port->rank;
+  output->dtype.code = port->dtype & 0xff;
+  output->dtype.bits = (uint8_t)(port->dtype >> 8);
+  output->dtype.lanes = 1;
+  output->shape = shape;
+  output->strides = 0;
+  output->byte_offset = 0;
+  return HR_OK;
+}
+
+int hr_rt_infer(hr_context *context, uint32_t number, const DLTensor *inputs,
+                uint32_t num_inputs, DLTensor *outputs, uint32_t num_outputs) {
+  int status =
+      check_inputs(context, number, inputs, num_inputs, outputs, num_outputs);
+  if (status)
+    return status;
+  const hr_entry *entry = &hr_rt_image.entries[number];
+  int64_t *shape = context->shapes;
+  for (uint32_t i = 0; i < num_outputs; ++i) {
+    int64_t bytes;
+    if ((status = describe_output(context, &entry->outputs[i], shape,
+                                  &outputs[i], &bytes)))
+      return status;
+    shape += entry->outputs[i].rank;
+  }
+  return HR_OK;
+}
+
+static bool overlap(const void *a, int64_t a_bytes, const void *b,
+                    int64_t b_bytes) {
+  uintptr_t x = (uintptr_t)a, y = (uintptr_t)b;
+  return x < y + (uintptr_t)b_bytes && y < x + (uintptr_t)a_bytes;
+}
+
+static int64_t tensor_bytes(const DLTensor *tensor) {
+  int64_t bytes = tensor->dtype.bits / 8;
+  for (int32_t d = 0; d < tensor->ndim; ++d)
+    bytes *= tensor->shape[d];
+  return bytes;
+}
+
+/** Places every output; those of the context in `results`, by rising number. */
+static int place_outputs(hr_context *context, const hr_entry *entry,
+                         const DLTensor *inputs, DLTensor *outputs) {
+  int status;
+  int64_t own = 0, bytes;
+  for (int64_t i = 0; i < entry->num_outputs; ++i) {
+    const hr_port *port = &entry->outputs[i];
+    void **at = &context->frame.outputs[i];
+    if (!outputs[i].data)
+      continue;
+    if ((status = check_port(context, "output", port, &outputs[i])) ||
+        (status = check_sizes(context, "output", port, &outputs[i], at,
+                              &bytes)))
+      return status;
+    for (int64_t k = 0; k < entry->num_inputs; ++k)
+      if (overlap(*at, bytes, context->frame.inputs[k],
+                  tensor_bytes(&inputs[k])))
+        return FAIL(context, "output '%s' overlaps input '%s' in memory",
+                    port->name, entry->inputs[k].name);
+    for (int64_t k = 0; k < i; ++k)
+      if (outputs[k].data && overlap(*at, bytes, context->frame.outputs[k],
+                                     tensor_bytes(&outputs[k])))
+        return FAIL(context, "output '%s' overlaps output '%s' in memory",
+                    port->name, entry->outputs[k].name);
+  }
+  /* Only now are the caller's structs written. First the total, so that the
+     region need not move once addresses are handed out. */
+  region *results = &context->results[context->turn ^= 1];
+  for (int pass = 0; pass < 2; ++pass) {
+    int64_t *shape = context->shapes;
+    own = 0;
+    for (int64_t i = 0; i < entry->num_outputs; ++i) {
+      const hr_port *port = &entry->outputs[i];
+      DLTensor described;
+      if (!outputs[i].data) {
+        if ((status = describe_output(context, port, shape, &described, &bytes)))
+          return status;
+        if (pass) {
+          context->frame.outputs[i] = results->at + own;
+          described.data = context->frame.outputs[i];
+          outputs[i] = described;
+        }
+        own = saturating_add(own, align_up(bytes));
+      }
+      shape += port->rank;
+    }
+    if (!pass && !ensure(results, own ? own : 1))
+      return hr_fail((hr_message){context->message, MESSAGE_SIZE},
+                     HR_ERROR_SYSTEM, "out of memory for %lld bytes of outputs",
+                     (long long)own);
+  }
+  return HR_OK;
+}
+
+/*===----------------------------------------------------------------------===*\
+ * Runs
+\*===----------------------------------------------------------------------===*/
+
+static void work(void *argument, uint32_t worker) {
+  hr_context *context = argument;
+  context->schedule->timeline(&context->frame, worker);
+}
+
+static int run(hr_context *context, uint32_t number, const DLTensor *inputs,
+               uint32_t num_inputs, DLTensor *outputs, uint32_t num_outputs) {
+  int status =
+      check_inputs(context, number, inputs, num_inputs, outputs, num_outputs);
+  if (status)
+    return status;
+  const hr_entry *entry = &hr_rt_image.entries[number];
+  if ((status = place_outputs(context, entry, inputs, outputs)))
+    return status;
+
+  uint32_t workers = context->num_workers;
+  if (workers > 1 && context->pool->operations->available(context->pool) < workers)
+    workers = 1;
+  const hr_schedule *schedule = choose_schedule(entry, workers);
+  workers = (uint32_t)schedule->workers;
+
+  int64_t arena, scratch = align_up(schedule->scratch_stride * workers);
+  if (!evaluate(&schedule->arena, context->frame.symbols, &arena) ||
+      !ensure(&context->arena, saturating_add(arena, scratch)))
+    return hr_fail((hr_message){context->message, MESSAGE_SIZE},
+                   HR_ERROR_SYSTEM, "out of memory: these sizes need an arena "
+                   "of %lld bytes", (long long)arena);
+  hr_frame *frame = &context->frame;
+  frame->scratch = context->arena.at;
+  frame->arena = context->arena.at + scratch;
+  frame->error_state = 0;
+  context->schedule = schedule;
+
+  if (workers == 1) {
+    uint64_t saved = hr_enter_float_mode();
+    schedule->timeline(frame, 0);
+    hr_leave_float_mode(saved);
+  } else {
+    for (uint32_t i = 0; i < workers; ++i)
+      frame->bases[i] = frame->counters[i].value;
+    uint64_t saved = hr_enter_float_mode();
+    context->pool->operations->run(context->pool, workers, work, context);
+    hr_leave_float_mode(saved);
+  }
+
+  if (frame->error_state) {
+    const hr_site *site = &hr_rt_image.sites[frame->error_site];
+    return hr_fail((hr_message){context->message, MESSAGE_SIZE}, HR_ERROR_DATA,
+                   "%s: %s: index %lld is out of range, expected 0 to %lld",
+                   site->where, site->what, (long long)frame->error_index,
+                   (long long)frame->error_bound - 1);
+  }
+  return HR_OK;
+}
+
+int hr_rt_run(hr_context *context, uint32_t number, const DLTensor *inputs,
+              uint32_t num_inputs, DLTensor *outputs, uint32_t num_outputs) {
+  if (__atomic_exchange_n(&context->busy, 1, __ATOMIC_ACQUIRE))
+    return HR_ERROR_ARGUMENT;
+  int status = run(context, number, inputs, num_inputs, outputs, num_outputs);
+  __atomic_store_n(&context->busy, 0, __ATOMIC_RELEASE);
+  return status;
+}
