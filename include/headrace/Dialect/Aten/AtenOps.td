@@ -7,10 +7,10 @@
 #ifndef HEADRACE_DIALECT_ATEN_ATENOPS
 #define HEADRACE_DIALECT_ATEN_ATENOPS
 
-include "headrace/Dialect/HR/HROps.td"
 include "mlir/IR/AttrTypeBase.td"
 include "mlir/IR/EnumAttr.td"
 include "mlir/IR/OpBase.td"
+include "mlir/Interfaces/ControlFlowInterfaces.td"
 include "mlir/Interfaces/SideEffectInterfaces.td"
 
 def Aten_Dialect : Dialect {
