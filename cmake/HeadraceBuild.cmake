@@ -44,6 +44,11 @@ add_custom_target(headrace_generated)
 # headrace_tablegen(<dialect folder> <basename> <flag>=<file> ...)
 # runs mlir-tblgen on <basename>.td in the calling folder.
 function(headrace_tablegen td)
+  set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS
+    ${CMAKE_CURRENT_SOURCE_DIR})
+  if(NOT EXISTS ${CMAKE_CURRENT_SOURCE_DIR}/${td})
+    return()
+  endif()
   set(LLVM_TARGET_DEFINITIONS ${td})
   foreach(rule ${ARGN})
     string(REPLACE "=" ";" parts "${rule}")

@@ -1,0 +1,64 @@
+//===- Compiler.h - One compilation, from files to a file -----------------===//
+//
+// Part of Headrace, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+//
+// What `hrcc` does between its command line and its exit status: reads the
+// inputs, runs the phases from where the input stands up to the one asked for,
+// writes the output under a temporary name and renames it.
+//
+//===----------------------------------------------------------------------===//
+#ifndef HEADRACE_DRIVER_COMPILER_H
+#define HEADRACE_DRIVER_COMPILER_H
+
+#include "headrace/Driver/Messages.h"
+#include "headrace/Driver/Phases.h"
+#include <functional>
+#include <string>
+#include <vector>
+
+namespace headrace {
+
+struct CompileOptions {
+  struct Input {
+    /// The entry's name; an .mlir file names its entries itself.
+    std::string entry;
+    std::string path;
+  };
+  std::vector<Input> inputs;
+  /// "-" is standard output.
+  std::string output;
+  Phase emit = Phase::So;
+  unsigned optLevel = 2;
+  std::string target = "native";
+  /// The artifact exports `hr_model_<name>`.
+  std::string name;
+  bool externalWeights = false;
+  bool debugInfo = false;
+  bool saveTemps = false;
+  bool timePasses = false;
+  bool verbose = false;
+  /// Say what would be done, and do nothing.
+  bool dryRun = false;
+  /// At most so many threads; 0: one per CPU.
+  unsigned threads = 0;
+  /// Where to write the make rule; empty: nowhere.
+  std::string depfile;
+  /// Crash when this phase begins: for the test of the reproducer.
+  std::optional<Phase> crashPhase;
+  /// Told what is being done ("tensor", "tensor, pass 'canonicalize'").
+  std::function<void(llvm::StringRef)> onStep;
+};
+
+/// The name under which `output` is written until it is complete. Whoever
+/// outlives a compilation that died removes it.
+std::string getTemporaryName(llvm::StringRef output, long process);
+
+/// All messages go to `messages`; failure means that there was an error and
+/// that no output was written.
+mlir::LogicalResult compile(const CompileOptions &options, Messages &messages);
+
+} // namespace headrace
+#endif // HEADRACE_DRIVER_COMPILER_H

@@ -1,0 +1,423 @@
+//===- Compiler.cpp - One compilation, from files to a file ---------------===//
+//
+// Part of Headrace, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+//
+// Terms:
+//
+//   input   a .pt2 archive (one entry), or an .mlir file that stands after any
+//           phase of MLIR
+//   step    what the user is told about: reading, each phase, writing
+//   temps   the files of -save-temps, `<output>.<number>.<phase>.mlir`, each
+//           readable as an input again; their weights lie beside the first of
+//           them that has these weights
+//
+//===----------------------------------------------------------------------===//
+#include "headrace/Driver/Compiler.h"
+#include "headrace/Dialect/HR/HR.h"
+#include "headrace/Driver/Pipelines.h"
+#include "headrace/Driver/Registration.h"
+#include "headrace/Driver/WeightsFile.h"
+#include "mlir/IR/AsmState.h"
+#include "mlir/Parser/Parser.h"
+#include "mlir/Pass/PassInstrumentation.h"
+#include "mlir/Support/Timing.h"
+#include "llvm/Support/FileSystem.h"
+#include "llvm/Support/Path.h"
+#include "llvm/Support/Process.h"
+#include "llvm/Support/SourceMgr.h"
+#include "llvm/Support/ThreadPool.h"
+#include <chrono>
+
+using namespace mlir;
+using namespace headrace;
+namespace fs = llvm::sys::fs;
+namespace path = llvm::sys::path;
+
+std::string headrace::getTemporaryName(StringRef output, long process) {
+  return (output + ".hrcc-" + Twine(process) + ".tmp").str();
+}
+
+namespace {
+/// Tells `onStep` which pass runs.
+struct StepInstrumentation : PassInstrumentation {
+  StepInstrumentation(StringRef phase,
+                      const std::function<void(StringRef)> &onStep)
+      : phase(phase), onStep(onStep) {}
+  void runBeforePass(Pass *pass, Operation *) override {
+    if (!pass->getArgument().empty())
+      onStep((phase + ", pass '" + pass->getArgument() + "'").str());
+  }
+  StringRef phase;
+  const std::function<void(StringRef)> &onStep;
+};
+
+class Compilation {
+public:
+  Compilation(const CompileOptions &options, Messages &messages)
+      : options(options), messages(messages) {
+    pipelineOptions.optLevel = options.optLevel;
+    pipelineOptions.target = options.target;
+  }
+  LogicalResult run();
+
+private:
+  LogicalResult checkInputs();
+  void printPlan();
+  void setUpContext();
+  LogicalResult read();
+  LogicalResult readMLIR();
+  LogicalResult runPhase(const PhaseInfo &info);
+  LogicalResult saveTemps(const PhaseInfo &info);
+  LogicalResult writeModule(StringRef file, bool forReading);
+  LogicalResult writeOutput();
+  LogicalResult writeDepfile();
+  LogicalResult fail(const Twine &text) {
+    messages.error(text);
+    return failure();
+  }
+  /// Names a step to all who listen, and times it for -v.
+  void beginStep(StringRef name);
+  void endStep();
+  /// The output's name without extension: the stem of files beside it.
+  std::string getStem() const;
+
+  const CompileOptions &options;
+  Messages &messages;
+  PipelineOptions pipelineOptions;
+  bool fromMLIR = false;
+  /// Where the input stands; its phase is done already.
+  Phase start = Phase::Aten;
+  unsigned stepNumber = 0, stepCount = 0;
+  std::chrono::steady_clock::time_point stepBegin;
+  std::string stepName;
+  /// Every file read, for -MD.
+  SmallVector<std::string> dependencies;
+
+  /// Weights as last written for -save-temps, and where.
+  struct SavedWeight {
+    const Storage *storage;
+    int64_t offset;
+    Type type;
+  };
+  llvm::StringMap<SavedWeight> savedWeights;
+  std::string savedWeightsFile;
+
+  // Destroyed in reverse order: the module before its context, the context
+  // before the pool its passes ran on.
+  std::unique_ptr<llvm::DefaultThreadPool> pool;
+  std::unique_ptr<MLIRContext> context;
+  OwningOpRef<ModuleOp> module;
+  std::unique_ptr<DefaultTimingManager> timing;
+  TimingScope rootScope;
+};
+} // namespace
+
+std::string Compilation::getStem() const {
+  SmallString<128> stem(options.output == "-" ? StringRef(options.name)
+                                              : StringRef(options.output));
+  path::replace_extension(stem, "");
+  return std::string(stem);
+}
+
+void Compilation::beginStep(StringRef name) {
+  stepName = name.str();
+  stepBegin = std::chrono::steady_clock::now();
+  messages.progress(name, ++stepNumber, stepCount);
+  if (options.onStep)
+    options.onStep(name);
+}
+
+void Compilation::endStep() {
+  if (!options.verbose)
+    return;
+  std::chrono::duration<double> seconds =
+      std::chrono::steady_clock::now() - stepBegin;
+  int64_t operations = 0;
+  if (module)
+    module->walk([&](Operation *) { ++operations; });
+  llvm::errs() << "hrcc: " << llvm::left_justify(stepName, 9)
+               << llvm::format("%8.3f s", seconds.count());
+  if (operations)
+    llvm::errs() << llvm::format("%8lld operations",
+                                 static_cast<long long>(operations));
+  llvm::errs() << '\n';
+}
+
+LogicalResult Compilation::checkInputs() {
+  for (const CompileOptions::Input &input : options.inputs) {
+    fs::file_status status;
+    if (std::error_code error = fs::status(input.path, status))
+      return fail("cannot read '" + input.path + "': " + error.message());
+    if (fs::is_directory(status))
+      return fail("cannot read '" + input.path + "': it is a folder");
+    dependencies.push_back(input.path);
+    if (StringRef(input.path).ends_with(".mlir"))
+      fromMLIR = true;
+    for (const CompileOptions::Input &other : options.inputs) {
+      if (&other == &input)
+        break;
+      if (other.entry == input.entry)
+        return fail("two entries are called '" + input.entry +
+                    "': name them, as in prefill=a.pt2 decode=b.pt2");
+    }
+  }
+  if (fromMLIR && options.inputs.size() > 1)
+    return fail("an .mlir file holds all of a program's entries: it cannot be "
+                "compiled with other inputs");
+  return success();
+}
+
+void Compilation::printPlan() {
+  for (const CompileOptions::Input &input : options.inputs)
+    llvm::errs() << "read \"" << input.path << "\""
+                 << (fromMLIR ? "" : " as entry " + input.entry) << '\n';
+  for (const PhaseInfo &info : getPhases()) {
+    if (!info.isMLIR() || info.phase > options.emit)
+      break;
+    auto pm = PassManager::on<ModuleOp>(context.get());
+    buildPipeline(info.phase, pm, pipelineOptions);
+    llvm::errs() << info.name << ": ";
+    pm.printAsTextualPipeline(llvm::errs());
+    llvm::errs() << '\n';
+  }
+  if (!getPhaseInfo(options.emit).isMLIR())
+    llvm::errs() << "target: " << options.target << '\n';
+  llvm::errs() << "write \"" << options.output << "\"\n";
+}
+
+void Compilation::setUpContext() {
+  DialectRegistry registry;
+  registerAllHeadraceDialects(registry);
+  context = std::make_unique<MLIRContext>(registry,
+                                          MLIRContext::Threading::DISABLED);
+  context->getDiagEngine().registerHandler([this](Diagnostic &diagnostic) {
+    if (diagnostic.getSeverity() == DiagnosticSeverity::Remark &&
+        !options.verbose)
+      return success();
+    messages.diagnostic(diagnostic);
+    return success();
+  });
+  // The operation itself tells a user nothing, and may be long.
+  context->printOpOnDiagnostic(options.verbose);
+  unsigned threads = options.threads
+                         ? options.threads
+                         : llvm::hardware_concurrency().compute_thread_count();
+  if (threads > 1) {
+    pool = std::make_unique<llvm::DefaultThreadPool>(
+        llvm::hardware_concurrency(threads));
+    context->setThreadPool(*pool);
+  }
+  if (options.timePasses) {
+    timing = std::make_unique<DefaultTimingManager>();
+    timing->setEnabled(true);
+    rootScope = timing->getRootScope();
+  }
+}
+
+LogicalResult Compilation::readMLIR() {
+  const std::string &file = options.inputs.front().path;
+  llvm::SourceMgr sources;
+  auto buffer = llvm::MemoryBuffer::getFile(file);
+  if (!buffer)
+    return fail("cannot read '" + file + "': " + buffer.getError().message());
+  sources.AddNewSourceBuffer(std::move(*buffer), SMLoc());
+  module = parseSourceFile<ModuleOp>(sources, context.get());
+  if (!module)
+    return failure();
+  start = detectPhase(*module);
+  if (auto name = module->getOperation()->getAttrOfType<StringAttr>(
+          weightsFileAttr)) {
+    SmallString<128> weights(name.getValue());
+    if (path::is_relative(weights)) {
+      weights = path::parent_path(file);
+      path::append(weights, name.getValue());
+    }
+    dependencies.push_back(std::string(weights));
+    if (llvm::Error error = readWeightsFile(*module, weights))
+      return fail(llvm::toString(std::move(error)));
+    module->getOperation()->removeAttr(weightsFileAttr);
+  }
+  WeightStore &store =
+      context->getOrLoadDialect<hr::HRDialect>()->getWeights();
+  for (hr::WeightOp weight : module->getOps<hr::WeightOp>())
+    if (!store.lookup(weight.getSymName()))
+      return weight.emitError("weight '")
+             << weight.getSymName() << "' has no bytes: the module names no "
+             << "file with them in '" << weightsFileAttr << "'";
+  return success();
+}
+
+LogicalResult Compilation::read() {
+  beginStep("read");
+  TimingScope scope = rootScope.nest("read");
+  LogicalResult result = readMLIR();
+  endStep();
+  return result;
+}
+
+LogicalResult Compilation::runPhase(const PhaseInfo &info) {
+  beginStep(info.name);
+  if (options.crashPhase == info.phase)
+    LLVM_BUILTIN_TRAP;
+  TimingScope scope = rootScope.nest(info.name);
+  auto pm = PassManager::on<ModuleOp>(context.get());
+  buildPipeline(info.phase, pm, pipelineOptions);
+  if (options.onStep)
+    pm.addInstrumentation(std::make_unique<StepInstrumentation>(
+        info.name, options.onStep));
+  pm.enableTiming(scope);
+  unsigned errors = messages.getErrorCount();
+  if (failed(pm.run(*module))) {
+    // A pass that fails without a word would leave the user without one.
+    if (messages.getErrorCount() == errors)
+      messages.error("phase '" + info.name + "' failed");
+    return failure();
+  }
+  endStep();
+  return success();
+}
+
+/// Writes the module under a temporary name that is then renamed.
+LogicalResult Compilation::writeModule(StringRef file, bool forReading) {
+  OpPrintingFlags flags;
+  if (forReading || options.debugInfo)
+    flags.enableDebugInfo(true);
+  if (!forReading)
+    flags.elideLargeElementsAttrs(64);
+  llvm::Error error = llvm::writeToOutput(file, [&](raw_ostream &os) {
+    module->print(os, flags);
+    os << '\n';
+    return llvm::Error::success();
+  });
+  if (error)
+    return fail("cannot write '" + file +
+                "': " + llvm::toString(std::move(error)));
+  return success();
+}
+
+LogicalResult Compilation::saveTemps(const PhaseInfo &info) {
+  std::string stem = getStem() + "." +
+                     std::to_string(static_cast<unsigned>(info.phase) + 1) +
+                     "." + info.name.str();
+  // 1. Write the weights, unless a file has these already.
+  WeightStore &store =
+      context->getOrLoadDialect<hr::HRDialect>()->getWeights();
+  auto weights = module->getOps<hr::WeightOp>();
+  bool saved = llvm::all_of(weights, [&](hr::WeightOp weight) {
+    const WeightStore::Entry *entry = store.lookup(weight.getSymName());
+    auto it = savedWeights.find(weight.getSymName());
+    return entry && it != savedWeights.end() &&
+           it->second.storage == entry->storage.get() &&
+           it->second.offset == entry->offset && it->second.type == entry->type;
+  });
+  if (!saved) {
+    savedWeightsFile = stem + ".safetensors";
+    savedWeights.clear();
+    if (llvm::Error error = writeWeightsFile(*module, savedWeightsFile))
+      return fail("cannot write '" + savedWeightsFile +
+                  "': " + llvm::toString(std::move(error)));
+    for (hr::WeightOp weight : weights)
+      if (const WeightStore::Entry *entry = store.lookup(weight.getSymName()))
+        savedWeights[weight.getSymName()] = {entry->storage.get(),
+                                             entry->offset, entry->type};
+  }
+  // 2. Write the module, which names the file.
+  Operation *op = module->getOperation();
+  if (!weights.empty())
+    op->setAttr(weightsFileAttr,
+                StringAttr::get(context.get(),
+                                path::filename(savedWeightsFile)));
+  LogicalResult result = writeModule(stem + ".mlir", /*forReading=*/true);
+  op->removeAttr(weightsFileAttr);
+  return result;
+}
+
+LogicalResult Compilation::writeOutput() {
+  beginStep("write");
+  TimingScope scope = rootScope.nest("write");
+  if (options.output == "-")
+    return writeModule("-", /*forReading=*/false);
+  Operation *op = module->getOperation();
+  if (!module->getOps<hr::WeightOp>().empty()) {
+    std::string weights = getStem() + ".safetensors";
+    if (llvm::Error error = writeWeightsFile(*module, weights))
+      return fail("cannot write '" + weights +
+                  "': " + llvm::toString(std::move(error)));
+    op->setAttr(weightsFileAttr,
+                StringAttr::get(context.get(), path::filename(weights)));
+  }
+  LogicalResult result = writeModule(options.output, /*forReading=*/true);
+  endStep();
+  return result;
+}
+
+LogicalResult Compilation::writeDepfile() {
+  llvm::Error error =
+      llvm::writeToOutput(options.depfile, [&](raw_ostream &os) {
+        auto escape = [&](StringRef name) {
+          for (char c : name) {
+            if (c == ' ' || c == '#' || c == '\\')
+              os << '\\';
+            os << c;
+            if (c == '$')
+              os << '$';
+          }
+        };
+        escape(options.output);
+        os << ':';
+        for (const std::string &file : dependencies) {
+          os << " \\\n  ";
+          escape(file);
+        }
+        os << '\n';
+        return llvm::Error::success();
+      });
+  if (error)
+    return fail("cannot write '" + options.depfile +
+                "': " + llvm::toString(std::move(error)));
+  return success();
+}
+
+LogicalResult Compilation::run() {
+  if (failed(checkInputs()))
+    return failure();
+  setUpContext();
+  if (options.dryRun) {
+    printPlan();
+    return success();
+  }
+  Phase lastMLIR = std::min(options.emit, Phase::Schedule);
+  stepCount = 2 + static_cast<unsigned>(lastMLIR) + 1;
+  if (failed(read()))
+    return failure();
+  if (fromMLIR && start > options.emit)
+    return fail("'" + options.inputs.front().path + "' stands after phase '" +
+                getPhaseInfo(start).name + "' already: --emit=" +
+                getPhaseInfo(options.emit).name + " lies before it");
+  for (const PhaseInfo &info : getPhases()) {
+    if (info.phase > lastMLIR)
+      break;
+    // What a file is already, it need not become again; ATen written by hand
+    // may still have to become functional.
+    if (fromMLIR && info.phase <= start &&
+        !(info.phase == Phase::Aten && start == Phase::Aten))
+      continue;
+    if (failed(runPhase(info)))
+      return failure();
+    if (options.saveTemps && failed(saveTemps(info)))
+      return failure();
+  }
+  if (failed(writeOutput()))
+    return failure();
+  if (!options.depfile.empty() && failed(writeDepfile()))
+    return failure();
+  return success();
+}
+
+LogicalResult headrace::compile(const CompileOptions &options,
+                                Messages &messages) {
+  return Compilation(options, messages).run();
+}

@@ -1,0 +1,117 @@
+//===- Messages.cpp - What the compiler says to its user ------------------===//
+//
+// Part of Headrace, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+//
+// Renders messages as text or JSON, and finds the user's line in a location.
+//
+//===----------------------------------------------------------------------===//
+#include "headrace/Driver/Messages.h"
+#include "mlir/IR/Location.h"
+#include "llvm/Support/JSON.h"
+#include "llvm/Support/LineIterator.h"
+#include "llvm/Support/MemoryBuffer.h"
+
+using namespace mlir;
+using namespace headrace;
+
+Messages::Place Messages::getPlace(Location location) {
+  Place place;
+  // Names lie outside of the file position; the first of each is the closest
+  // to the operation.
+  location->walk([&](Location part) {
+    if (auto name = dyn_cast<NameLoc>(part)) {
+      if (place.node.empty())
+        place.node = name.getName().str();
+    } else if (auto file = dyn_cast<FileLineColLoc>(part)) {
+      if (place.file.empty()) {
+        place.file = file.getFilename().str();
+        place.line = file.getLine();
+        place.column = file.getColumn();
+      }
+    }
+    return WalkResult::advance();
+  });
+  return place;
+}
+
+/// The line of a file without its indentation, or nothing.
+static std::string quoteLine(StringRef file, unsigned number) {
+  if (number == 0)
+    return "";
+  auto buffer = llvm::MemoryBuffer::getFile(file, /*IsText=*/true);
+  if (!buffer)
+    return "";
+  for (llvm::line_iterator line(**buffer, /*SkipBlanks=*/false); !line.is_at_eof();
+       ++line)
+    if (line.line_number() == number)
+      return line->trim().str();
+  return "";
+}
+
+void Messages::emit(StringRef severity, StringRef text, const Place &place) {
+  std::lock_guard<std::mutex> lock(mutex);
+  if (severity == "error")
+    ++errors;
+  if (format == MessageFormat::JSON) {
+    llvm::json::Object object{{"event", severity},
+                              {"text", llvm::json::fixUTF8(text)}};
+    if (!place.file.empty()) {
+      object["file"] = llvm::json::fixUTF8(place.file);
+      object["line"] = place.line;
+    }
+    if (!place.node.empty())
+      object["node"] = llvm::json::fixUTF8(place.node);
+    os << llvm::json::Value(std::move(object)) << '\n';
+    os.flush();
+    return;
+  }
+  os << program << ": " << severity << ": " << text << '\n';
+  if (!place.file.empty()) {
+    os << "  " << place.file << ':' << place.line;
+    if (!place.node.empty())
+      os << ", node '" << place.node << "'";
+    os << '\n';
+    // MLIR files would be quoted too; their lines are long and say little.
+    if (!StringRef(place.file).ends_with(".mlir"))
+      if (std::string quote = quoteLine(place.file, place.line); !quote.empty())
+        os << "    " << quote << '\n';
+  } else if (!place.node.empty()) {
+    os << "  node '" << place.node << "'\n";
+  }
+  os.flush();
+}
+
+static StringRef getSeverityName(DiagnosticSeverity severity) {
+  switch (severity) {
+  case DiagnosticSeverity::Error:
+    return "error";
+  case DiagnosticSeverity::Warning:
+    return "warning";
+  case DiagnosticSeverity::Note:
+  case DiagnosticSeverity::Remark:
+    return "note";
+  }
+  return "note";
+}
+
+void Messages::diagnostic(Diagnostic &diagnostic) {
+  emit(getSeverityName(diagnostic.getSeverity()), diagnostic.str(),
+       getPlace(diagnostic.getLocation()));
+  for (Diagnostic &note : diagnostic.getNotes())
+    emit("note", note.str(), getPlace(note.getLocation()));
+}
+
+void Messages::progress(StringRef step, unsigned number, unsigned count) {
+  if (format != MessageFormat::JSON)
+    return;
+  std::lock_guard<std::mutex> lock(mutex);
+  os << llvm::json::Value(llvm::json::Object{{"event", "step"},
+                                             {"step", step},
+                                             {"number", number},
+                                             {"count", count}})
+     << '\n';
+  os.flush();
+}

@@ -1,0 +1,52 @@
+//===- Pipelines.cpp - The passes of every phase --------------------------===//
+//
+// Part of Headrace, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+//
+// The compiler's table of contents: each phase's passes in order, each with
+// the reason of its place. What follows `schedule` is not MLIR passes but the
+// target's work: see lib/Target.
+//
+//===----------------------------------------------------------------------===//
+#include "headrace/Driver/Pipelines.h"
+
+using namespace mlir;
+using namespace headrace;
+
+void headrace::buildAtenPipeline(OpPassManager &pm,
+                                 const PipelineOptions &options) {}
+
+void headrace::buildTensorPipeline(OpPassManager &pm,
+                                   const PipelineOptions &options) {}
+
+void headrace::buildFusedPipeline(OpPassManager &pm,
+                                  const PipelineOptions &options) {}
+
+void headrace::buildTiledPipeline(OpPassManager &pm,
+                                  const PipelineOptions &options) {}
+
+void headrace::buildSchedulePipeline(OpPassManager &pm,
+                                     const PipelineOptions &options) {}
+
+void headrace::buildPipeline(Phase phase, OpPassManager &pm,
+                             const PipelineOptions &options) {
+  switch (phase) {
+  case Phase::Aten:
+    return buildAtenPipeline(pm, options);
+  case Phase::Tensor:
+    return buildTensorPipeline(pm, options);
+  case Phase::Fused:
+    return buildFusedPipeline(pm, options);
+  case Phase::Tiled:
+    return buildTiledPipeline(pm, options);
+  case Phase::Schedule:
+    return buildSchedulePipeline(pm, options);
+  case Phase::LLVM:
+  case Phase::Asm:
+  case Phase::Obj:
+  case Phase::So:
+    return;
+  }
+}

@@ -1,0 +1,80 @@
+//===- Options.td - The command line of hrcc ---------------*- tablegen -*-===//
+//
+// Part of Headrace, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+//
+// Every option of hrcc. What gcc and clang have under a name, has that name
+// and meaning here.
+//
+//===----------------------------------------------------------------------===//
+include "llvm/Option/OptParser.td"
+
+class F<string name, string help> : Flag<["-"], name>, HelpText<help>;
+class FF<string name, string help> : Flag<["--"], name>, HelpText<help>;
+
+//===----------------------------------------------------------------------===//
+def output_group : OptionGroup<"what is written">, HelpText<"OUTPUT">;
+//===----------------------------------------------------------------------===//
+let Group = output_group in {
+def o : JoinedOrSeparate<["-"], "o">, MetaVarName<"<file>">,
+    HelpText<"Write the output to <file>; - is standard output">;
+def c : F<"c", "Write an object file and a C header, do not link">;
+def S : F<"S", "Write assembly">;
+def emit_llvm : F<"emit-llvm", "Write LLVM IR; the same as --emit=llvm">;
+def emit : Joined<["--"], "emit=">, MetaVarName<"<phase>">,
+    HelpText<"Stop after <phase> and write what stands there">;
+def name : Joined<["--"], "name=">, MetaVarName<"<name>">,
+    HelpText<"Name of the model: the artifact exports hr_model_<name> "
+             "(default: from the output's file name)">;
+def weights : Joined<["--"], "weights=">, MetaVarName<"embed|external">,
+    HelpText<"Where the weights go: into the artifact (default), or into "
+             "<output>.weights beside it">;
+def g : F<"g", "Write debug information: stages carry the lines of the "
+               "Python program">;
+def MD : F<"MD", "Write a make rule with all files read to <output>.d">;
+}
+
+//===----------------------------------------------------------------------===//
+def target_group : OptionGroup<"how it is compiled">,
+    HelpText<"TARGET AND OPTIMIZATION">;
+//===----------------------------------------------------------------------===//
+let Group = target_group in {
+def O : Joined<["-"], "O">, MetaVarName<"<level>">,
+    HelpText<"0: the oracle, plain loops and no fusion; 1: fusion, quick "
+             "planning; 2: the default; 3: wider plan search, larger code">;
+def target : Joined<["--"], "target=">, MetaVarName<"<description>">,
+    HelpText<"Compile for a hardware description: a name of --print-targets, "
+             "an .mlir file, or native (default)">;
+def march : Joined<["-"], "march=">, Alias<target>,
+    MetaVarName<"<description>">, HelpText<"The same as --target=">;
+def j : JoinedOrSeparate<["-"], "j">, MetaVarName<"<n>">,
+    HelpText<"Compile with at most <n> threads">;
+}
+
+//===----------------------------------------------------------------------===//
+def look_group : OptionGroup<"to look inside">, HelpText<"LOOKING INSIDE">;
+//===----------------------------------------------------------------------===//
+let Group = look_group in {
+def v : F<"v", "Say what is done, and for how long">;
+def hash_hash_hash : F<"###", "Print what would be done, and do nothing">;
+def save_temps : F<"save-temps",
+    "Keep what stands after each phase, in files beside the output">;
+def time_passes : F<"time-passes", "Print the time of each pass">;
+def fdiagnostics_format : Joined<["-"], "fdiagnostics-format=">,
+    MetaVarName<"text|json">,
+    HelpText<"Form of the messages on standard error">;
+}
+
+//===----------------------------------------------------------------------===//
+def info_group : OptionGroup<"information">, HelpText<"INFORMATION">;
+//===----------------------------------------------------------------------===//
+let Group = info_group in {
+def help : FF<"help", "Print this text">;
+def h : Flag<["-"], "h">, Alias<help>;
+def version : FF<"version", "Print the versions of hrcc and of LLVM">;
+}
+
+// For the test of the reproducer that a crash leaves.
+def crash_phase : Joined<["-"], "fcrash-phase=">, Flags<[HelpHidden]>;
