@@ -57,8 +57,10 @@ void hr_wait(hr_frame *frame, int64_t other, int64_t count) {
              SPINS_IN_RUN);
 }
 
-void hr_stage_index_error(hr_frame *frame, int64_t site, int64_t index,
-                          int64_t bound) {
+void hr_stage_index_error(void *allocated, hr_frame *frame, int64_t offset,
+                          int64_t size, int64_t stride, int64_t site,
+                          int64_t index, int64_t bound) {
+  (void)allocated, (void)offset, (void)size, (void)stride;
   uint32_t none = 0;
   if (!__atomic_compare_exchange_n(&frame->error_state, &none, 1, false,
                                    __ATOMIC_RELAXED, __ATOMIC_RELAXED))
