@@ -115,7 +115,7 @@ struct Atom {
   /// may only be in registers.
   std::string from;
   /// CPU features that must be there, LLVM's names.
-  std::vector<std::string> requires_;
+  std::vector<std::string> needs;
   /// Clock of the worker in hertz (repeated here so that an Atom is enough).
   double clock = 0;
   /// Energy of one multiply-add, in joules.
@@ -156,7 +156,8 @@ struct Worker {
   const Memory *getLevel(llvm::StringRef levelName) const;
   /// The outermost level whose one instance serves this worker alone, or null.
   const Memory *getOutermostPrivate() const;
-  /// The home of the data: the outermost level.
+  /// The home of the data: the innermost level of that kind, or the outermost
+  /// level where there is none (a machine that is all SRAM).
   const Memory *getMainMemory() const;
   /// Atoms for these element types, fastest first.
   std::vector<const Atom *> getAtoms(llvm::StringRef a, llvm::StringRef b,
