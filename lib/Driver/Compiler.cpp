@@ -20,6 +20,13 @@
 #include "headrace/Driver/Pipelines.h"
 #include "headrace/Driver/Registration.h"
 #include "headrace/Driver/WeightsFile.h"
+#include "headrace/Hardware/System.h"
+#ifdef HEADRACE_HAVE_IMPORT
+#include "headrace/Import/Import.h"
+#endif
+#ifdef HEADRACE_HAVE_TARGET
+#include "headrace/Target/Target.h"
+#endif
 #include "mlir/IR/AsmState.h"
 #include "mlir/Parser/Parser.h"
 #include "mlir/Pass/PassInstrumentation.h"
@@ -65,14 +72,17 @@ public:
 
 private:
   LogicalResult checkInputs();
+  LogicalResult loadSystem();
   void printPlan();
   void setUpContext();
   LogicalResult read();
+  LogicalResult readPt2();
   LogicalResult readMLIR();
   LogicalResult runPhase(const PhaseInfo &info);
   LogicalResult saveTemps(const PhaseInfo &info);
   LogicalResult writeModule(StringRef file, bool forReading);
   LogicalResult writeOutput();
+  LogicalResult writeArtifact();
   LogicalResult writeDepfile();
   LogicalResult fail(const Twine &text) {
     messages.error(text);
@@ -87,6 +97,7 @@ private:
   const CompileOptions &options;
   Messages &messages;
   PipelineOptions pipelineOptions;
+  std::optional<hw::System> system;
   bool fromMLIR = false;
   /// Where the input stands; its phase is done already.
   Phase start = Phase::Aten;
@@ -170,6 +181,22 @@ LogicalResult Compilation::checkInputs() {
   return success();
 }
 
+LogicalResult Compilation::loadSystem() {
+  std::string error;
+  FailureOr<hw::System> loaded = hw::System::load(options.target, error);
+  if (failed(loaded)) {
+    SmallVector<StringRef> lines;
+    StringRef(error).split(lines, '\n', -1, /*KeepEmpty=*/false);
+    for (StringRef line : lines)
+      messages.error(line);
+    return failure();
+  }
+  system = std::move(*loaded);
+  if (StringRef(options.target).ends_with(".mlir"))
+    dependencies.push_back(options.target);
+  return success();
+}
+
 void Compilation::printPlan() {
   for (const CompileOptions::Input &input : options.inputs)
     llvm::errs() << "read \"" << input.path << "\""
@@ -184,7 +211,7 @@ void Compilation::printPlan() {
     llvm::errs() << '\n';
   }
   if (!getPhaseInfo(options.emit).isMLIR())
-    llvm::errs() << "target: " << options.target << '\n';
+    llvm::errs() << "target: " << system->getName() << '\n';
   llvm::errs() << "write \"" << options.output << "\"\n";
 }
 
@@ -215,6 +242,21 @@ void Compilation::setUpContext() {
     timing->setEnabled(true);
     rootScope = timing->getRootScope();
   }
+}
+
+LogicalResult Compilation::readPt2() {
+#ifdef HEADRACE_HAVE_IMPORT
+  SmallVector<EntryFile> entries;
+  for (const CompileOptions::Input &input : options.inputs)
+    entries.push_back({input.entry, input.path});
+  FailureOr<OwningOpRef<ModuleOp>> read = importPt2(context.get(), entries);
+  if (failed(read))
+    return failure();
+  module = std::move(*read);
+  return success();
+#else
+  return failure();
+#endif
 }
 
 LogicalResult Compilation::readMLIR() {
@@ -253,7 +295,7 @@ LogicalResult Compilation::readMLIR() {
 LogicalResult Compilation::read() {
   beginStep("read");
   TimingScope scope = rootScope.nest("read");
-  LogicalResult result = readMLIR();
+  LogicalResult result = fromMLIR ? readMLIR() : readPt2();
   endStep();
   return result;
 }
@@ -354,6 +396,50 @@ LogicalResult Compilation::writeOutput() {
   return result;
 }
 
+LogicalResult Compilation::writeArtifact() {
+#ifdef HEADRACE_HAVE_TARGET
+  TargetOptions target;
+  switch (options.emit) {
+  case Phase::LLVM:
+    target.output = TargetOptions::Output::LLVMIR;
+    break;
+  case Phase::Asm:
+    target.output = TargetOptions::Output::Assembly;
+    break;
+  case Phase::Obj:
+    target.output = TargetOptions::Output::Object;
+    break;
+  default:
+    break;
+  }
+  if (options.weights)
+    target.weights = *options.weights == "external"
+                         ? TargetOptions::Weights::External
+                         : TargetOptions::Weights::Embed;
+  target.name = options.name;
+  target.optLevel = options.optLevel;
+  target.debugInfo = options.debugInfo;
+  target.producer = options.producer;
+  if (options.saveTemps)
+    target.saveTemps = getStem();
+  beginStep(getPhaseInfo(options.emit).name);
+  TimingScope scope = rootScope.nest(getPhaseInfo(options.emit).name);
+  target.configure = [&](PassManager &pm) { pm.enableTiming(scope); };
+  ArtifactInfo info;
+  if (failed(emitArtifact(*module, *system, target, options.output, &info)))
+    return failure();
+  endStep();
+  if (options.verbose)
+    llvm::errs() << "hrcc: " << info.numStages << " stages, " << info.codeBytes
+                 << " bytes of code, " << info.weightBytes
+                 << " bytes of weights, " << info.outputBytes
+                 << " bytes written to " << options.output << '\n';
+  return success();
+#else
+  return failure();
+#endif
+}
+
 LogicalResult Compilation::writeDepfile() {
   llvm::Error error =
       llvm::writeToOutput(options.depfile, [&](raw_ostream &os) {
@@ -385,6 +471,9 @@ LogicalResult Compilation::run() {
   if (failed(checkInputs()))
     return failure();
   setUpContext();
+  if (options.emit > Phase::Tensor || options.dryRun)
+    if (failed(loadSystem()))
+      return failure();
   if (options.dryRun) {
     printPlan();
     return success();
@@ -410,7 +499,8 @@ LogicalResult Compilation::run() {
     if (options.saveTemps && failed(saveTemps(info)))
       return failure();
   }
-  if (failed(writeOutput()))
+  if (failed(getPhaseInfo(options.emit).isMLIR() ? writeOutput()
+                                                 : writeArtifact()))
     return failure();
   if (!options.depfile.empty() && failed(writeDepfile()))
     return failure();

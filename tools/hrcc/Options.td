@@ -29,8 +29,9 @@ def name : Joined<["--"], "name=">, MetaVarName<"<name>">,
     HelpText<"Name of the model: the artifact exports hr_model_<name> "
              "(default: from the output's file name)">;
 def weights : Joined<["--"], "weights=">, MetaVarName<"embed|external">,
-    HelpText<"Where the weights go: into the artifact (default), or into "
-             "<output>.weights beside it">;
+    HelpText<"Where the weights go: into the artifact, or into "
+             "<output>.weights beside it (default: into a shared object; an "
+             "object's large ones beside it)">;
 def g : F<"g", "Write debug information: stages carry the lines of the "
                "Python program">;
 def MD : F<"MD", "Write a make rule with all files read to <output>.d">;
@@ -74,6 +75,9 @@ let Group = info_group in {
 def help : FF<"help", "Print this text">;
 def h : Flag<["-"], "h">, Alias<help>;
 def version : FF<"version", "Print the versions of hrcc and of LLVM">;
+def print_targets : FF<"print-targets", "List the hardware descriptions">;
+def print_target : Joined<["--"], "print-target=">,
+    MetaVarName<"<description>">, HelpText<"Print a hardware description">;
 }
 
 // For the test of the reproducer that a crash leaves.

@@ -13,6 +13,7 @@
 //
 //===----------------------------------------------------------------------===//
 #include "headrace/Driver/Compiler.h"
+#include "headrace/Hardware/System.h"
 #include "llvm/Option/Arg.h"
 #include "llvm/Option/ArgList.h"
 #include "llvm/Option/OptTable.h"
@@ -91,6 +92,36 @@ static void printHelp(const Options &table) {
 static void printVersion() {
   outs() << "hrcc " << HEADRACE_VERSION << "\nLLVM " << LLVM_VERSION_STRING
          << '\n';
+}
+
+/// Every description with its summary, and which one `native` is.
+static int printTargets() {
+  std::string error;
+  outs() << "shipped:\n";
+  for (const std::string &name : hw::System::getShippedNames()) {
+    auto system = hw::System::load(name, error);
+    outs() << "  " << left_justify(name, 20)
+           << (succeeded(system) ? system->getSummary() : StringRef()) << '\n';
+  }
+  std::vector<std::string> own = hw::System::getUserNames();
+  if (!own.empty())
+    outs() << "in your target folder:\n";
+  for (const std::string &name : own)
+    outs() << "  " << name << '\n';
+  if (auto native = hw::System::native(error); succeeded(native))
+    outs() << "native is " << native->getName() << '\n';
+  return 0;
+}
+
+static int printTarget(StringRef target, Messages &messages) {
+  std::string error;
+  auto system = hw::System::load(target, error);
+  if (failed(system)) {
+    messages.error(StringRef(error).trim());
+    return 1;
+  }
+  outs() << system->getText();
+  return 0;
 }
 
 /// A name made of what C allows in identifiers.
@@ -177,10 +208,11 @@ static bool parseCommand(const Options &table, const InputArgList &args,
             "'");
   if (const Arg *arg = args.getLastArg(OPT_weights)) {
     StringRef value = arg->getValue();
-    options.externalWeights = value == "external";
+    options.weights = value.str();
     if (value != "external" && value != "embed")
       error("--weights= wants embed or external, not '" + value + "'");
   }
+  options.producer = "hrcc " HEADRACE_VERSION;
   options.target = args.getLastArgValue(OPT_target, "native").str();
   options.debugInfo = args.hasArg(OPT_g);
   options.saveTemps = args.hasArg(OPT_save_temps);
@@ -406,6 +438,10 @@ int main(int argc, char **argv) {
     printVersion();
     return 0;
   }
+  if (args.hasArg(OPT_print_targets))
+    return printTargets();
+  if (const Arg *arg = args.getLastArg(OPT_print_target))
+    return printTarget(arg->getValue(), messages);
   if (!parseCommand(table, args, messages, command))
     return 1;
   return compileAndReport(command, rest, messages);

@@ -35,7 +35,10 @@ struct CompileOptions {
   std::string target = "native";
   /// The artifact exports `hr_model_<name>`.
   std::string name;
-  bool externalWeights = false;
+  /// "embed" or "external"; the target decides if nothing is said.
+  std::optional<std::string> weights;
+  /// What the artifact's signature says it was made by.
+  std::string producer = "hrcc";
   bool debugInfo = false;
   bool saveTemps = false;
   bool timePasses = false;
