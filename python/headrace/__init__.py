@@ -1,0 +1,16 @@
+"""Headrace: compiles exported PyTorch programs ahead of time, and runs them.
+
+    fast = headrace.compile(model, (x,))
+    y = fast(x)
+    fast.save("model.so")
+
+    fast = headrace.load("model.so")     # where torch need not be installed
+"""
+
+from ._compile import compile
+from ._errors import Error, UnsupportedOpError
+from ._model import Context, Entry, Model, Tensor, load
+
+__version__ = "0.1.0"
+__all__ = ["Context", "Entry", "Error", "Model", "Tensor",
+           "UnsupportedOpError", "__version__", "compile", "load"]

@@ -1,0 +1,162 @@
+"""Compiles modules and exported programs by running hrcc.
+
+The compiler runs as a process of its own: its libraries, threads and memory
+stay out of the user's, compilations run side by side, and one that dies takes
+nothing along. Messages come back as JSON, one per line.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from typing import Any, Mapping, Sequence
+
+from ._errors import Error, UnsupportedOpError
+from ._model import Model
+from ._native import find_hrcc
+
+#: Keys of ``options`` and how hrcc spells them.
+_OPTIONS = {"weights": "--weights={}", "name": "--name={}", "threads": "-j{}"}
+_FLAGS = {"debug_info": "-g"}
+
+
+def compile(model: Any, args: Sequence[Any] = (),
+            kwargs: Mapping[str, Any] | None = None, *,
+            dynamic_shapes: Any = None, target: str = "native", opt: int = 2,
+            workers: int | None = None,
+            options: Mapping[str, Any] | None = None) -> Model:
+    """Compiles a model and returns it as a callable.
+
+    ``model`` is an ``nn.Module``, which is exported with ``args``, ``kwargs``
+    and ``dynamic_shapes`` as torch.export takes them; an ``ExportedProgram``;
+    the path of a .pt2 archive; or a mapping of entry names to any of the latter
+    two, whose weights are stored once. ``target`` is a hardware description
+    (`hrcc --print-targets`), ``opt`` the optimization level 0 to 3.
+    ``workers`` is how many threads its contexts run on. ``options``:
+    ``weights`` ("embed" or "external"), ``name``, ``threads`` (of the compiler)
+    and ``debug_info``.
+    """
+    command = [find_hrcc(), "-fdiagnostics-format=json", f"-O{int(opt)}",
+               f"--target={target}", *_translate(options or {})]
+    folder = tempfile.TemporaryDirectory(prefix="headrace-",
+                                         ignore_cleanup_errors=True)
+    path = os.path.join(folder.name, "model.so")
+    with tempfile.TemporaryDirectory(prefix="headrace-") as programs:
+        if isinstance(model, Mapping):
+            for name, program in model.items():
+                file = _to_file(program, (), None, None, programs, name)
+                command.append(f"{name}={file}")
+        else:
+            command.append(_to_file(model, args, kwargs, dynamic_shapes,
+                                    programs, "main"))
+        _run(command + ["-o", path])
+    return Model(path, workers=workers, _folder=folder)
+
+
+def _translate(options: Mapping[str, Any]) -> list[str]:
+    arguments = []
+    for key, value in options.items():
+        if key in _OPTIONS:
+            arguments.append(_OPTIONS[key].format(value))
+        elif key in _FLAGS:
+            arguments += [_FLAGS[key]] if value else []
+        else:
+            known = ", ".join(sorted([*_OPTIONS, *_FLAGS]))
+            raise ValueError(f"unknown option {key!r}; the options are {known}")
+    return arguments
+
+
+def _to_file(program: Any, args: Sequence[Any],
+             kwargs: Mapping[str, Any] | None, dynamic_shapes: Any,
+             folder: str, name: str) -> str:
+    """The path of a .pt2 archive of the program."""
+    if isinstance(program, (str, os.PathLike)):
+        return os.path.abspath(os.fspath(program))
+    import torch
+
+    if isinstance(program, torch.nn.Module):
+        with torch.no_grad():
+            program = torch.export.export(
+                program, tuple(args), dict(kwargs) if kwargs else None,
+                dynamic_shapes=dynamic_shapes)
+    if not isinstance(program, torch.export.ExportedProgram):
+        raise TypeError("expected an nn.Module, an ExportedProgram or a path, "
+                        f"got a {type(program).__name__}")
+    path = os.path.join(folder, name + ".pt2")
+    torch.export.save(program, path)
+    return path
+
+
+def _run(command: list[str]) -> None:
+    messages: list[dict[str, Any]] = []
+    other: list[str] = []
+    progress = _Progress()
+    with subprocess.Popen(command, stdin=subprocess.DEVNULL,
+                          stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
+                          text=True, errors="replace") as process:
+        assert process.stderr is not None
+        try:
+            for line in process.stderr:
+                try:
+                    event = json.loads(line)
+                except ValueError:
+                    other.append(line.rstrip())
+                    continue
+                if event.get("event") == "step":
+                    progress.step(event)
+                else:
+                    messages.append(event)
+        except BaseException:
+            process.terminate()
+            raise
+        finally:
+            progress.end()
+        status = process.wait()
+    if status == 0:
+        return
+    errors = [_render(m) for m in messages if m["event"] == "error"]
+    notes = [_render(m) for m in messages if m["event"] == "note"]
+    text = "\n".join([*errors, *notes, *other]) or f"hrcc ended with {status}"
+    unsupported = [_render(m) for m in messages
+                   if m["event"] in ("error", "note")
+                   and "unsupported operator" in m["text"]]
+    if unsupported:
+        raise UnsupportedOpError(text, unsupported)
+    raise Error(text)
+
+
+def _render(message: Mapping[str, Any]) -> str:
+    text = str(message["text"])
+    if "file" in message:
+        text += f" ({message['file']}:{message['line']})"
+    return text
+
+
+class _Progress:
+    """A line on the terminal, for compilations that take over a second."""
+
+    def __init__(self) -> None:
+        self.begin = time.monotonic()
+        self.shown = False
+        self.active = sys.stderr is not None and sys.stderr.isatty()
+
+    def step(self, event: Mapping[str, Any]) -> None:
+        seconds = time.monotonic() - self.begin
+        if self.active and (self.shown or seconds > 1):
+            self.shown = True
+            sys.stderr.write(f"\r\x1b[Kheadrace: {event['step']} "
+                             f"({event['number']} of {event['count']}, "
+                             f"{seconds:.0f} s)")
+            sys.stderr.flush()
+
+    def end(self) -> None:
+        if self.shown:
+            sys.stderr.write("\r\x1b[K")
+            sys.stderr.flush()
+
+
+__all__ = ["compile"]

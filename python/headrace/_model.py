@@ -1,0 +1,298 @@
+"""Artifacts as callables."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import sys
+import threading
+from typing import Any, Iterator, Mapping
+
+from ._errors import Error
+from ._native import runtime
+from ._pytree import Spec
+
+Tensor = runtime.Tensor
+
+
+class Entry:
+    """One function of an artifact, run in one context.
+
+    Called with the arguments of the module's ``forward``; returns what it
+    returns. Tensors may be torch's, numpy's, or anything with ``__dlpack__``.
+    Results are torch tensors if an argument was one, else numpy arrays, or
+    `headrace.Tensor` where numpy is not installed.
+    """
+
+    def __init__(self, context: "Context", number: int,
+                 signature: Mapping[str, Any]) -> None:
+        self._context = context
+        self._number = number
+        self.name: str = signature["name"]
+        self.inputs: list[dict[str, Any]] = signature["inputs"]
+        self.outputs: list[dict[str, Any]] = signature["outputs"]
+        self._in = _spec(signature, "in_spec")
+        self._out = _spec(signature, "out_spec")
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        leaves = self._flatten(args, kwargs)
+        torch = _torch_of(leaves)
+        prepared = [_prepare(leaf, torch) for leaf in leaves]
+        results = self._context._run(self._number, prepared,
+                                     len(self.outputs))
+        results = [_convert(result, torch) for result in results]
+        if self._out is not None and self._out.leaves == len(results):
+            return self._out.unflatten(results)
+        return results[0] if len(results) == 1 else tuple(results)
+
+    def _flatten(self, args: tuple[Any, ...],
+                 kwargs: dict[str, Any]) -> list[Any]:
+        count = len(self.inputs)
+        if self._in is None:
+            leaves = [*args, *kwargs.values()]
+        else:
+            args, kwargs = self._bind(args, kwargs)
+            leaves = self._in.flatten((args, kwargs))
+        if len(leaves) != count:
+            # What was constant when the program was exported is not an input.
+            leaves = [leaf for leaf in leaves if _is_tensor(leaf)]
+        if len(leaves) != count:
+            names = ", ".join(port["name"] for port in self.inputs)
+            raise TypeError(f"{self.name}() takes {count} tensors ({names}), "
+                            f"got {len(leaves)}")
+        return leaves
+
+    def _bind(self, args: tuple[Any, ...], kwargs: dict[str, Any]
+              ) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        """Moves arguments between positions and names as at export."""
+        assert self._in is not None
+        root = self._in.root
+        if root.type != "builtins.tuple" or len(root.children) != 2:
+            return args, kwargs
+        positions, names = root.children
+        wanted = [str(key) for key in names.keys]
+        if set(kwargs) == set(wanted):
+            return args, kwargs
+        kwargs = dict(kwargs)
+        args_list = list(args)
+        # Names as positions: the inputs' own names, in order, one leaf each.
+        ports = [port["name"] for port in self.inputs]
+        while (len(args_list) < len(positions.children)
+               and len(args_list) < len(ports)
+               and ports[len(args_list)] in kwargs):
+            args_list.append(kwargs.pop(ports[len(args_list)]))
+        # Positions as names.
+        extra = args_list[len(positions.children):]
+        for name, value in zip([w for w in wanted if w not in kwargs], extra):
+            kwargs[name] = value
+            args_list.pop(len(positions.children))
+        return tuple(args_list), kwargs
+
+    def __repr__(self) -> str:
+        def port(p: dict[str, Any]) -> str:
+            return f"{p['name']}: {p['dtype']}{p['shape']}"
+        inputs = ", ".join(map(port, self.inputs))
+        outputs = ", ".join(map(port, self.outputs))
+        return f"{self.name}({inputs}) -> ({outputs})"
+
+
+class Context:
+    """Arena and state of a running model; contexts are independent.
+
+    Calls on one context take turns. Entries are attributes and items:
+    ``context.decode(...)``, ``context["decode"](...)``; a context of a model
+    with one entry can be called itself.
+    """
+
+    def __init__(self, model: "Model", workers: int | None = None) -> None:
+        self._native = runtime.Context(model._artifact, workers or 0)
+        self.entries: dict[str, Entry] = {
+            entry["name"]: Entry(self, number, entry)
+            for number, entry in enumerate(model.signature["entries"])}
+
+    @property
+    def workers(self) -> int:
+        """How many workers (threads) it runs on."""
+        return self._native.workers
+
+    def reset(self) -> None:
+        """Gives the state its initial values."""
+        self._native.reset()
+
+    def _run(self, number: int, inputs: list[Any], outputs: int) -> list[Any]:
+        return self._native.run(number, inputs, outputs)
+
+    def __getitem__(self, name: str) -> Entry:
+        try:
+            return self.entries[name]
+        except KeyError:
+            raise KeyError(f"no entry {name!r}; there are "
+                           f"{', '.join(self.entries)}") from None
+
+    def __getattr__(self, name: str) -> Entry:
+        if name != "entries" and name in self.entries:
+            return self.entries[name]
+        raise AttributeError(name)
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        return self._default()(*args, **kwargs)
+
+    def _default(self) -> Entry:
+        if len(self.entries) == 1:
+            return next(iter(self.entries.values()))
+        if "main" in self.entries:
+            return self.entries["main"]
+        raise TypeError("this model has several entries; call one of "
+                        f"{', '.join(self.entries)}")
+
+
+class Model:
+    """A compiled model: what `compile` and `load` return.
+
+    It is called as the module was, on a context of its own that is made at the
+    first call. `context()` makes more, for threads that run at once or for
+    independent state.
+    """
+
+    def __init__(self, path: str, workers: int | None = None,
+                 weights: str | None = None, _folder: Any = None) -> None:
+        self.path = os.path.abspath(path)
+        self._weights = weights
+        self._folder = _folder  # deleted with the model
+        self._workers = workers
+        self.signature: dict[str, Any] = json.loads(
+            runtime.check(self.path, False, weights or ""))
+        self._artifact = runtime.Artifact(
+            self.path, "hr_model_" + self.signature["name"], weights or "")
+        self._own: Context | None = None
+        self._lock = threading.Lock()
+
+    def context(self, workers: int | None = None) -> Context:
+        """A new context, on ``workers`` threads (default: all CPUs)."""
+        return Context(self, workers if workers is not None else self._workers)
+
+    @property
+    def default_context(self) -> Context:
+        """The context that calls of the model itself run in."""
+        if self._own is None:
+            with self._lock:
+                if self._own is None:
+                    self._own = self.context()
+        return self._own
+
+    @property
+    def entries(self) -> dict[str, Entry]:
+        return self.default_context.entries
+
+    def reset(self) -> None:
+        """Gives the state its initial values."""
+        self.default_context.reset()
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        return self.default_context(*args, **kwargs)
+
+    def __getitem__(self, name: str) -> Entry:
+        return self.default_context[name]
+
+    def __getattr__(self, name: str) -> Entry:
+        signature = self.__dict__.get("signature")
+        if signature is not None and any(entry["name"] == name
+                                         for entry in signature["entries"]):
+            return self.default_context[name]
+        raise AttributeError(name)
+
+    def check(self) -> None:
+        """Compares the weights with their checksum; raises if they differ."""
+        runtime.check(self.path, True, self._weights or "")
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Copies the artifact, and the file with its weights if it has one."""
+        target = os.path.abspath(os.fspath(path))
+        for source, name in self._files(target):
+            part = f"{name}.{os.getpid()}.part"
+            try:
+                shutil.copyfile(source, part)
+                os.replace(part, name)
+            finally:
+                if os.path.exists(part):
+                    os.remove(part)
+
+    def _files(self, target: str) -> Iterator[tuple[str, str]]:
+        external = self.signature.get("weights_file")
+        if external:
+            # The artifact looks for this name in its own folder.
+            source = self._weights or os.path.join(
+                os.path.dirname(self.path), external)
+            yield source, os.path.join(os.path.dirname(target), external)
+        yield self.path, target
+
+    def __repr__(self) -> str:
+        names = ", ".join(e["name"] for e in self.signature["entries"])
+        return f"headrace.Model({self.path!r}: {names})"
+
+
+def load(path: str | os.PathLike[str], *, workers: int | None = None,
+         weights: str | os.PathLike[str] | None = None) -> Model:
+    """Opens an artifact. torch is not needed.
+
+    The file's code and signature are compared with their checksums before any
+    of its code runs. ``weights`` names the file with the weights if it is not
+    where the artifact says; ``workers`` is the default for its contexts.
+    """
+    return Model(os.fspath(path), workers=workers,
+                 weights=os.fspath(weights) if weights is not None else None)
+
+
+def _spec(signature: Mapping[str, Any], key: str) -> Spec | None:
+    text = signature.get(key)
+    return Spec(text) if text else None
+
+
+def _is_tensor(value: Any) -> bool:
+    return hasattr(value, "__dlpack__")
+
+
+def _torch_of(leaves: list[Any]) -> Any:
+    """The torch module if a leaf is one of its tensors; never imports it."""
+    torch = sys.modules.get("torch")
+    if torch is not None and any(isinstance(leaf, torch.Tensor)
+                                 for leaf in leaves):
+        return torch
+    return None
+
+
+def _prepare(leaf: Any, torch: Any) -> Any:
+    if torch is not None and isinstance(leaf, torch.Tensor):
+        leaf = leaf.detach()
+        if leaf.is_conj() or leaf.is_neg():
+            leaf = leaf.resolve_conj().resolve_neg()
+        return leaf
+    if _is_tensor(leaf):
+        return leaf
+    try:
+        import numpy
+    except ImportError:
+        numpy = None  # type: ignore[assignment]
+    if numpy is not None and not isinstance(leaf, (str, bytes)):
+        array = numpy.asarray(leaf)
+        if array.dtype != object:
+            return array
+    raise TypeError(f"expected a tensor, got a {type(leaf).__name__}")
+
+
+def _convert(result: Any, torch: Any) -> Any:
+    if torch is not None:
+        return torch.from_dlpack(result)
+    numpy = sys.modules.get("numpy")
+    if numpy is None:
+        try:
+            import numpy
+        except ImportError:
+            return result
+    if result.dtype == "bfloat16":  # numpy has no such type
+        return result
+    return numpy.asarray(memoryview(result))
+
+
+__all__ = ["Context", "Entry", "Error", "Model", "Tensor", "load"]

@@ -1,0 +1,158 @@
+"""The nested containers of a call, as torch.export records them.
+
+A spec is JSON text: ``[1, node]``, where a node is
+``{"type": ..., "context": ..., "children_spec": [...]}`` and a leaf has type
+null. This module flattens arguments and rebuilds results by such a spec
+without torch. Containers that torch registers under other names (dataclasses,
+model outputs) come back as their own class if it can be imported, else as a
+``Fields``.
+"""
+
+from __future__ import annotations
+
+import collections
+import importlib
+import json
+from typing import Any, Iterator
+
+
+class Fields(collections.OrderedDict):
+    """A result with named fields, by key and by attribute."""
+
+    def __getattr__(self, name: str) -> Any:
+        try:
+            return self[name]
+        except KeyError:
+            raise AttributeError(name) from None
+
+
+class Spec:
+    def __init__(self, text: str) -> None:
+        version, node = json.loads(text)
+        if version != 1:
+            raise ValueError(f"pytree spec of version {version}; 1 is known")
+        self.root = _Node(node)
+
+    @property
+    def leaves(self) -> int:
+        return self.root.leaves
+
+    def flatten(self, tree: Any) -> list[Any]:
+        out: list[Any] = []
+        self.root.flatten(tree, out, "arguments")
+        return out
+
+    def unflatten(self, leaves: list[Any]) -> Any:
+        return self.root.unflatten(iter(leaves))
+
+
+_SEQUENCES = {"builtins.tuple": tuple, "builtins.list": list,
+              "collections.deque": collections.deque}
+_MAPPINGS = {"builtins.dict": dict, "collections.OrderedDict":
+             collections.OrderedDict, "collections.defaultdict": dict}
+
+
+class _Node:
+    def __init__(self, spec: dict[str, Any]) -> None:
+        self.type: str | None = spec.get("type")
+        self.context = spec.get("context")
+        self.children = [_Node(c) for c in spec.get("children_spec") or []]
+        self.leaves = (1 if self.type is None else
+                       sum(c.leaves for c in self.children))
+        self.keys = self._find_keys()
+
+    def _find_keys(self) -> list[Any]:
+        if self.type is None or self.type in _SEQUENCES:
+            return []
+        context = self.context
+        if isinstance(context, str):
+            context = json.loads(context)
+        if isinstance(context, dict):  # defaultdict, namedtuple
+            context = context.get("dict_context", context.get("fields", []))
+        keys = _first_list_of(context, len(self.children))
+        return keys if keys is not None else list(range(len(self.children)))
+
+    def flatten(self, tree: Any, out: list[Any], where: str) -> None:
+        if self.type is None:
+            out.append(tree)
+            return
+        for child, value, name in self._children_of(tree, where):
+            child.flatten(value, out, name)
+
+    def _children_of(self, tree: Any, where: str) -> Iterator[Any]:
+        if self.type in _SEQUENCES:
+            if (not isinstance(tree, (tuple, list, collections.deque))
+                    or len(tree) != len(self.children)):
+                raise TypeError(f"{where}: expected {len(self.children)} "
+                                f"values, got {_describe(tree)}")
+            for i, child in enumerate(self.children):
+                yield child, tree[i], f"{where}[{i}]"
+            return
+        if isinstance(tree, collections.abc.Mapping):
+            names = set(tree)
+            if names != set(self.keys):
+                raise TypeError(
+                    f"{where}: expected the keys {sorted(map(str, self.keys))}"
+                    f", got {sorted(map(str, names))}")
+            for key, child in zip(self.keys, self.children):
+                yield child, tree[key], f"{where}[{key!r}]"
+            return
+        if self.type in _MAPPINGS:
+            raise TypeError(f"{where}: expected a mapping with the keys "
+                            f"{self.keys}, got {_describe(tree)}")
+        if isinstance(tree, tuple) and len(tree) == len(self.children):
+            for i, child in enumerate(self.children):
+                yield child, tree[i], f"{where}[{i}]"
+            return
+        for key, child in zip(self.keys, self.children):
+            if not hasattr(tree, str(key)):
+                raise TypeError(f"{where}: expected a {self.type} with the "
+                                f"field {key!r}, got {_describe(tree)}")
+            yield child, getattr(tree, str(key)), f"{where}.{key}"
+
+    def unflatten(self, leaves: Iterator[Any]) -> Any:
+        if self.type is None:
+            return next(leaves)
+        values = [c.unflatten(leaves) for c in self.children]
+        if self.type in _SEQUENCES:
+            return _SEQUENCES[self.type](values)
+        if self.type in _MAPPINGS:
+            return _MAPPINGS[self.type](zip(self.keys, values))
+        if self.type == "builtins.NoneType":
+            return None
+        return _rebuild(self.type, self.context, self.keys, values)
+
+
+def _first_list_of(value: Any, count: int) -> list[Any] | None:
+    """The list of `count` keys in a context, however deep it is wrapped."""
+    if isinstance(value, list):
+        if len(value) == count and not any(
+                isinstance(v, (list, dict)) for v in value):
+            return value
+        for part in value:
+            found = _first_list_of(part, count)
+            if found is not None:
+                return found
+    if isinstance(value, dict):
+        return _first_list_of(list(value.values()), count)
+    return None
+
+
+def _rebuild(name: str, context: Any, keys: list[Any],
+             values: list[Any]) -> Any:
+    fields = Fields(zip(map(str, keys), values))
+    if isinstance(context, str):
+        context = json.loads(context)
+    if isinstance(context, dict) and "class_name" in context:
+        name = context["class_name"]
+    module, _, attribute = name.rpartition(".")
+    try:
+        return getattr(importlib.import_module(module), attribute)(**fields)
+    except Exception:  # not importable here, or made in another way
+        return fields
+
+
+def _describe(tree: Any) -> str:
+    if isinstance(tree, (tuple, list)):
+        return f"a {type(tree).__name__} of {len(tree)}"
+    return f"a {type(tree).__name__}"
