@@ -78,6 +78,9 @@ def version : FF<"version", "Print the versions of hrcc and of LLVM">;
 def print_targets : FF<"print-targets", "List the hardware descriptions">;
 def print_target : Joined<["--"], "print-target=">,
     MetaVarName<"<description>">, HelpText<"Print a hardware description">;
+def probe : FF<"probe",
+    "Measure this machine (about half a minute) and write its description: to "
+    "-o, or where --target=native finds it">;
 }
 
 // For the test of the reproducer that a crash leaves.

@@ -13,6 +13,7 @@
 //
 //===----------------------------------------------------------------------===//
 #include "headrace/Driver/Compiler.h"
+#include "headrace/Hardware/Probe.h"
 #include "headrace/Hardware/System.h"
 #include "llvm/Option/Arg.h"
 #include "llvm/Option/ArgList.h"
@@ -33,6 +34,7 @@
 
 using namespace llvm;
 using namespace llvm::opt;
+using mlir::FailureOr;
 using namespace headrace;
 namespace fs = llvm::sys::fs;
 namespace path = llvm::sys::path;
@@ -100,7 +102,7 @@ static int printTargets() {
   outs() << "shipped:\n";
   for (const std::string &name : hw::System::getShippedNames()) {
     auto system = hw::System::load(name, error);
-    outs() << "  " << left_justify(name, 20)
+    outs() << "  " << left_justify(name, 24)
            << (succeeded(system) ? system->getSummary() : StringRef()) << '\n';
   }
   std::vector<std::string> own = hw::System::getUserNames();
@@ -122,6 +124,30 @@ static int printTarget(StringRef target, Messages &messages) {
   }
   outs() << system->getText();
   return 0;
+}
+
+/// Measures this machine; the description goes to `output`, or if that is
+/// empty to where `native` is looked for.
+static int probe(StringRef output, bool verbose, Messages &messages) {
+  hw::ProbeOptions options;
+  options.log = verbose ? &errs() : nullptr;
+  std::string error;
+  if (output == "-") {
+    FailureOr<std::string> text = hw::probe(options, error);
+    if (succeeded(text)) {
+      outs() << *text;
+      return 0;
+    }
+  } else {
+    std::string path = output.empty() ? hw::System::getProbedPath()
+                                      : output.str();
+    if (succeeded(hw::probeToFile(path, options, error))) {
+      outs() << "written to " << path << '\n';
+      return 0;
+    }
+  }
+  messages.error(StringRef(error).trim());
+  return 1;
 }
 
 /// A name made of what C allows in identifiers.
@@ -442,6 +468,8 @@ int main(int argc, char **argv) {
     return printTargets();
   if (const Arg *arg = args.getLastArg(OPT_print_target))
     return printTarget(arg->getValue(), messages);
+  if (args.hasArg(OPT_probe))
+    return probe(args.getLastArgValue(OPT_o), args.hasArg(OPT_v), messages);
   if (!parseCommand(table, args, messages, command))
     return 1;
   return compileAndReport(command, rest, messages);
