@@ -109,6 +109,47 @@ def HR_FootprintAttr : HR_Attr<"Footprint", "footprint"> {
   }];
 }
 
+def HR_NestPlanAttr : HR_Attr<"NestPlan", "nest"> {
+  let summary = "how one loop nest of a stage is emitted";
+  let description = [{
+    Numbers of loops are those of the nest's anchor; -1 is "none". `vector` is
+    the loop whose consecutive iterations are lanes, `vectors` how many vectors
+    of it are in registers at once; `row` is the loop of which `rows` iterations
+    are in registers at once; `block` is the number of iterations of the
+    innermost reduction loop that are summed before they join the rest (0: all).
+
+    ```mlir
+    #hr.nest<vector = 1, vectors = 3, row = 0, rows = 8, block = 512>
+    ```
+  }];
+  let parameters = (ins "int64_t":$vector, "int64_t":$vectors, "int64_t":$row,
+                        "int64_t":$rows, "int64_t":$block);
+  let assemblyFormat = "`<` struct(params) `>`";
+}
+
+def HR_PlanAttr : HR_Attr<"Plan", "plan"> {
+  let summary = "how a stage is tiled and emitted";
+  let description = [{
+    `tile` holds, per class of loops of the stage (in the order of
+    `plan::StageAnalysis`), the size of its tiles, 0 where the class is not
+    tiled. `lanes` is the number of lanes of a vector (1: scalar code),
+    `stream` the block of a streamed reduction. `nests` has one entry per nest.
+    `nanoseconds` is the predicted time, `runner_up` the nearest alternative and
+    its prediction.
+
+    ```mlir
+    #hr.plan<tile = [32, 0, 0], lanes = 16, stream = 128,
+        nests = [#hr.nest<vector = 1, vectors = 3, row = 0, rows = 8, block = 512>],
+        nanoseconds = 120000, runner_up = "tile [64, 0, 0]: 130000 ns">
+    ```
+  }];
+  let parameters = (ins "::mlir::DenseI64ArrayAttr":$tile, "int64_t":$lanes,
+                        "int64_t":$stream, "::mlir::ArrayAttr":$nests,
+                        "int64_t":$nanoseconds,
+                        StringRefParameter<"the nearest alternative">:$runner_up);
+  let assemblyFormat = "`<` struct(params) `>`";
+}
+
 def HR_BufferKind : I32EnumAttr<"BufferKind", "where a buffer lives", [
   I32EnumAttrCase<"Input", 0, "input">, I32EnumAttrCase<"Output", 1, "output">,
   I32EnumAttrCase<"Temp", 2, "temp">, I32EnumAttrCase<"Const", 3, "const">,
@@ -512,7 +553,7 @@ def HR_StageOp : HR_Op<"stage", [SingleBlock, IsolatedFromAbove]> {
     ```
   }];
   let arguments = (ins SymbolNameAttr:$sym_name, Variadic<AnyRankedTensor>:$inputs,
-                       OptionalAttr<AnyAttr>:$plan);
+                       OptionalAttr<HR_PlanAttr>:$plan);
   let results = (outs Variadic<AnyRankedTensor>:$results);
   let regions = (region SizedRegion<1>:$body);
   let assemblyFormat = [{
@@ -576,6 +617,8 @@ def HR_RunOp : HR_Op<"run"> {
     `scratch_bytes` is what one worker needs besides; `flops`, `atom` and
     `bytes` feed the simulator (totals of all tiles, as sizes).
     Runs are listed in program order: the order fixes what the dependences are.
+    A stage reports an index out of range as headrace/Target/StageABI.h says
+    (`headrace::createIndexError`), clamps it and goes on.
 
     ```mlir
     hr.run @ffn_up grid [#hr.size<"4">, #hr.size<"1">] (%x, %w, %h)

@@ -1,0 +1,88 @@
+//===- Planner.h - Tile sizes and register tiles of a stage ---------------===//
+//
+// Part of Headrace, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+//
+// Given a stage and a machine, the fastest plan by prediction. The predicted
+// time of a plan is the worst of
+//
+//   compute  what the busiest worker computes, at the atom's rate, padding of
+//            vectors and register tiles included;
+//   memory   the bytes all tiles bring in from beyond the private memories, at
+//            the shared memory's bandwidth, and the stage's own data once, at
+//            main memory's;
+//
+// plus one synchronization and a cost per tile. A plan whose tile does not fit
+// the outermost private memory pays for what it brings in twice. All figures
+// are the description's. (Zhu et al., "Roller", OSDI'22; Shi et al., "Welder",
+// OSDI'23.)
+//
+//===----------------------------------------------------------------------===//
+#ifndef HEADRACE_PLAN_PLANNER_H
+#define HEADRACE_PLAN_PLANNER_H
+
+#include "headrace/Hardware/System.h"
+#include "headrace/Plan/StageAnalysis.h"
+#include "headrace/Plan/StagePlan.h"
+
+namespace headrace::plan {
+
+class Planner {
+public:
+  struct Options {
+    /// One tile, no vectors: the oracle.
+    bool scalar = false;
+    /// Consider fewer candidates.
+    bool quick = false;
+  };
+  Planner(const hw::Device &device, const SymbolRanges &ranges,
+          Options options);
+
+  /// A constant that may be repacked for the contraction that reads it.
+  llvm::function_ref<bool(mlir::Value)> isPackable = nullptr;
+
+  StagePlan plan(const StageAnalysis &analysis) const;
+
+  /// Operands of contractions that the plan wants contiguous along the vector
+  /// loop but are not: (nest, operand).
+  struct Repack {
+    unsigned nest;
+    unsigned operand;
+  };
+  llvm::SmallVector<Repack> getRepacks(const StageAnalysis &analysis,
+                                       const StagePlan &plan) const;
+  /// How many elements of the vector loop a packed panel holds, for a loop of
+  /// this extent: depends on nothing else, so that all entries agree.
+  int64_t getPanel(int64_t extent, int64_t lanes) const;
+  int64_t getLanes() const { return lanes; }
+  /// Values given to symbols when times are predicted.
+  const SymbolBindings &getBindings() const { return bindings; }
+  int64_t getWorkers() const { return workers; }
+
+private:
+  struct Shape; // what the candidates share
+  NestPlan planNest(const StageAnalysis &analysis, const Nest &nest,
+                    int64_t forcedClass) const;
+  void planContraction(const StageAnalysis &analysis, const Nest &nest,
+                       int64_t forcedClass, NestPlan &result) const;
+  double predict(const StageAnalysis &analysis, const StagePlan &plan) const;
+  int64_t extentOf(const SizeExpr &size) const;
+  /// The stride of the loads of an operand along a loop: 0 uniform, 1
+  /// contiguous, otherwise strided; through inlined maps, the worst.
+  int64_t strideAlong(const StageAnalysis &analysis, const Node *node,
+                      unsigned operand,
+                      llvm::ArrayRef<SizeExpr> steps) const;
+  bool readsPackable(const Access &access, unsigned loop) const;
+
+  const hw::Device &device;
+  const hw::Worker &worker;
+  SymbolRanges ranges;
+  SymbolBindings bindings;
+  Options options;
+  int64_t lanes = 1, registers = 16, workers = 1;
+};
+
+} // namespace headrace::plan
+#endif // HEADRACE_PLAN_PLANNER_H

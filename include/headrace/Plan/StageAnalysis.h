@@ -1,0 +1,201 @@
+//===- StageAnalysis.h - What a stage computes, in terms of loops ---------===//
+//
+// Part of Headrace, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+//
+// The tile graph of one stage. Terms:
+//
+//   node     an operation of the stage that computes elements: it has loops,
+//            operands that it reads at a linear function of the loops, and a
+//            result that it writes at one.
+//   access   where a node finds an operand: the stage's input or the node that
+//            computes it, seen through all views between, so that views cost
+//            nothing.
+//   class    a set of loops of different nodes that run over the same index,
+//            because one node's result is another's operand there. Tiling a
+//            class tiles all its loops together.
+//   nest     a group of nodes that become one loop nest: an *anchor*
+//            (contraction, reduction, streamed reduction, scan, update, or just
+//            a map), the maps inlined into its operands, and the maps that
+//            consume its result element by element (its epilogue).
+//   sink     a value that a nest stores: to a buffer of the stage's results or
+//            to scratch.
+//
+// Everything here is derived from the IR; nothing is stored in it.
+//
+//===----------------------------------------------------------------------===//
+#ifndef HEADRACE_PLAN_STAGEANALYSIS_H
+#define HEADRACE_PLAN_STAGEANALYSIS_H
+
+#include "headrace/Dialect/HR/HR.h"
+#include "mlir/Dialect/Linalg/IR/Linalg.h"
+#include "llvm/ADT/MapVector.h"
+#include "llvm/ADT/SetVector.h"
+
+namespace headrace::plan {
+
+/// `offset + sum of coef[d] * loop d`.
+struct Linear {
+  SizeExpr offset;
+  llvm::SmallVector<SizeExpr> coef;
+
+  /// The loop if this is just one loop's index.
+  std::optional<unsigned> getPlainLoop() const;
+  bool isZero() const;
+};
+
+/// A tensor seen as a strided window on a contiguous, row-major base.
+struct StridedView {
+  mlir::Value base;
+  SizeExpr offset;
+  llvm::SmallVector<SizeExpr> strides;
+};
+
+/// Strides (in elements) of a contiguous tensor.
+llvm::SmallVector<SizeExpr> rowMajorStrides(llvm::ArrayRef<SizeExpr> dims);
+
+/// Strides under which `strides` over `from` reads in row-major order as
+/// `to`; std::nullopt if there are none.
+std::optional<llvm::SmallVector<SizeExpr>>
+reshapeStrides(llvm::ArrayRef<SizeExpr> from, llvm::ArrayRef<SizeExpr> strides,
+               llvm::ArrayRef<SizeExpr> to);
+
+/// Looks through hr.view and hr.reshape. Fails if a reshape on the way needs a
+/// copy, or sizes cannot be traced.
+mlir::FailureOr<StridedView> getStridedView(mlir::Value tensor);
+
+/// The first value above all views of `tensor`.
+mlir::Value getViewBase(mlir::Value tensor);
+bool isViewLike(mlir::Operation *op);
+/// Whether the op computes elements (becomes a node of a stage).
+bool isComputeOp(mlir::Operation *op);
+
+/// `map` (of loops, no symbols) as linear functions; fails on floordiv, mod.
+mlir::FailureOr<llvm::SmallVector<Linear>> getLinear(mlir::AffineMap map);
+
+struct Node;
+
+/// Where a node finds one operand.
+struct Access {
+  /// An operand of the stage (block argument) or the result of `producer`.
+  mlir::Value source;
+  Node *producer = nullptr;
+  /// For a producer in the stage: one linear function per dimension of the
+  /// source's value.
+  llvm::SmallVector<Linear> index;
+  /// For a stage input: the element's position in the flat, row-major buffer.
+  Linear address;
+  /// The input is stored packed: panels of `panel` along the loop `panelLoop`
+  /// (see hr.stage's `linalg.unpack`); `address` is then unused.
+  int64_t panel = 0;
+  unsigned panelLoop = 0;
+  llvm::SmallVector<Linear> logical; // index in the unpacked tensor
+
+  bool isInput() const { return !producer; }
+};
+
+enum class NodeKind {
+  Map,         // every element by itself
+  Reduction,   // linalg.generic with reduction loops
+  Contraction, // sums of products of two operands
+  SoftmaxSum,  // hr.softmax_sum
+  Scan,        // hr.scan
+  Update,      // hr.update: writes a region of an input in place
+  Scatter,     // hr.scatter: same, at positions that are data
+};
+
+struct Loop {
+  bool parallel = true;
+  SizeExpr extent;
+  unsigned cls = 0;
+};
+
+struct Node {
+  mlir::Operation *op = nullptr;
+  NodeKind kind = NodeKind::Map;
+  llvm::SmallVector<Loop> loops;
+  /// linalg: the inputs (and for reductions the init when it is not a known
+  /// constant). gather: the indices. softmax_sum: logits, value. update,
+  /// scatter: value/updates, then indices.
+  std::vector<Access> operands;
+  /// gather: the source, read at data-dependent positions. update, scatter:
+  /// the base.
+  std::optional<Access> source;
+  /// One per result: the loop of each dimension (maps, reductions).
+  llvm::SmallVector<llvm::SmallVector<unsigned>> resultLoops;
+
+  /// Rough cost of one evaluation of the body.
+  double flopsPerPoint = 1;
+  bool hasMath = false;
+  /// Position in the stage.
+  unsigned index = 0;
+};
+
+struct ClassInfo {
+  SizeExpr extent;
+  /// All its loops are parallel, and all internal accesses are plain.
+  bool tileable = true;
+  /// Nodes with a loop of this class.
+  llvm::SmallVector<Node *> members;
+  /// Streamed by a softmax_sum.
+  bool streamed = false;
+};
+
+/// A loop nest of the stage.
+struct Nest {
+  Node *anchor = nullptr;
+  /// Values to be stored, with the node that computes each. For an anchor
+  /// whose result is stored as it is, the anchor itself.
+  llvm::SmallVector<Node *> sinks;
+  /// Emitted inside the streaming loop of this softmax_sum nest.
+  Node *streamedBy = nullptr;
+};
+
+class StageAnalysis {
+public:
+  /// Analyses the body of `stage`. On failure, `why` says what cannot be
+  /// expressed, at which op.
+  static mlir::FailureOr<std::unique_ptr<StageAnalysis>>
+  create(hr::StageOp stage, std::string *why = nullptr);
+  /// The same for a group of ops that is not yet a stage; values defined
+  /// outside the group are inputs.
+  static mlir::FailureOr<std::unique_ptr<StageAnalysis>>
+  create(llvm::ArrayRef<mlir::Operation *> ops,
+         llvm::ArrayRef<mlir::Value> outputs, std::string *why = nullptr);
+
+  llvm::ArrayRef<std::unique_ptr<Node>> getNodes() const { return nodes; }
+  llvm::ArrayRef<ClassInfo> getClasses() const { return classes; }
+  llvm::ArrayRef<Nest> getNests() const { return nests; }
+  Node *getNode(mlir::Value value) const;
+  bool isOutput(mlir::Value value) const { return outputs.contains(value); }
+  /// The node's result is stored by some nest.
+  bool isMaterialized(const Node *node) const {
+    return materialized.contains(node);
+  }
+  /// Classes that are tileable and in every nest's anchor: tiling them
+  /// computes nothing twice.
+  llvm::SmallVector<unsigned> getTileClasses() const;
+  double getFlops(const Node *node, const SymbolBindings &bindings) const;
+
+private:
+  mlir::LogicalResult build(llvm::ArrayRef<mlir::Operation *> ops,
+                            std::string *why);
+  mlir::FailureOr<Access> resolve(mlir::Value value,
+                                  llvm::ArrayRef<Linear> index,
+                                  unsigned numLoops, std::string *why);
+  mlir::LogicalResult addNode(mlir::Operation *op, std::string *why);
+  void formClasses();
+  void formNests();
+
+  std::vector<std::unique_ptr<Node>> nodes;
+  llvm::DenseMap<mlir::Operation *, Node *> nodeOf;
+  llvm::SetVector<mlir::Value> outputs;
+  llvm::SmallVector<ClassInfo> classes;
+  llvm::SmallVector<Nest> nests;
+  llvm::DenseSet<const Node *> materialized;
+};
+
+} // namespace headrace::plan
+#endif // HEADRACE_PLAN_STAGEANALYSIS_H

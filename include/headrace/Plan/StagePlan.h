@@ -1,0 +1,39 @@
+//===- StagePlan.h - How a stage is tiled and emitted ---------------------===//
+//
+// Part of Headrace, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+//
+// The C++ form of `#hr.plan`; see the attribute for what the fields mean.
+//
+//===----------------------------------------------------------------------===//
+#ifndef HEADRACE_PLAN_STAGEPLAN_H
+#define HEADRACE_PLAN_STAGEPLAN_H
+
+#include "headrace/Dialect/HR/HR.h"
+
+namespace headrace::plan {
+
+struct NestPlan {
+  int64_t vector = -1;
+  int64_t vectors = 1;
+  int64_t row = -1;
+  int64_t rows = 1;
+  int64_t block = 0;
+};
+
+struct StagePlan {
+  llvm::SmallVector<int64_t> tile;
+  int64_t lanes = 1;
+  int64_t stream = 128;
+  llvm::SmallVector<NestPlan> nests;
+  double seconds = 0;
+  std::string runnerUp;
+
+  hr::PlanAttr toAttr(mlir::MLIRContext *context) const;
+  static StagePlan fromAttr(hr::PlanAttr attr);
+};
+
+} // namespace headrace::plan
+#endif // HEADRACE_PLAN_STAGEPLAN_H

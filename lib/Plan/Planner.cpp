@@ -1,0 +1,685 @@
+//===- Planner.cpp - Tile sizes and register tiles of a stage -------------===//
+//
+// Part of Headrace, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+//
+// First every nest gets its vector loop and register tile (`planNest`), from
+// strides and the number of registers; then tile sizes are enumerated per class
+// and the prediction picks (`plan`, `predict`).
+//
+//===----------------------------------------------------------------------===//
+
+#include "headrace/Plan/Planner.h"
+
+#include "headrace/Dialect/HR/HRUtils.h"
+#include "mlir/Dialect/Linalg/IR/Linalg.h"
+#include "mlir/Analysis/SliceAnalysis.h"
+#include "mlir/Dialect/Arith/IR/Arith.h"
+#include "llvm/Support/MathExtras.h"
+
+#include <algorithm>
+#include <cmath>
+
+using namespace mlir;
+using namespace headrace;
+using namespace headrace::plan;
+
+Planner::Planner(const hw::Device &device, const SymbolRanges &ranges,
+                 Options options)
+    : device(device), worker(device.getWorker()), ranges(ranges),
+      options(options) {
+  lanes = options.scalar ? 1 : std::max<int64_t>(worker.vectorLanes(32), 1);
+  registers = std::max<int64_t>(worker.registers, 8);
+  workers = device.getWorkerCount();
+  // Plans for dynamic sizes are made for a typical call: large enough to care.
+  for (const auto &entry : ranges)
+    bindings[entry.getKey()] =
+        std::clamp<int64_t>(128, entry.getValue().min, entry.getValue().max);
+}
+
+int64_t Planner::extentOf(const SizeExpr &size) const {
+  return std::max<int64_t>(size.evaluate(bindings).value_or(128), 1);
+}
+
+int64_t Planner::getPanel(int64_t extent, int64_t width) const {
+  // Wide register tiles load less per multiply-add; padding costs compute.
+  SmallVector<int64_t> preferred =
+      registers >= 32 ? SmallVector<int64_t>{3, 4, 2, 1}
+                      : SmallVector<int64_t>{2, 3, 1};
+  int64_t best = 1;
+  double bestCost = 1e30;
+  for (auto [i, vectors] : llvm::enumerate(preferred)) {
+    int64_t panel = vectors * width;
+    double padded =
+        double(llvm::alignTo(extent, panel)) / double(std::max<int64_t>(extent, 1));
+    double cost = padded * (vectors == 1 ? 1.5 : 1.0) + 0.01 * double(i);
+    if (cost < bestCost) {
+      bestCost = cost;
+      best = vectors;
+    }
+  }
+  return best * width;
+}
+
+bool Planner::readsPackable(const Access &access, unsigned loop) const {
+  if (!isPackable || !access.isInput() || access.panel)
+    return false;
+  auto type = dyn_cast<RankedTensorType>(access.source.getType());
+  return type && type.hasStaticShape() && isPackable(access.source) &&
+         access.address.coef[loop] != SizeExpr(0);
+}
+
+int64_t Planner::strideAlong(const StageAnalysis &analysis, const Node *node,
+                             unsigned operand,
+                             ArrayRef<SizeExpr> steps) const {
+  const Access &access = node->operands[operand];
+  if (!access.source || !isa<RankedTensorType>(access.source.getType()))
+    return 0;
+  auto along = [&](const Linear &linear) {
+    SizeExpr sum(0);
+    for (auto [c, s] : llvm::zip(linear.coef, steps))
+      sum = sum + c * s;
+    return sum;
+  };
+  auto classify = [](const SizeExpr &step) -> int64_t {
+    if (step == SizeExpr(0))
+      return 0;
+    return step == SizeExpr(1) ? 1 : 2;
+  };
+  if (access.isInput()) {
+    if (!access.panel)
+      return classify(along(access.address));
+    int64_t worst = 0;
+    for (const Linear &linear : access.logical) {
+      SizeExpr step = along(linear);
+      if (linear.getPlainLoop() == access.panelLoop)
+        worst = std::max(worst, classify(step));
+      else if (step != SizeExpr(0))
+        worst = 2;
+    }
+    return worst;
+  }
+  SmallVector<SizeExpr> theirs(access.producer->loops.size(), SizeExpr(0));
+  unsigned number = cast<OpResult>(access.source).getResultNumber();
+  bool any = false;
+  for (auto [linear, loop] :
+       llvm::zip(access.index, access.producer->resultLoops[number])) {
+    theirs[loop] = along(linear);
+    any |= theirs[loop] != SizeExpr(0);
+  }
+  if (!any)
+    return 0;
+  if (analysis.isMaterialized(access.producer))
+    return 1; // scratch is laid out for its readers
+  if (access.producer->source) // a gather
+    return 1;
+  int64_t worst = 0;
+  for (unsigned i = 0; i < access.producer->operands.size(); ++i)
+    worst = std::max(worst,
+                     strideAlong(analysis, access.producer, i, theirs));
+  return worst;
+}
+
+static SmallVector<SizeExpr> unitStep(const Node *node, unsigned loop) {
+  SmallVector<SizeExpr> steps(node->loops.size(), SizeExpr(0));
+  steps[loop] = SizeExpr(1);
+  return steps;
+}
+
+/// The stride of what a nest's sinks store along a loop of its anchor.
+static int64_t storeStride(const StageAnalysis &analysis, const Nest &nest,
+                           unsigned loop) {
+  unsigned cls = nest.anchor->loops[loop].cls;
+  int64_t worst = 0;
+  for (const Node *sink : nest.sinks) {
+    if (sink->source && sink->kind != NodeKind::Map) {
+      for (auto [l, info] : llvm::enumerate(sink->loops))
+        if (info.cls == cls && sink->kind == NodeKind::Update)
+          worst = std::max<int64_t>(
+              worst, sink->source->address.coef[l] == SizeExpr(1)   ? 1
+                     : sink->source->address.coef[l] == SizeExpr(0) ? 0
+                                                                    : 2);
+      continue;
+    }
+    for (OpResult value : sink->op->getResults()) {
+      if (!analysis.isOutput(value))
+        continue; // scratch takes any order
+      ArrayRef<unsigned> loops = sink->resultLoops[value.getResultNumber()];
+      for (auto [p, l] : llvm::enumerate(loops))
+        if (sink->loops[l].cls == cls) {
+          bool inner = true;
+          for (unsigned q = p + 1; q < loops.size(); ++q)
+            inner &= sink->loops[loops[q]].extent == SizeExpr(1);
+          worst = std::max<int64_t>(worst, inner ? 1 : 2);
+        }
+    }
+  }
+  return worst;
+}
+
+static bool hasNeutralCombiners(const Node *node) {
+  auto op = dyn_cast<linalg::LinalgOp>(node->op);
+  if (!op)
+    return false;
+  for (unsigned r = 0; r < op.getNumDpsInits(); ++r) {
+    SmallVector<Operation *, 4> combiners;
+    Value reduced = matchReduction(op.getRegionOutputArgs(), r, combiners);
+    if (!reduced || combiners.size() != 1 ||
+        !arith::getNeutralElement(combiners.front()))
+      return false;
+  }
+  return true;
+}
+
+void Planner::planContraction(const StageAnalysis &analysis, const Nest &nest,
+                              int64_t forcedClass, NestPlan &result) const {
+  const Node *node = nest.anchor;
+  struct Candidate {
+    unsigned loop;
+    double score;
+    bool dot;
+  };
+  std::optional<Candidate> best;
+  auto consider = [&](unsigned loop, double score, bool dot) {
+    if (!best || score > best->score)
+      best = Candidate{loop, score, dot};
+  };
+  // How often an element of each operand is used: the extent of the parallel
+  // loops it does not depend on.
+  auto reuse = [&](unsigned operand) {
+    double times = 1;
+    for (unsigned l = 0; l < node->loops.size(); ++l)
+      if (node->loops[l].parallel &&
+          strideAlong(analysis, node, operand, unitStep(node, l)) == 0)
+        times *= double(extentOf(node->loops[l].extent));
+    return times;
+  };
+  for (auto [l, loop] : llvm::enumerate(node->loops)) {
+    int64_t extent = extentOf(loop.extent);
+    if (extent == 1)
+      continue;
+    SmallVector<SizeExpr> steps = unitStep(node, l);
+    int64_t strides[2];
+    double packing = 0;
+    for (unsigned i = 0; i < 2; ++i) {
+      strides[i] = strideAlong(analysis, node, i, steps);
+      if (strides[i] > 1 && loop.parallel) {
+        if (readsPackable(node->operands[i], l))
+          strides[i] = 1;
+        else
+          packing += 8.0 / std::max(reuse(i), 1.0);
+      }
+    }
+    double fill = double(extent) / double(llvm::alignTo(extent, lanes));
+    if (!loop.parallel) {
+      if (strides[0] != 1 || strides[1] != 1 || forcedClass >= 0)
+        continue;
+      // A dot product loads two vectors per multiply-add, and adds up lanes.
+      double smallest = std::min(reuse(0), reuse(1));
+      consider(l, fill * (smallest < 2 ? 0.9 : 0.3), true);
+      continue;
+    }
+    if (forcedClass >= 0 && static_cast<int64_t>(loop.cls) != forcedClass)
+      continue;
+    double score = fill;
+    if (storeStride(analysis, nest, l) > 1)
+      score *= 0.6;
+    score /= 1 + packing;
+    // Both operands on lanes leave nothing to broadcast.
+    if (strides[0] != 0 && strides[1] != 0)
+      score *= 0.7;
+    consider(l, score, false);
+  }
+  result.block = 512;
+  if (!best)
+    return;
+  result.vector = best->loop;
+  int64_t extent = extentOf(node->loops[best->loop].extent);
+  // Rows: the parallel loop with the most reuse of the operand on lanes.
+  int64_t laneOperand =
+      strideAlong(analysis, node, 0, unitStep(node, best->loop)) != 0 ? 0 : 1;
+  int64_t rowExtent = 1;
+  for (auto [l, loop] : llvm::enumerate(node->loops)) {
+    if (!loop.parallel || l == best->loop)
+      continue;
+    bool reuses = strideAlong(analysis, node, laneOperand,
+                              unitStep(node, l)) == 0;
+    if (best->dot)
+      reuses = strideAlong(analysis, node, 0, unitStep(node, l)) == 0 ||
+               strideAlong(analysis, node, 1, unitStep(node, l)) == 0;
+    int64_t size = extentOf(loop.extent);
+    if (reuses && size > rowExtent) {
+      rowExtent = size;
+      result.row = l;
+    }
+  }
+  if (best->dot) {
+    result.vectors = 1;
+    result.rows = result.row < 0 ? 1 : std::min<int64_t>(rowExtent, 8);
+    return;
+  }
+  result.vectors = getPanel(extent, lanes) / lanes;
+  int64_t most =
+      std::max<int64_t>((registers - 2 - result.vectors) / result.vectors, 1);
+  most = std::min(most, rowExtent);
+  if (result.row < 0)
+    most = 1;
+  // The fewest row blocks, then the smallest remainder.
+  int64_t blocks = llvm::divideCeil(rowExtent, most);
+  result.rows = std::max<int64_t>(llvm::divideCeil(rowExtent, blocks), 1);
+  for (int64_t rows = most; rows >= std::max<int64_t>(most - 2, 1); --rows)
+    if (rowExtent % rows == 0) {
+      result.rows = rows;
+      break;
+    }
+}
+
+NestPlan Planner::planNest(const StageAnalysis &analysis, const Nest &nest,
+                           int64_t forcedClass) const {
+  const Node *node = nest.anchor;
+  NestPlan result;
+  if (lanes == 1)
+    return result;
+  if (node->kind == NodeKind::Contraction) {
+    planContraction(analysis, nest, forcedClass, result);
+    return result;
+  }
+  if (node->kind == NodeKind::SoftmaxSum) {
+    // Lanes are rows if there are enough of them.
+    auto softmax = cast<hr::SoftmaxSumOp>(node->op);
+    AffineMap logits =
+        cast<AffineMapAttr>(softmax.getMaps()[0]).getValue();
+    int64_t most = 0;
+    for (auto [l, loop] : llvm::enumerate(node->loops))
+      if (loop.parallel && logits.isFunctionOfDim(l) &&
+          extentOf(loop.extent) > most) {
+        most = extentOf(loop.extent);
+        result.vector = l;
+      }
+    if (most < lanes / 2)
+      result.vector = -1;
+    result.vectors = most % (2 * lanes) == 0 || most > 4 * lanes ? 2 : 1;
+    result.rows = std::max<int64_t>(
+        std::min<int64_t>((registers - 4) / (result.vectors + 1), 8), 1);
+    return result;
+  }
+  double bestScore = 0;
+  for (auto [l, loop] : llvm::enumerate(node->loops)) {
+    int64_t extent = extentOf(loop.extent);
+    if (extent < std::min<int64_t>(4, lanes))
+      continue;
+    if (forcedClass >= 0 && static_cast<int64_t>(loop.cls) != forcedClass)
+      continue;
+    if (!loop.parallel &&
+        (node->kind != NodeKind::Reduction || !hasNeutralCombiners(node)))
+      continue;
+    double fill = double(extent) / double(llvm::alignTo(extent, lanes));
+    double cost = 1;
+    SmallVector<SizeExpr> steps = unitStep(node, l);
+    // The maps inlined into sinks count like the anchor's own operands.
+    auto addLoads = [&](const Node *reader, ArrayRef<SizeExpr> theirs) {
+      for (unsigned i = 0; i < reader->operands.size(); ++i) {
+        int64_t stride = strideAlong(analysis, reader, i, theirs);
+        cost += stride > 1 ? 8 : stride == 1 ? 1 : 0.5;
+      }
+    };
+    if (node->kind == NodeKind::Scatter) {
+      // The index must be uniform or the base contiguous along the loop.
+      int64_t stride = 0;
+      for (auto [d, linear] : llvm::enumerate(node->source->logical))
+        if (cast<hr::ScatterOp>(node->op).getSourceDims()[d] < 0 &&
+            linear.coef[l] != SizeExpr(0))
+          stride = node->source->address.coef[d] == SizeExpr(1) &&
+                           linear.coef[l] == SizeExpr(1)
+                       ? 1
+                       : 2;
+      if (stride != 1 || !loop.parallel)
+        continue;
+    }
+    addLoads(node, steps);
+    if (isa<hr::GatherOp>(node->op)) {
+      auto gather = cast<hr::GatherOp>(node->op);
+      for (auto [d, linear] : llvm::enumerate(node->source->logical))
+        if (gather.getSourceDims()[d] < 0 && linear.coef[l] != SizeExpr(0))
+          cost += node->source->address.coef[d] == SizeExpr(1) &&
+                          linear.coef[l] == SizeExpr(1)
+                      ? 0
+                      : 8;
+      for (unsigned i = 0; i < node->operands.size(); ++i)
+        if (strideAlong(analysis, node, i, steps) != 0)
+          cost += 8; // positions on lanes
+    }
+    for (const Node *sink : nest.sinks) {
+      if (sink == node)
+        continue;
+      SmallVector<SizeExpr> theirs(sink->loops.size(), SizeExpr(0));
+      for (auto [m, other] : llvm::enumerate(sink->loops))
+        if (other.cls == loop.cls && loop.parallel)
+          theirs[m] = SizeExpr(1);
+      addLoads(sink, theirs);
+    }
+    if (loop.parallel && storeStride(analysis, nest, l) > 1)
+      cost += 8;
+    if (!loop.parallel)
+      cost += 0.5;
+    double score = fill / cost;
+    if (score > bestScore) {
+      bestScore = score;
+      result.vector = l;
+    }
+  }
+  result.vectors = node->kind == NodeKind::Reduction ? 4 : 1;
+  return result;
+}
+
+SmallVector<Planner::Repack>
+Planner::getRepacks(const StageAnalysis &analysis,
+                    const StagePlan &plan) const {
+  SmallVector<Repack> result;
+  for (auto [n, nest] : llvm::enumerate(analysis.getNests())) {
+    const Node *node = nest.anchor;
+    if (node->kind != NodeKind::Contraction || plan.nests[n].vector < 0)
+      continue;
+    unsigned loop = plan.nests[n].vector;
+    if (!node->loops[loop].parallel)
+      continue;
+    for (unsigned i = 0; i < 2; ++i)
+      if (node->operands[i].isInput() && !node->operands[i].panel &&
+          strideAlong(analysis, node, i, unitStep(node, loop)) > 1)
+        result.push_back({unsigned(n), i});
+  }
+  return result;
+}
+
+//===----------------------------------------------------------------------===//
+// Prediction
+//===----------------------------------------------------------------------===//
+
+double Planner::predict(const StageAnalysis &analysis,
+                        const StagePlan &plan) const {
+  ArrayRef<ClassInfo> classes = analysis.getClasses();
+  double tiles = 1;
+  SmallVector<double> length(classes.size());
+  SmallVector<unsigned> tiled;
+  for (auto [c, info] : llvm::enumerate(classes)) {
+    int64_t extent = extentOf(info.extent);
+    length[c] = double(extent);
+    if (plan.tile[c] > 0) {
+      length[c] = double(std::min(plan.tile[c], extent));
+      tiles *= double(llvm::divideCeil(extent, plan.tile[c]));
+      tiled.push_back(c);
+    }
+  }
+  double busiest = std::ceil(tiles / double(workers));
+  double active = std::min(tiles, double(workers));
+  double clock = worker.clock.valueOr(2e9);
+  double fma = worker.f32FlopsPerSecond();
+  if (fma <= 0)
+    fma = clock * 2 * double(lanes);
+  const hw::Memory *priv = worker.getOutermostPrivate();
+  const hw::Memory *main = worker.getMainMemory();
+  double capacity = priv ? priv->bytes.valueOr(256e3) : 256e3;
+  // The level that feeds the private ones.
+  const hw::Memory *shared = main;
+  for (const hw::Memory &level : worker.levels)
+    if (!level.isPrivate()) {
+      shared = &level;
+      break;
+    }
+
+  // Compute per tile.
+  double compute = 0;
+  double scratch = 0;
+  for (auto [n, nest] : llvm::enumerate(analysis.getNests())) {
+    const NestPlan &nestPlan = plan.nests[n];
+    auto points = [&](const Node *node) {
+      double count = 1;
+      for (auto [l, loop] : llvm::enumerate(node->loops)) {
+        double len = length[loop.cls];
+        if (node == nest.anchor && static_cast<int64_t>(l) == nestPlan.vector)
+          len = double(llvm::alignTo(uint64_t(len), plan.lanes));
+        count *= len;
+      }
+      return count;
+    };
+    const Node *anchor = nest.anchor;
+    if (anchor->kind == NodeKind::Contraction) {
+      double inFlight = double(nestPlan.rows * nestPlan.vectors);
+      // Two multiply-adds a cycle at latency 4 need eight sums in flight.
+      double efficiency = 0.95 * std::min(1.0, inFlight / 8.0);
+      double loads =
+          double(nestPlan.rows + nestPlan.vectors) / std::max(inFlight, 1.0);
+      efficiency = std::min(efficiency, 1.0 / std::max(loads, 1.0));
+      if (nestPlan.vector < 0)
+        efficiency /= double(std::max<int64_t>(lanes, 1));
+      compute += 2 * points(anchor) / (fma * efficiency);
+    } else {
+      double width = nestPlan.vector < 0 ? 1 : double(plan.lanes);
+      double perPoint = std::max(anchor->flopsPerPoint, 2.0);
+      if (anchor->kind == NodeKind::SoftmaxSum)
+        perPoint = 3;
+      compute += points(anchor) * perPoint / (width * clock);
+    }
+    for (const Node *sink : nest.sinks) {
+      double width = nestPlan.vector < 0 ? 1 : double(plan.lanes);
+      double count = 1;
+      for (const Loop &loop : sink->loops)
+        if (loop.parallel)
+          count *= length[loop.cls];
+      double stride =
+          nestPlan.vector >= 0 && storeStride(analysis, nest, nestPlan.vector) > 1
+              ? 8
+              : 1;
+      compute += count * (sink->flopsPerPoint + 2 * stride) / (width * clock);
+      if (sink->op->getNumResults() && !analysis.isOutput(sink->op->getResult(0)))
+        scratch += count * 4;
+    }
+  }
+
+  // Bytes per tile of each input, and how often they change from tile to tile.
+  llvm::MapVector<Value, std::pair<double, llvm::SmallBitVector>> inputs;
+  auto note = [&](const Node *node, const Access &access) {
+    if (!access.source || !access.isInput() ||
+        !isa<RankedTensorType>(access.source.getType()))
+      return;
+    auto type = cast<RankedTensorType>(access.source.getType());
+    auto &[bytes, depends] = inputs[access.source];
+    depends.resize(classes.size());
+    double count = double(getElementBytes(type.getElementType()));
+    ArrayRef<Linear> rows = access.panel ? ArrayRef<Linear>(access.logical)
+                                         : ArrayRef<Linear>(access.address);
+    for (unsigned l = 0; l < node->loops.size(); ++l)
+      if (llvm::any_of(rows, [&](const Linear &linear) {
+            return linear.coef[l] != SizeExpr(0);
+          })) {
+        count *= length[node->loops[l].cls];
+        depends.set(node->loops[l].cls);
+      }
+    bytes = std::max(bytes, count);
+  };
+  for (const auto &node : analysis.getNodes())
+    for (const Access &access : node->operands)
+      note(node.get(), access);
+  double footprint = scratch;
+  for (auto &[value, info] : inputs)
+    footprint += info.first;
+  double outputs = 0;
+  for (const auto &node : analysis.getNodes())
+    for (OpResult value : node->op->getResults())
+      if (analysis.isOutput(value)) {
+        double count = double(getElementBytes(
+            cast<RankedTensorType>(value.getType()).getElementType()));
+        for (const Loop &loop : node->loops)
+          if (loop.parallel)
+            count *= double(extentOf(loop.extent));
+        outputs += count;
+      }
+  double traffic = outputs, unique = outputs;
+  bool fits = footprint <= capacity;
+  for (auto &[value, info] : inputs) {
+    double changes = 1, once = info.first;
+    bool seen = false;
+    // The last tiled class runs fastest: an input that does not depend on it
+    // stays, if the tile fits.
+    for (unsigned c : llvm::reverse(tiled)) {
+      double count =
+          double(llvm::divideCeil(extentOf(classes[c].extent), plan.tile[c]));
+      if (info.second.test(c)) {
+        seen = true;
+        once *= count;
+      }
+      if (seen || !fits)
+        changes *= count;
+    }
+    if (!seen)
+      changes = std::min(changes, fits ? active : changes);
+    traffic += info.first * std::max(changes, 1.0);
+    unique += once;
+  }
+  if (!fits)
+    traffic *= 2;
+  double memory = 0;
+  if (shared)
+    memory = traffic / std::max(shared->readTotal(int64_t(active)), 1e9);
+  if (main)
+    memory = std::max(memory,
+                      unique / std::max(main->readTotal(int64_t(active)), 1e9));
+  double sync = workers > 1 ? device.sync.cost.valueOr(200e-9) : 0;
+  double time = std::max(busiest * compute, memory);
+  // What does not overlap: some of the shorter of the two.
+  time += 0.2 * std::min(busiest * compute, memory);
+  return time + sync + busiest * 50e-9;
+}
+
+//===----------------------------------------------------------------------===//
+// Candidates
+//===----------------------------------------------------------------------===//
+
+StagePlan Planner::plan(const StageAnalysis &analysis) const {
+  StagePlan result;
+  result.lanes = lanes;
+  result.tile.assign(analysis.getClasses().size(), 0);
+
+  // Nests: a streamed reduction says on which class its nests have lanes.
+  DenseMap<const Node *, int64_t> forced;
+  ArrayRef<Nest> nests = analysis.getNests();
+  SmallVector<NestPlan> nestPlans(nests.size());
+  for (size_t n = nests.size(); n-- > 0;) {
+    const Nest &nest = nests[n];
+    int64_t cls = -1;
+    if (nest.streamedBy) {
+      auto it = forced.find(nest.streamedBy);
+      if (it != forced.end())
+        cls = it->second;
+    }
+    if (cls >= 0 && llvm::none_of(nest.anchor->loops, [&](const Loop &loop) {
+          return loop.parallel && int64_t(loop.cls) == cls;
+        }))
+      cls = -1;
+    // A stored copy of a contraction's operand has the contraction's lanes
+    // innermost.
+    if (nest.anchor->kind == NodeKind::Map)
+      for (size_t m = n + 1; m < nests.size(); ++m) {
+        const Node *reader = nests[m].anchor;
+        if (reader->kind != NodeKind::Contraction || nestPlans[m].vector < 0)
+          continue;
+        for (unsigned i = 0; i < 2; ++i)
+          if (reader->operands[i].producer == nest.anchor) {
+            unsigned wanted = reader->loops[nestPlans[m].vector].cls;
+            if (llvm::any_of(nest.anchor->loops, [&](const Loop &loop) {
+                  return loop.cls == wanted;
+                }))
+              cls = wanted;
+          }
+      }
+    nestPlans[n] = planNest(analysis, nest, cls);
+    if (nest.anchor->kind == NodeKind::SoftmaxSum)
+      forced[nest.anchor] =
+          nestPlans[n].vector < 0
+              ? -1
+              : int64_t(nest.anchor->loops[nestPlans[n].vector].cls);
+  }
+  result.nests = nestPlans;
+  result.stream = 128;
+  if (options.scalar)
+    return result;
+
+  // Tile sizes per tileable class.
+  SmallVector<unsigned> tileable = analysis.getTileClasses();
+  SmallVector<SmallVector<int64_t>> sizes;
+  for (unsigned c : tileable) {
+    const ClassInfo &info = analysis.getClasses()[c];
+    int64_t extent = extentOf(info.extent);
+    int64_t unit = 1, step = 1;
+    for (auto [n, nest] : llvm::enumerate(nests))
+      if (nestPlans[n].vector >= 0 &&
+          nest.anchor->loops[nestPlans[n].vector].cls == c) {
+        unit = std::max(unit, lanes * nestPlans[n].vectors);
+        if (nest.anchor->kind == NodeKind::SoftmaxSum)
+          unit = std::max(unit, lanes * nestPlans[n].vectors);
+      }
+    SmallVector<int64_t> list;
+    (void)step;
+    for (int64_t multiple : {1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128,
+                             192, 256, 384, 512}) {
+      int64_t size = unit * multiple;
+      if (size >= extent)
+        break;
+      if (options.quick && multiple > 1 && !llvm::isPowerOf2_64(multiple))
+        continue;
+      list.push_back(size);
+    }
+    // The whole class as one tile (0) is always possible; a dynamic one must
+    // be tiled so that what a tile needs is bounded.
+    if (info.extent.isConstant() || list.empty())
+      list.push_back(0);
+    sizes.push_back(list);
+  }
+  // Too many classes make too many combinations: the outer ones are tiled by
+  // one (batch, heads) or not at all.
+  size_t combinations = 1;
+  for (auto &list : sizes)
+    combinations *= std::max<size_t>(list.size(), 1);
+  for (size_t i = 0; combinations > 4096 && i < sizes.size(); ++i) {
+    combinations /= sizes[i].size();
+    SmallVector<int64_t> reduced;
+    for (int64_t size : sizes[i])
+      if (size == 0 || size == sizes[i].front() ||
+          (i + 2 >= sizes.size() && llvm::isPowerOf2_64(size)))
+        reduced.push_back(size);
+    sizes[i] = reduced;
+    combinations *= sizes[i].size();
+  }
+
+  StagePlan candidate = result;
+  std::optional<StagePlan> best, second;
+  std::function<void(size_t)> enumerate = [&](size_t i) {
+    if (i == tileable.size()) {
+      candidate.seconds = predict(analysis, candidate);
+      if (!best || candidate.seconds < best->seconds) {
+        second = best;
+        best = candidate;
+      } else if (!second || candidate.seconds < second->seconds) {
+        second = candidate;
+      }
+      return;
+    }
+    for (int64_t size : sizes[i]) {
+      candidate.tile[tileable[i]] = size;
+      enumerate(i + 1);
+    }
+    candidate.tile[tileable[i]] = 0;
+  };
+  enumerate(0);
+  if (second) {
+    std::string text;
+    llvm::raw_string_ostream os(text);
+    os << "tile [";
+    llvm::interleaveComma(second->tile, os);
+    os << "]: " << int64_t(second->seconds * 1e9) << " ns";
+    best->runnerUp = text;
+  }
+  return *best;
+}

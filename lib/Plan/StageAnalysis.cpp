@@ -1,0 +1,927 @@
+//===- StageAnalysis.cpp - What a stage computes, in terms of loops -------===//
+//
+// Part of Headrace, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+//
+// Three steps: every compute op becomes a node whose operands are resolved
+// through views (`addNode`); loops that run over the same index are unified
+// into classes (`formClasses`); nodes are grouped into nests (`formNests`).
+//
+//===----------------------------------------------------------------------===//
+
+#include "headrace/Plan/StageAnalysis.h"
+
+#include "headrace/Dialect/HR/HRUtils.h"
+#include "mlir/Dialect/Math/IR/Math.h"
+#include "mlir/IR/Matchers.h"
+#include "llvm/ADT/EquivalenceClasses.h"
+
+using namespace mlir;
+using namespace headrace;
+using namespace headrace::plan;
+
+//===----------------------------------------------------------------------===//
+// Linear functions and views
+//===----------------------------------------------------------------------===//
+
+std::optional<unsigned> Linear::getPlainLoop() const {
+  if (offset != SizeExpr(0))
+    return std::nullopt;
+  std::optional<unsigned> loop;
+  for (auto [d, c] : llvm::enumerate(coef)) {
+    if (c == SizeExpr(0))
+      continue;
+    if (c != SizeExpr(1) || loop)
+      return std::nullopt;
+    loop = d;
+  }
+  return loop;
+}
+
+bool Linear::isZero() const {
+  return offset == SizeExpr(0) && llvm::all_of(coef, [](const SizeExpr &c) {
+           return c == SizeExpr(0);
+         });
+}
+
+SmallVector<SizeExpr> plan::rowMajorStrides(ArrayRef<SizeExpr> dims) {
+  SmallVector<SizeExpr> strides(dims.size(), SizeExpr(1));
+  for (int64_t d = static_cast<int64_t>(dims.size()) - 2; d >= 0; --d)
+    strides[d] = strides[d + 1] * dims[d + 1];
+  return strides;
+}
+
+std::optional<SmallVector<SizeExpr>>
+plan::reshapeStrides(ArrayRef<SizeExpr> from, ArrayRef<SizeExpr> strides,
+                     ArrayRef<SizeExpr> to) {
+  // Chunks of source dimensions that are contiguous among themselves, last
+  // first; each must be covered exactly by consecutive result dimensions.
+  struct Chunk {
+    SizeExpr count, stride;
+  };
+  SmallVector<Chunk> chunks;
+  for (int64_t d = static_cast<int64_t>(from.size()) - 1; d >= 0; --d) {
+    if (from[d] == SizeExpr(1))
+      continue;
+    if (!chunks.empty() &&
+        strides[d] == chunks.back().stride * chunks.back().count) {
+      chunks.back().count = chunks.back().count * from[d];
+      continue;
+    }
+    chunks.push_back({from[d], strides[d]});
+  }
+  SmallVector<SizeExpr> result(to.size(), SizeExpr(1));
+  int64_t d = static_cast<int64_t>(to.size()) - 1;
+  for (const Chunk &chunk : chunks) {
+    SizeExpr covered(1);
+    while (covered != chunk.count) {
+      if (d < 0)
+        return std::nullopt;
+      result[d] = covered * chunk.stride;
+      covered = covered * to[d];
+      --d;
+    }
+  }
+  for (; d >= 0; --d) {
+    if (to[d] != SizeExpr(1))
+      return std::nullopt;
+    result[d] = SizeExpr(1);
+  }
+  return result;
+}
+
+bool plan::isViewLike(Operation *op) {
+  return isa<hr::ViewOp, hr::ReshapeOp>(op);
+}
+
+bool plan::isComputeOp(Operation *op) {
+  return isa<hr::GatherOp, hr::SoftmaxSumOp, hr::ScanOp, hr::UpdateOp,
+             hr::ScatterOp>(op) ||
+         (isa<linalg::LinalgOp>(op) && !isa<linalg::UnPackOp>(op) &&
+          op->getNumResults() > 0 && isa<RankedTensorType>(op->getResult(0).getType()));
+}
+
+Value plan::getViewBase(Value tensor) {
+  while (Operation *op = tensor.getDefiningOp()) {
+    if (!isViewLike(op))
+      break;
+    tensor = op->getOperand(0);
+  }
+  return tensor;
+}
+
+FailureOr<SmallVector<Linear>> plan::getLinear(AffineMap map) {
+  SmallVector<Linear> result;
+  MLIRContext *context = map.getContext();
+  unsigned rank = map.getNumDims();
+  auto evaluate = [&](AffineExpr expr,
+                      ArrayRef<AffineExpr> point) -> std::optional<int64_t> {
+    auto value = dyn_cast<AffineConstantExpr>(
+        simplifyAffineExpr(expr.replaceDims(point), 0, 0));
+    return value ? std::optional(value.getValue()) : std::nullopt;
+  };
+  SmallVector<AffineExpr> zeros(rank, getAffineConstantExpr(0, context));
+  for (AffineExpr expr : map.getResults()) {
+    bool linear = true;
+    expr.walk([&](AffineExpr e) {
+      if (e.getKind() == AffineExprKind::FloorDiv ||
+          e.getKind() == AffineExprKind::CeilDiv ||
+          e.getKind() == AffineExprKind::Mod ||
+          e.getKind() == AffineExprKind::SymbolId)
+        linear = false;
+    });
+    if (!linear)
+      return failure();
+    std::optional<int64_t> constant = evaluate(expr, zeros);
+    if (!constant)
+      return failure();
+    Linear &out = result.emplace_back();
+    out.offset = *constant;
+    for (unsigned d = 0; d < rank; ++d) {
+      SmallVector<AffineExpr> unit = zeros;
+      unit[d] = getAffineConstantExpr(1, context);
+      out.coef.push_back(SizeExpr(*evaluate(expr, unit) - *constant));
+    }
+  }
+  return result;
+}
+
+FailureOr<StridedView> plan::getStridedView(Value tensor) {
+  SmallVector<Operation *> views;
+  Value base = tensor;
+  while (Operation *op = base.getDefiningOp()) {
+    if (!isViewLike(op))
+      break;
+    views.push_back(op);
+    base = op->getOperand(0);
+  }
+  FailureOr<SmallVector<SizeExpr>> dims = hr::getDims(base);
+  if (failed(dims))
+    return failure();
+  StridedView view{base, SizeExpr(0), rowMajorStrides(*dims)};
+  SmallVector<SizeExpr> shape = *dims;
+  for (Operation *op : llvm::reverse(views)) {
+    if (auto reshape = dyn_cast<hr::ReshapeOp>(op)) {
+      SmallVector<SizeExpr> to = hr::getSizes(reshape.getDims());
+      std::optional<SmallVector<SizeExpr>> strides =
+          reshapeStrides(shape, view.strides, to);
+      if (!strides)
+        return failure();
+      view.strides = *strides;
+      shape = to;
+      continue;
+    }
+    auto select = cast<hr::ViewOp>(op);
+    FailureOr<SmallVector<Linear>> linear = getLinear(select.getMap());
+    if (failed(linear))
+      return failure();
+    SmallVector<SizeExpr> offsets = hr::getSizes(select.getOffsets());
+    shape = hr::getSizes(select.getDims());
+    SmallVector<SizeExpr> strides(shape.size(), SizeExpr(0));
+    for (auto [j, expr] : llvm::enumerate(*linear)) {
+      view.offset = view.offset + offsets[j] * view.strides[j];
+      for (unsigned k = 0; k < shape.size(); ++k)
+        strides[k] = strides[k] + expr.coef[k] * view.strides[j];
+    }
+    view.strides = strides;
+  }
+  return view;
+}
+
+/// `outer` of `inner`, both linear: substitutes inner's functions for outer's
+/// dimensions.
+static Linear compose(const Linear &outer, ArrayRef<Linear> inner,
+                      unsigned numLoops) {
+  Linear result;
+  result.offset = outer.offset;
+  result.coef.assign(numLoops, SizeExpr(0));
+  for (auto [k, c] : llvm::enumerate(outer.coef)) {
+    if (c == SizeExpr(0))
+      continue;
+    result.offset = result.offset + c * inner[k].offset;
+    for (unsigned d = 0; d < numLoops; ++d)
+      result.coef[d] = result.coef[d] + c * inner[k].coef[d];
+  }
+  return result;
+}
+
+//===----------------------------------------------------------------------===//
+// Nodes
+//===----------------------------------------------------------------------===//
+
+static LogicalResult fail(std::string *why, Operation *op, const Twine &text) {
+  if (why)
+    *why = (op->getName().getStringRef() + ": " + text).str();
+  return failure();
+}
+
+/// Looks through the views above `value` and composes them with `index` (one
+/// linear function per dimension of `value`).
+FailureOr<Access> StageAnalysis::resolve(Value value, ArrayRef<Linear> index,
+                                         unsigned numLoops, std::string *why) {
+  Access access;
+  Value base = getViewBase(value);
+  access.source = base;
+  Operation *def = base.getDefiningOp();
+  Node *producer = def ? nodeOf.lookup(def) : nullptr;
+
+  if (auto unpack = def ? dyn_cast<linalg::UnPackOp>(def) : nullptr) {
+    if (value != base)
+      return fail(why, def, "a packed operand is read through a view");
+    access.source = unpack.getSource();
+    access.panel = unpack.getStaticInnerTiles()[0];
+    access.logical.assign(index.begin(), index.end());
+    std::optional<unsigned> loop =
+        index[unpack.getInnerDimsPos()[0]].getPlainLoop();
+    if (!loop)
+      return fail(why, def, "the packed dimension is not one loop");
+    access.panelLoop = *loop;
+    return access;
+  }
+
+  if (!producer) {
+    FailureOr<StridedView> view = getStridedView(value);
+    if (failed(view))
+      return fail(why, def ? def : value.getParentRegion()->getParentOp(),
+                  "a view is not strided");
+    Linear strides;
+    strides.offset = view->offset;
+    strides.coef = view->strides;
+    access.address = compose(strides, index, numLoops);
+    return access;
+  }
+
+  access.producer = producer;
+  SmallVector<Linear> current(index.begin(), index.end());
+  while (value != base) {
+    Operation *op = value.getDefiningOp();
+    if (auto select = dyn_cast<hr::ViewOp>(op)) {
+      FailureOr<SmallVector<Linear>> map = getLinear(select.getMap());
+      if (failed(map))
+        return fail(why, op, "a view's map is not linear");
+      SmallVector<SizeExpr> offsets = hr::getSizes(select.getOffsets());
+      SmallVector<Linear> next;
+      for (auto [j, expr] : llvm::enumerate(*map)) {
+        Linear outer = expr;
+        outer.offset = outer.offset + offsets[j];
+        next.push_back(compose(outer, current, numLoops));
+      }
+      current = next;
+    } else {
+      // Each source dimension must be a product of result dimensions: then its
+      // index is a sum. The strides of a virtual source whose dimensions are
+      // independent say which result dimension belongs to which.
+      auto reshape = cast<hr::ReshapeOp>(op);
+      FailureOr<SmallVector<SizeExpr>> from = hr::getDims(reshape.getSource());
+      if (failed(from))
+        return fail(why, op, "unknown sizes");
+      SmallVector<SizeExpr> to = hr::getSizes(reshape.getDims());
+      SmallVector<Linear> next(from->size());
+      int64_t d = static_cast<int64_t>(to.size()) - 1;
+      for (int64_t j = static_cast<int64_t>(from->size()) - 1; j >= 0; --j) {
+        Linear &out = next[j];
+        out.coef.assign(numLoops, SizeExpr(0));
+        if ((*from)[j] == SizeExpr(1))
+          continue;
+        SizeExpr covered(1);
+        while (covered != (*from)[j]) {
+          if (d < 0)
+            return fail(why, op, "a reshape merges dimensions in a stage");
+          out.offset = out.offset + covered * current[d].offset;
+          for (unsigned l = 0; l < numLoops; ++l)
+            out.coef[l] = out.coef[l] + covered * current[d].coef[l];
+          covered = covered * to[d];
+          --d;
+        }
+      }
+      for (; d >= 0; --d)
+        if (to[d] != SizeExpr(1))
+          return fail(why, op, "a reshape merges dimensions in a stage");
+      current = next;
+    }
+    value = op->getOperand(0);
+  }
+  access.index = current;
+  return access;
+}
+
+/// Whether `body` is acc + f(a) * g(b) for conversions f and g.
+static bool isMultiplyAdd(linalg::LinalgOp op) {
+  if (op.getNumDpsInputs() != 2 || op.getNumDpsInits() != 1)
+    return false;
+  Block *block = op.getBlock();
+  auto stripCast = [](Value v) {
+    while (Operation *def = v.getDefiningOp()) {
+      if (!isa<arith::ExtFOp, arith::ExtSIOp, arith::ExtUIOp>(def))
+        break;
+      v = def->getOperand(0);
+    }
+    return v;
+  };
+  Operation *add = block->getTerminator()->getOperand(0).getDefiningOp();
+  if (!add || !isa<arith::AddFOp, arith::AddIOp>(add))
+    return false;
+  Value acc = block->getArgument(2);
+  Value product = add->getOperand(0) == acc   ? add->getOperand(1)
+                  : add->getOperand(1) == acc ? add->getOperand(0)
+                                              : Value();
+  if (!product)
+    return false;
+  Operation *mul = product.getDefiningOp();
+  if (!mul || !isa<arith::MulFOp, arith::MulIOp>(mul))
+    return false;
+  Value lhs = stripCast(mul->getOperand(0));
+  Value rhs = stripCast(mul->getOperand(1));
+  return (lhs == block->getArgument(0) && rhs == block->getArgument(1)) ||
+         (lhs == block->getArgument(1) && rhs == block->getArgument(0));
+}
+
+static void countFlops(Node &node, Block *block) {
+  double flops = 0;
+  for (Operation &op : block->without_terminator()) {
+    if (isa<arith::ConstantOp, linalg::IndexOp, arith::ExtFOp>(op))
+      continue;
+    bool math = op.getName().getDialectNamespace() == "math" &&
+                !isa<math::AbsFOp, math::AbsIOp, math::FmaOp>(op);
+    if (math)
+      node.hasMath = true;
+    bool slow = isa<arith::DivFOp, arith::DivSIOp, arith::RemFOp,
+                    arith::RemSIOp>(op);
+    flops += math ? 16 : slow ? 8 : 1;
+  }
+  node.flopsPerPoint = flops;
+}
+
+static SmallVector<unsigned> identityLoops(unsigned rank) {
+  return llvm::to_vector(llvm::seq<unsigned>(0, rank));
+}
+
+LogicalResult StageAnalysis::addNode(Operation *op, std::string *why) {
+  auto node = std::make_unique<Node>();
+  node->op = op;
+  node->index = nodes.size();
+
+  auto setLoops = [&](ArrayRef<SizeExpr> extents) {
+    for (const SizeExpr &extent : extents)
+      node->loops.push_back({true, extent, 0});
+  };
+  auto dimsOf = [&](Value value) -> FailureOr<SmallVector<SizeExpr>> {
+    FailureOr<SmallVector<SizeExpr>> dims = hr::getDims(value);
+    if (failed(dims))
+      return fail(why, op, "a size cannot be traced");
+    return dims;
+  };
+
+  auto addOperand = [&](Value value, AffineMap map) -> LogicalResult {
+    FailureOr<SmallVector<Linear>> linear = getLinear(map);
+    if (failed(linear))
+      return fail(why, op, "an indexing map is not linear");
+    FailureOr<Access> access =
+        resolve(value, *linear, node->loops.size(), why);
+    if (failed(access))
+      return failure();
+    node->operands.push_back(std::move(*access));
+    return success();
+  };
+
+  if (auto linalgOp = dyn_cast<linalg::LinalgOp>(op)) {
+    unsigned numLoops = linalgOp.getNumLoops();
+    SmallVector<utils::IteratorType> iterators =
+        linalgOp.getIteratorTypesArray();
+    SmallVector<std::optional<SizeExpr>> extents(numLoops);
+    for (OpOperand &operand : op->getOpOperands()) {
+      if (!isa<RankedTensorType>(operand.get().getType()))
+        continue;
+      FailureOr<SmallVector<SizeExpr>> dims = dimsOf(operand.get());
+      if (failed(dims))
+        return failure();
+      AffineMap map = linalgOp.getMatchingIndexingMap(&operand);
+      for (auto [p, expr] : llvm::enumerate(map.getResults()))
+        if (auto dim = dyn_cast<AffineDimExpr>(expr))
+          // A broadcast dimension of size 1 is not spelled as a loop, so any
+          // plain use gives the extent; prefer the result's.
+          if (!extents[dim.getPosition()] ||
+              linalgOp.isDpsInit(&operand))
+            extents[dim.getPosition()] = (*dims)[p];
+    }
+    for (unsigned d = 0; d < numLoops; ++d) {
+      if (!extents[d])
+        return fail(why, op, "a loop's extent cannot be traced");
+      node->loops.push_back(
+          {iterators[d] == utils::IteratorType::parallel, *extents[d], 0});
+    }
+    bool reduces = linalgOp.getNumReductionLoops() > 0;
+    node->kind = !reduces                 ? NodeKind::Map
+                 : isMultiplyAdd(linalgOp) ? NodeKind::Contraction
+                                           : NodeKind::Reduction;
+    for (OpOperand &operand : op->getOpOperands()) {
+      bool init = linalgOp.isDpsInit(&operand);
+      if (init) {
+        AffineMap map = linalgOp.getMatchingIndexingMap(&operand);
+        if (!map.isProjectedPermutation())
+          return fail(why, op, "a result's map is not a permutation");
+        SmallVector<unsigned> &loops = node->resultLoops.emplace_back();
+        for (AffineExpr expr : map.getResults())
+          loops.push_back(cast<AffineDimExpr>(expr).getPosition());
+        if (!linalgOp.payloadUsesValueFromOperand(&operand)) {
+          node->operands.push_back({}); // keeps positions; never read
+          continue;
+        }
+      }
+      if (!isa<RankedTensorType>(operand.get().getType())) {
+        Access scalar;
+        scalar.source = operand.get();
+        node->operands.push_back(scalar);
+        continue;
+      }
+      if (failed(addOperand(operand.get(),
+                            linalgOp.getMatchingIndexingMap(&operand))))
+        return failure();
+    }
+    countFlops(*node, linalgOp.getBlock());
+  } else if (auto gather = dyn_cast<hr::GatherOp>(op)) {
+    setLoops(hr::getSizes(gather.getDims()));
+    unsigned rank = node->loops.size();
+    for (auto [index, map] :
+         llvm::zip(gather.getIndices(),
+                   gather.getIndexMaps().getAsValueRange<AffineMapAttr>()))
+      if (failed(addOperand(index, map)))
+        return failure();
+    FailureOr<SmallVector<Linear>> linear = getLinear(gather.getSourceMap());
+    if (failed(linear))
+      return fail(why, op, "the source map is not linear");
+    FailureOr<StridedView> view = getStridedView(gather.getSource());
+    Value base = getViewBase(gather.getSource());
+    if (failed(view) || (base.getDefiningOp() && nodeOf.count(base.getDefiningOp())))
+      return fail(why, op, "the source is computed in the stage or not strided");
+    Access source;
+    source.source = view->base;
+    source.address.offset = view->offset;
+    source.address.coef = view->strides; // per source dimension
+    source.logical = *linear;
+    node->source = source;
+    node->resultLoops.push_back(identityLoops(rank));
+    node->flopsPerPoint = 4;
+  } else if (auto softmax = dyn_cast<hr::SoftmaxSumOp>(op)) {
+    SmallVector<AffineMap> maps =
+        llvm::to_vector(softmax.getMaps().getAsValueRange<AffineMapAttr>());
+    unsigned rank = maps[0].getNumDims();
+    node->kind = NodeKind::SoftmaxSum;
+    node->loops.resize(rank);
+    Value values[] = {softmax.getLogits(), softmax.getValue(),
+                      softmax.getResult()};
+    for (auto [value, map] : llvm::zip(values, maps)) {
+      FailureOr<SmallVector<SizeExpr>> dims = dimsOf(value);
+      if (failed(dims))
+        return failure();
+      for (auto [p, expr] : llvm::enumerate(map.getResults()))
+        node->loops[cast<AffineDimExpr>(expr).getPosition()].extent =
+            (*dims)[p];
+    }
+    for (unsigned d = 0; d < rank; ++d)
+      node->loops[d].parallel = maps[2].isFunctionOfDim(d);
+    if (failed(addOperand(softmax.getLogits(), maps[0])) ||
+        failed(addOperand(softmax.getValue(), maps[1])))
+      return failure();
+    SmallVector<unsigned> &loops = node->resultLoops.emplace_back();
+    for (AffineExpr expr : maps[2].getResults())
+      loops.push_back(cast<AffineDimExpr>(expr).getPosition());
+    node->flopsPerPoint = 2;
+    node->hasMath = true;
+  } else if (auto scan = dyn_cast<hr::ScanOp>(op)) {
+    FailureOr<SmallVector<SizeExpr>> dims = dimsOf(scan.getSource());
+    if (failed(dims))
+      return failure();
+    setLoops(*dims);
+    node->kind = NodeKind::Scan;
+    node->loops[scan.getDim()].parallel = false;
+    if (failed(addOperand(scan.getSource(),
+                          AffineMap::getMultiDimIdentityMap(
+                              dims->size(), op->getContext()))))
+      return failure();
+    node->resultLoops.push_back(identityLoops(dims->size()));
+  } else if (isa<hr::UpdateOp, hr::ScatterOp>(op)) {
+    Value value = op->getOperand(0), base = op->getOperand(1);
+    if (auto update = dyn_cast<hr::UpdateOp>(op)) {
+      value = update.getValue();
+      base = update.getBase();
+    }
+    FailureOr<SmallVector<SizeExpr>> dims = dimsOf(value);
+    if (failed(dims))
+      return failure();
+    setLoops(*dims);
+    unsigned rank = dims->size();
+    if (failed(addOperand(value, AffineMap::getMultiDimIdentityMap(
+                                     rank, op->getContext()))))
+      return failure();
+    FailureOr<SmallVector<SizeExpr>> baseDims = dimsOf(base);
+    if (failed(baseDims))
+      return failure();
+    if (base.getDefiningOp() && nodeOf.count(base.getDefiningOp()))
+      return fail(why, op, "the base is computed in the stage");
+    Access target;
+    target.source = base;
+    Linear strides{SizeExpr(0), rowMajorStrides(*baseDims)};
+    if (auto update = dyn_cast<hr::UpdateOp>(op)) {
+      node->kind = NodeKind::Update;
+      FailureOr<SmallVector<Linear>> map = getLinear(update.getMap());
+      if (failed(map))
+        return fail(why, op, "the map is not linear");
+      SmallVector<SizeExpr> offsets = hr::getSizes(update.getOffsets());
+      for (auto [j, expr] : llvm::enumerate(*map))
+        expr.offset = expr.offset + offsets[j];
+      target.address = compose(strides, *map, rank);
+      target.logical = *map;
+    } else {
+      auto scatter = cast<hr::ScatterOp>(op);
+      node->kind = NodeKind::Scatter;
+      for (auto [index, map] :
+           llvm::zip(scatter.getIndices(),
+                     scatter.getIndexMaps().getAsValueRange<AffineMapAttr>()))
+        if (failed(addOperand(index, map)))
+          return failure();
+      FailureOr<SmallVector<Linear>> linear =
+          getLinear(scatter.getSourceMap());
+      if (failed(linear))
+        return fail(why, op, "the source map is not linear");
+      target.address = strides;
+      target.logical = *linear;
+      // Updates may collide along loops that only an index depends on: those
+      // run in order.
+      llvm::SmallBitVector direct(rank);
+      for (auto [d, k] : llvm::enumerate(scatter.getSourceDims()))
+        if (k < 0)
+          for (unsigned l = 0; l < rank; ++l)
+            if ((*linear)[d].coef[l] != SizeExpr(0))
+              direct.set(l);
+      for (unsigned l = 0; l < rank; ++l)
+        if (!direct.test(l))
+          node->loops[l].parallel = false;
+    }
+    node->source = target;
+    node->resultLoops.push_back({});
+  } else {
+    return fail(why, op, "not a compute op");
+  }
+
+  nodeOf[op] = node.get();
+  nodes.push_back(std::move(node));
+  return success();
+}
+
+//===----------------------------------------------------------------------===//
+// Classes
+//===----------------------------------------------------------------------===//
+
+void StageAnalysis::formClasses() {
+  // Number all loops, unify along plain accesses of internal edges.
+  SmallVector<unsigned> first;
+  unsigned total = 0;
+  for (auto &node : nodes) {
+    first.push_back(total);
+    total += node->loops.size();
+  }
+  SmallVector<unsigned> parent(total);
+  std::iota(parent.begin(), parent.end(), 0);
+  std::function<unsigned(unsigned)> find = [&](unsigned x) {
+    while (parent[x] != x)
+      x = parent[x] = parent[parent[x]];
+    return x;
+  };
+  llvm::SmallBitVector untileable(total);
+  for (auto &node : nodes) {
+    for (Access &access : node->operands) {
+      if (!access.producer)
+        continue;
+      Node *producer = access.producer;
+      unsigned number = cast<OpResult>(access.source).getResultNumber();
+      ArrayRef<unsigned> resultLoops = producer->resultLoops[number];
+      for (auto [p, loop] : llvm::enumerate(resultLoops)) {
+        std::optional<unsigned> plain = access.index[p].getPlainLoop();
+        unsigned theirs = first[producer->index] + loop;
+        if (plain && node->loops[*plain].extent ==
+                         producer->loops[loop].extent) {
+          unsigned ours = first[node->index] + *plain;
+          parent[std::max(find(ours), find(theirs))] =
+              std::min(find(ours), find(theirs));
+        } else {
+          untileable.set(theirs);
+        }
+      }
+    }
+    for (unsigned l = 0; l < node->loops.size(); ++l)
+      if (!node->loops[l].parallel)
+        untileable.set(first[node->index] + l);
+  }
+  llvm::MapVector<unsigned, unsigned> number;
+  for (auto &node : nodes)
+    for (auto [l, loop] : llvm::enumerate(node->loops)) {
+      unsigned root = find(first[node->index] + l);
+      auto [it, fresh] = number.insert({root, classes.size()});
+      if (fresh)
+        classes.push_back({loop.extent, true, {}, false});
+      loop.cls = it->second;
+      ClassInfo &info = classes[loop.cls];
+      if (!llvm::is_contained(info.members, node.get()))
+        info.members.push_back(node.get());
+      if (untileable.test(first[node->index] + l))
+        info.tileable = false;
+      if (node->kind == NodeKind::SoftmaxSum && !loop.parallel)
+        info.streamed = true;
+    }
+  // A node with two loops of one class (x[i, i]) is not a tile of it.
+  for (auto &node : nodes) {
+    DenseSet<unsigned> seen;
+    for (Loop &loop : node->loops)
+      if (!seen.insert(loop.cls).second)
+        classes[loop.cls].tileable = false;
+  }
+}
+
+//===----------------------------------------------------------------------===//
+// Nests
+//===----------------------------------------------------------------------===//
+
+/// How the loops of `from` map to the parallel loops of `to` along the tree of
+/// inlined maps; fails unless one to one.
+static bool mapsOneToOne(const Node *sink, const Node *anchor) {
+  SmallVector<unsigned> a, b;
+  for (const Loop &loop : sink->loops)
+    a.push_back(loop.cls);
+  for (const Loop &loop : anchor->loops)
+    if (loop.parallel)
+      b.push_back(loop.cls);
+  llvm::sort(a);
+  llvm::sort(b);
+  return a == b && std::adjacent_find(a.begin(), a.end()) == a.end();
+}
+
+void StageAnalysis::formNests() {
+  struct Use {
+    Node *consumer;
+    unsigned operand;
+  };
+  DenseMap<const Node *, SmallVector<Use>> uses;
+  for (auto &node : nodes)
+    for (auto [i, access] : llvm::enumerate(node->operands))
+      if (access.producer)
+        uses[access.producer].push_back({node.get(), unsigned(i)});
+
+  auto isOutputNode = [&](const Node *node) {
+    return llvm::any_of(node->op->getResults(),
+                        [&](Value v) { return outputs.contains(v); });
+  };
+
+  // Which maps are stored, and which nests read each value.
+  DenseMap<const Node *, SetVector<const Node *>> readers;
+  for (auto &node : llvm::reverse(nodes)) {
+    bool stored = node->kind != NodeKind::Map || isOutputNode(node.get()) ||
+                  node->op->getNumResults() > 1;
+    SetVector<const Node *> &nests = readers[node.get()];
+    for (const Use &use : uses[node.get()]) {
+      Node *consumer = use.consumer;
+      if (consumer->kind == NodeKind::SoftmaxSum ||
+          (consumer->kind == NodeKind::Contraction && use.operand < 2) ||
+          (consumer->kind == NodeKind::Scan))
+        stored = true;
+      if (consumer->kind != NodeKind::Map || materialized.contains(consumer))
+        nests.insert(consumer);
+      else
+        nests.insert(readers[consumer].begin(), readers[consumer].end());
+    }
+    double inlineCost = node->flopsPerPoint;
+    for (Access &access : node->operands)
+      if (access.producer && access.producer->kind == NodeKind::Map)
+        inlineCost += access.producer->flopsPerPoint;
+    if (nests.size() > 1 && inlineCost > 2)
+      stored = true;
+    // Recomputing along a loop the value does not have multiplies its cost.
+    for (const Use &use : uses[node.get()])
+      if (use.consumer->loops.size() > node->loops.size() && node->hasMath)
+        stored = true;
+    if (stored)
+      materialized.insert(node.get());
+  }
+
+  // The maps inlined into a sink, and the stored values they start from.
+  auto collect = [&](Node *sink, SetVector<Node *> &inlined,
+                     SetVector<Node *> &leaves) {
+    SmallVector<Node *> work{sink};
+    while (!work.empty()) {
+      Node *node = work.pop_back_val();
+      for (Access &access : node->operands) {
+        if (!access.producer)
+          continue;
+        if (materialized.contains(access.producer))
+          leaves.insert(access.producer);
+        else if (inlined.insert(access.producer))
+          work.push_back(access.producer);
+      }
+    }
+  };
+
+  DenseMap<const Node *, Node *> nestOf; // stored map -> its anchor
+  DenseMap<const Node *, SmallVector<Node *>> epilogues;
+  DenseMap<const Node *, SetVector<Node *>> trees;
+  auto position = [&](Node *node) {
+    Node *anchor = nestOf.lookup(node);
+    return anchor ? anchor->index : node->index;
+  };
+  for (auto &node : nodes) {
+    if (!materialized.contains(node.get()) ||
+        (node->kind != NodeKind::Map && node->kind != NodeKind::Update) ||
+        node->op->getNumResults() != 1)
+      continue;
+    SetVector<Node *> inlined, leaves;
+    collect(node.get(), inlined, leaves);
+    Node *best = nullptr;
+    for (Node *leaf : leaves)
+      if ((leaf->kind == NodeKind::Contraction ||
+           leaf->kind == NodeKind::Reduction ||
+           leaf->kind == NodeKind::SoftmaxSum) &&
+          leaf->op->getNumResults() == 1 && mapsOneToOne(node.get(), leaf) &&
+          (!best || leaf->index > best->index))
+        best = leaf;
+    if (!best)
+      continue;
+    // Every access to the anchor from the tree must be at the very point.
+    bool plain = true;
+    auto checkAccesses = [&](Node *reader) {
+      for (Access &access : reader->operands)
+        if (access.producer == best || inlined.contains(access.producer))
+          for (const Linear &index : access.index)
+            if (!index.getPlainLoop() && !index.isZero())
+              plain = false;
+      for (Access &access : reader->operands)
+        if (access.producer == best)
+          for (const Linear &index : access.index)
+            if (!index.getPlainLoop() &&
+                !(index.isZero()))
+              plain = false;
+    };
+    checkAccesses(node.get());
+    for (Node *map : inlined)
+      checkAccesses(map);
+    for (Node *leaf : leaves)
+      if (leaf != best && position(leaf) >= best->index)
+        plain = false;
+    if (!plain)
+      continue;
+    nestOf[node.get()] = best;
+    epilogues[best].push_back(node.get());
+    trees[node.get()] = inlined;
+  }
+
+  // An anchor is stored itself only if somebody outside its epilogue reads it.
+  for (auto &node : nodes) {
+    auto it = epilogues.find(node.get());
+    if (it == epilogues.end() || isOutputNode(node.get()))
+      continue;
+    bool outside = false;
+    for (const Use &use : uses[node.get()]) {
+      Node *consumer = use.consumer;
+      bool inside = llvm::any_of(it->second, [&](Node *sink) {
+        return sink == consumer || trees[sink].contains(consumer);
+      });
+      // An inlined map may also be read from other nests.
+      if (inside && !materialized.contains(consumer))
+        for (const Node *reader : readers[consumer])
+          if (!llvm::is_contained(it->second, reader))
+            inside = false;
+      if (!inside)
+        outside = true;
+    }
+    if (!outside)
+      materialized.erase(node.get());
+  }
+
+  for (auto &node : nodes) {
+    if (nestOf.count(node.get()))
+      continue;
+    if (node->kind == NodeKind::Map && !materialized.contains(node.get()))
+      continue;
+    Nest nest;
+    nest.anchor = node.get();
+    if (materialized.contains(node.get()))
+      nest.sinks.push_back(node.get());
+    llvm::append_range(nest.sinks, epilogues.lookup(node.get()));
+    nests.push_back(nest);
+  }
+
+  // Nests over a streamed class whose results only the stream needs run
+  // inside its loop.
+  for (Nest &stream : llvm::reverse(nests)) {
+    if (stream.anchor->kind != NodeKind::SoftmaxSum)
+      continue;
+    unsigned cls = 0;
+    for (const Loop &loop : stream.anchor->loops)
+      if (!loop.parallel)
+        cls = loop.cls;
+    auto hasClass = [&](const Node *node) {
+      return llvm::any_of(node->loops,
+                          [&](const Loop &loop) { return loop.cls == cls; });
+    };
+    // Closed under "all readers are in the stream", from the end backwards.
+    for (Nest &nest : llvm::reverse(nests)) {
+      if (nest.anchor->index >= stream.anchor->index || nest.streamedBy)
+        continue;
+      bool inside = true;
+      for (Node *sink : nest.sinks) {
+        if (!hasClass(sink) || isOutputNode(sink))
+          inside = false;
+        for (const Loop &loop : sink->loops)
+          if (loop.cls == cls && !loop.parallel)
+            inside = false;
+        for (const Node *reader : readers[sink]) {
+          if (reader == stream.anchor)
+            continue;
+          bool streamed = llvm::any_of(nests, [&](Nest &other) {
+            return other.streamedBy == stream.anchor &&
+                   (other.anchor == reader ||
+                    llvm::is_contained(other.sinks, reader));
+          });
+          if (!streamed)
+            inside = false;
+        }
+      }
+      // A reduction over the streamed class needs all of it.
+      for (const Loop &loop : nest.anchor->loops)
+        if (loop.cls == cls && !loop.parallel)
+          inside = false;
+      if (inside && !nest.sinks.empty())
+        nest.streamedBy = stream.anchor;
+    }
+  }
+}
+
+//===----------------------------------------------------------------------===//
+// The whole
+//===----------------------------------------------------------------------===//
+
+LogicalResult StageAnalysis::build(ArrayRef<Operation *> ops,
+                                   std::string *why) {
+  for (Operation *op : ops)
+    if (isComputeOp(op) && failed(addNode(op, why)))
+      return failure();
+  formClasses();
+  formNests();
+  return success();
+}
+
+FailureOr<std::unique_ptr<StageAnalysis>>
+StageAnalysis::create(hr::StageOp stage, std::string *why) {
+  SmallVector<Operation *> ops;
+  Block &block = stage.getBody().front();
+  for (Operation &op : block.without_terminator())
+    ops.push_back(&op);
+  return create(ops, llvm::to_vector(block.getTerminator()->getOperands()),
+                why);
+}
+
+FailureOr<std::unique_ptr<StageAnalysis>>
+StageAnalysis::create(ArrayRef<Operation *> ops, ArrayRef<Value> outputs,
+                      std::string *why) {
+  auto analysis = std::make_unique<StageAnalysis>();
+  analysis->outputs.insert(outputs.begin(), outputs.end());
+  if (failed(analysis->build(ops, why)))
+    return failure();
+  return analysis;
+}
+
+Node *StageAnalysis::getNode(Value value) const {
+  Operation *op = value.getDefiningOp();
+  return op ? nodeOf.lookup(op) : nullptr;
+}
+
+SmallVector<unsigned> StageAnalysis::getTileClasses() const {
+  SmallVector<unsigned> result;
+  for (auto [c, info] : llvm::enumerate(classes)) {
+    if (!info.tileable || info.extent == SizeExpr(1))
+      continue;
+    // Tiling a class that some stored output lacks would store it twice.
+    bool everywhere = true;
+    for (const Nest &nest : nests)
+      for (const Node *sink : nest.sinks)
+        if (!llvm::is_contained(info.members, sink) &&
+            llvm::any_of(sink->op->getResults(),
+                         [&](Value v) { return outputs.contains(v); }))
+          everywhere = false;
+    if (everywhere)
+      result.push_back(c);
+  }
+  return result;
+}
+
+double StageAnalysis::getFlops(const Node *node,
+                               const SymbolBindings &bindings) const {
+  double points = 1;
+  for (const Loop &loop : node->loops)
+    points *= static_cast<double>(loop.extent.evaluate(bindings).value_or(1));
+  double perPoint = node->kind == NodeKind::Contraction ? 2
+                    : node->kind == NodeKind::SoftmaxSum
+                        ? 2
+                        : std::max(node->flopsPerPoint, 0.5);
+  return points * perPoint;
+}
