@@ -35,8 +35,12 @@ static bool isAcceptable(Attribute value, SchemaType::Base base,
   };
   switch (base) {
   case Base::Tensor: {
+    // Python's numbers are tensors without a dtype of their own.
     auto operand = dyn_cast<ValueAttr>(value);
-    return operand && operand.getIndex() < inputs.size() &&
+    if (!operand)
+      return isInteger(value) || isFloat(value) ||
+             isa<hr::SizeAttr, BoolAttr, aten::ComplexAttr>(value);
+    return operand.getIndex() < inputs.size() &&
            isa<RankedTensorType>(inputs[operand.getIndex()].getType());
   }
   case Base::Int:

@@ -139,6 +139,11 @@ def Aten_CallOp : Op<Aten_Dialect, "call",
     `#aten.complex`, a type for a dtype, `#aten.memory_format`,
     `#aten.torch_layout`, `#aten.device`, and an array of these for a list.
 
+    Where the schema wants a tensor, a number may stand: Python's `x + 1` is
+    `aten.add.Tensor` with 1. It counts as a tensor without dimensions that
+    takes part in type promotion only by its category (bool, integer, float,
+    complex); such an argument is no operand.
+
     A result that is a list of tensors becomes one result per element; such an
     operator has no other results.
 

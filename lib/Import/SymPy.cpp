@@ -1,0 +1,255 @@
+//===- SymPy.cpp - Symbolic expressions as sympy writes them --------------===//
+//
+// Part of Headrace, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+#include "SymPy.h"
+#include "llvm/ADT/STLExtras.h"
+#include "llvm/ADT/StringExtras.h"
+#include "llvm/Support/FormatVariadic.h"
+
+using namespace mlir;
+using namespace headrace;
+using llvm::createStringError;
+using llvm::Error;
+using llvm::Expected;
+using llvm::formatv;
+
+/// How deep calls may nest; the parser recurses.
+static constexpr unsigned kMaxDepth = 64;
+/// How large an expression may grow; products of sums multiply.
+static constexpr size_t kMaxSize = 2048;
+
+namespace {
+class Parser {
+public:
+  explicit Parser(StringRef text) : text(text) {}
+
+  Expected<SymbolicValue> run() {
+    Expected<SymbolicValue> result = parseExpr(0);
+    if (!result)
+      return result;
+    skip();
+    if (!text.empty())
+      return fail("unexpected text after the end");
+    return result;
+  }
+
+private:
+  using Value = SymbolicValue;
+  using Kind = SymbolicValue::Kind;
+
+  Error fail(const llvm::Twine &what) {
+    return createStringError(formatv("symbolic size: {0}", what).str());
+  }
+
+  static Value makeInteger(SizeExpr expr) {
+    Value value;
+    value.integer = std::move(expr);
+    return value;
+  }
+  static Value makeCondition(std::optional<std::vector<SizeExpr>> all) {
+    Value value;
+    value.kind = Kind::Condition;
+    value.nonNegative = std::move(all);
+    return value;
+  }
+
+  void skip() { text = text.ltrim(); }
+
+  Expected<Value> parseExpr(unsigned depth) {
+    if (depth > kMaxDepth)
+      return fail("nested too deeply");
+    skip();
+    if (!text.empty() && (llvm::isDigit(text[0]) || text[0] == '-')) {
+      StringRef digits =
+          text.take_front(1 + text.drop_front()
+                                  .take_while(llvm::isDigit)
+                                  .size());
+      text = text.drop_front(digits.size());
+      int64_t number;
+      if (digits.getAsInteger(10, number))
+        return fail("expected an integer of 64 bits");
+      return makeInteger(SizeExpr(number));
+    }
+    StringRef name = text.take_while(
+        [](char c) { return llvm::isAlnum(c) || c == '_' || c == '.'; });
+    text = text.drop_front(name.size());
+    if (name.empty())
+      return fail("expected an expression");
+    // `true` is how sympy's booleans print.
+    if (name == "True" || name == "true")
+      return makeCondition(std::vector<SizeExpr>{});
+    if (name == "False" || name == "false")
+      return makeCondition(std::vector<SizeExpr>{SizeExpr(-1)});
+    if (!text.consume_front("("))
+      return fail("expected '('");
+
+    std::vector<Value> args;
+    StringRef literal;
+    while (true) {
+      skip();
+      if (text.consume_front(")"))
+        break;
+      if (text.consume_front("'")) {
+        size_t end = text.find('\'');
+        if (end == StringRef::npos)
+          return fail("expected a closing quote");
+        literal = text.take_front(end);
+        text = text.drop_front(end + 1);
+      } else if (!skipKeyword()) {
+        Expected<Value> arg = parseExpr(depth + 1);
+        if (!arg)
+          return arg;
+        args.push_back(std::move(*arg));
+      }
+      skip();
+      if (text.starts_with(")"))
+        continue;
+      if (!text.consume_front(","))
+        return fail("expected ',' or ')'");
+    }
+    Expected<Value> result = apply(name, literal, args);
+    if (result && (result->integer.depth() > kMaxDepth / 2 ||
+                   result->integer.size() > kMaxSize))
+      return fail("the expression is too large");
+    return result;
+  }
+
+  /// Skips `positive=True`.
+  bool skipKeyword() {
+    size_t length =
+        text.take_while([](char c) { return llvm::isAlnum(c) || c == '_'; })
+            .size();
+    if (length == 0 || !text.drop_front(length).starts_with("="))
+      return false;
+    text = text.drop_front(length + 1);
+    text = text.drop_while(
+        [](char c) { return llvm::isAlnum(c) || c == '_' || c == '-'; });
+    return true;
+  }
+
+  Expected<Value> apply(StringRef name, StringRef literal,
+                        std::vector<Value> &args) {
+    if (name == "Symbol") {
+      if (literal.empty() || !(llvm::isAlpha(literal[0]) || literal[0] == '_') ||
+          !llvm::all_of(literal, [](char c) {
+            return llvm::isAlnum(c) || c == '_' || c == '.';
+          }))
+        return fail("a symbol's name is not an identifier");
+      if (literal == "min" || literal == "max" || literal == "mod" ||
+          literal == "floordiv" || literal == "ceildiv")
+        return fail("a symbol may not be named '" + literal + "'");
+      return makeInteger(SizeExpr::symbol(literal));
+    }
+    if (name == "Float") {
+      Value value;
+      value.kind = Kind::Float;
+      double number;
+      if (literal.getAsDouble(number))
+        return fail("expected a number");
+      value.real = number;
+      return value;
+    }
+    if (name == "And") {
+      std::vector<SizeExpr> all;
+      for (Value &arg : args) {
+        if (arg.kind != Kind::Condition || !arg.nonNegative)
+          return makeCondition(std::nullopt);
+        llvm::append_range(all, *arg.nonNegative);
+      }
+      return makeCondition(std::move(all));
+    }
+    if (name == "Or" || name == "Not")
+      return makeCondition(std::nullopt);
+
+    bool isInteger = llvm::all_of(
+        args, [](const Value &arg) { return arg.kind == Kind::Integer; });
+    if (!isInteger || args.empty()) {
+      if (name == "ToFloat" || !isComparison(name))
+        return fail("'" + name + "' of what is not an integer is not supported");
+      return makeCondition(std::nullopt);
+    }
+    if (name == "Integer" && args.size() == 1)
+      return args.front();
+    if (name == "ToFloat" && args.size() == 1) {
+      Value value = args.front();
+      value.kind = Kind::Float;
+      return value;
+    }
+    if (name == "Add" || name == "Mul" || name == "Min" || name == "Max") {
+      SizeExpr result = args.front().integer;
+      for (Value &arg : llvm::drop_begin(args)) {
+        result = name == "Add"   ? result + arg.integer
+                 : name == "Mul" ? result * arg.integer
+                 : name == "Min" ? SizeExpr::min(result, arg.integer)
+                                 : SizeExpr::max(result, arg.integer);
+        if (result.size() > kMaxSize)
+          return fail("the expression is too large");
+      }
+      return makeInteger(result);
+    }
+    if (args.size() == 2) {
+      const SizeExpr &a = args[0].integer, &b = args[1].integer;
+      if (name == "FloorDiv" || name == "CleanDiv" || name == "CeilDiv" ||
+          name == "Mod" || name == "PythonMod") {
+        if (b.getConstant() == 0)
+          return fail("division by zero");
+        return makeInteger(name.ends_with("Mod") ? a.mod(b)
+                           : name == "CeilDiv"   ? a.ceilDiv(b)
+                                                 : a.floorDiv(b));
+      }
+      if (name == "Pow" || name == "PowByNatural") {
+        std::optional<int64_t> power = b.getConstant();
+        if (!power || *power < 0 || *power > 8)
+          return fail("expected an exponent from 0 to 8");
+        SizeExpr result(1);
+        for (int64_t i = 0; i < *power; ++i) {
+          result = result * a;
+          if (result.size() > kMaxSize)
+            return fail("the expression is too large");
+        }
+        return makeInteger(result);
+      }
+      if (name == "GreaterThan")
+        return makeCondition(std::vector<SizeExpr>{a - b});
+      if (name == "LessThan")
+        return makeCondition(std::vector<SizeExpr>{b - a});
+      if (name == "StrictGreaterThan")
+        return makeCondition(std::vector<SizeExpr>{a - b - SizeExpr(1)});
+      if (name == "StrictLessThan")
+        return makeCondition(std::vector<SizeExpr>{b - a - SizeExpr(1)});
+      if (name == "Equality")
+        return makeCondition(std::vector<SizeExpr>{a - b, b - a});
+      if (name == "Unequality") {
+        if (std::optional<int64_t> difference = (a - b).getConstant())
+          return makeCondition(std::vector<SizeExpr>{
+              SizeExpr(*difference != 0 ? 0 : -1)});
+        return makeCondition(std::nullopt);
+      }
+    }
+    return fail("'" + name + "' is not supported");
+  }
+
+  static bool isComparison(StringRef name) {
+    return name.ends_with("Than") || name == "Equality" ||
+           name == "Unequality";
+  }
+
+  StringRef text;
+};
+} // namespace
+
+Expected<SymbolicValue> headrace::parseSymPy(StringRef text) {
+  return Parser(text).run();
+}
+
+Expected<SizeExpr> headrace::parseSymPyInteger(StringRef text) {
+  Expected<SymbolicValue> value = parseSymPy(text);
+  if (!value)
+    return value.takeError();
+  if (value->kind != SymbolicValue::Kind::Integer)
+    return createStringError("symbolic size: expected an integer");
+  return value->integer;
+}

@@ -1,0 +1,40 @@
+//===- SymPy.h - Symbolic expressions as sympy writes them ----------------===//
+//
+// Part of Headrace, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+//
+// Reads `srepr` texts: `Add(Mul(Integer(2), Symbol('s0', integer=True)),
+// Integer(1))`, and the relations that assertions are made of.
+//
+//===----------------------------------------------------------------------===//
+#ifndef HEADRACE_LIB_IMPORT_SYMPY_H
+#define HEADRACE_LIB_IMPORT_SYMPY_H
+
+#include "headrace/Support/SizeExpr.h"
+#include "llvm/Support/Error.h"
+#include <optional>
+#include <vector>
+
+namespace headrace {
+
+/// What a text stands for.
+struct SymbolicValue {
+  enum class Kind { Integer, Float, Condition };
+  Kind kind = Kind::Integer;
+  /// An integer, or (if `isFloat`) that integer converted to a float.
+  SizeExpr integer;
+  /// Kind::Float: the constant, unless the float is that of `integer`.
+  std::optional<double> real;
+  /// Kind::Condition: true where all of these are at least 0; std::nullopt if
+  /// the condition cannot be written so.
+  std::optional<std::vector<SizeExpr>> nonNegative;
+};
+
+llvm::Expected<SymbolicValue> parseSymPy(llvm::StringRef text);
+/// The same, for what must be an integer.
+llvm::Expected<SizeExpr> parseSymPyInteger(llvm::StringRef text);
+
+} // namespace headrace
+#endif // HEADRACE_LIB_IMPORT_SYMPY_H
