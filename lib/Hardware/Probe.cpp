@@ -547,8 +547,8 @@ FailureOr<std::string> hw::probe(const ProbeOptions &options,
   std::vector<AtomFigure> atoms;
   double fmaLatency = 0;
   auto addAtom = [&](StringRef name, StringRef shape, StringRef types,
-                     StringRef instruction,
-                     std::vector<std::string> needs, probe_kernels::Rate rate, double latency,
+                     StringRef instruction, std::vector<std::string> needs,
+                     probe_kernels::Rate rate, double latency,
                      bool tiles = false) {
     atoms.push_back({name, shape, types, instruction, needs,
                      measureRate(rate, options.slice), latency, tiles});
@@ -620,7 +620,8 @@ FailureOr<std::string> hw::probe(const ProbeOptions &options,
   auto measureLevel = [&](LevelFigure level, size_t bytes, size_t allBytes) {
     level.workerRead = prober.measureStream(kernels.read, bytes, 1);
     level.workerWrite = prober.measureStream(kernels.write, bytes, 1);
-    level.latency = prober.measureLatency(bytes, level.line);
+    level.latency = prober.measureLatency(
+        std::min<size_t>(bytes, size_t(256) << 20), level.line);
     if (level.main)
       level.workerNtWrite = prober.measureStream(kernels.ntWrite, bytes, 1);
     if (level.sharers <= 1 || workers == 1) {
@@ -708,7 +709,8 @@ FailureOr<std::string> hw::probe(const ProbeOptions &options,
   // 5. Text.
   std::string text;
   llvm::raw_string_ostream os(text);
-  os << "// " << options.name << ": this machine, as hrcc --probe measured it.\n"
+  os << "// " << options.name
+     << ": this machine, as hrcc --probe measured it.\n"
      << "// Figures that a program cannot measure are those of " << baseName
      << ".\n";
   os << "hw.system @" << options.name << " (summary = \"" << workers

@@ -355,6 +355,7 @@ FailureOr<System> System::parse(StringRef text, StringRef fileName,
                                 std::string &error) {
   MLIRContext context(MLIRContext::Threading::DISABLED);
   context.loadDialect<HWDialect>();
+  context.printOpOnDiagnostic(false);
   error.clear();
   ScopedDiagnosticHandler handler(&context, [&](Diagnostic &diagnostic) {
     llvm::raw_string_ostream stream(error);

@@ -464,9 +464,11 @@ void SystemOp::print(OpAsmPrinter &printer) {
 }
 
 LogicalResult SystemOp::verify() {
-  if (failed(verifyFields(*this, systemFields)) ||
-      failed(verifyMemoryOrder(getBody().front())))
-    return failure();
+  return failure(failed(verifyFields(*this, systemFields)) ||
+                 failed(verifyMemoryOrder(getBody().front())));
+}
+
+LogicalResult SystemOp::verifyRegions() {
   bool runnable = false;
   getBody().walk([&](DeviceOp device) {
     if (!device.getCodegen())

@@ -42,7 +42,8 @@ hw.system @intel_cascade_lake (
           per_cycle = 2 measured, latency = 5 cycles documented, from = @l1,
           energy = 1 pJ assumed, needs = ["avx512vnni"])
     }
-    hw.sync (cost = 112 ns measured, wake = 4.8 us measured, counter_stride = 64)
+    hw.sync (cost = 112 ns measured, wake = 4.8 us measured,
+        counter_stride = 64)
     hw.codegen (nt_store_fence = "sfence", prefetch_distance = 512 B assumed,
         nt_store_from = 16 MiB assumed, denormal = 118 cycles measured,
         line_crossing = 0.5 measured, page = 4096)

@@ -62,6 +62,8 @@ def HW_SystemOp : HW_Scope<"system", []> {
     OptionalAttr<StrAttr>:$summary,      // one line for --print-targets
     OptionalAttr<HW_FigureAttr>:$price,  // dollars per hour, beside devices'
     OptionalAttr<HW_FigureAttr>:$watts); // beside the devices'
+  // After its devices': a broken device says more than a missing one.
+  let hasRegionVerifier = 1;
 }
 
 def HW_DeviceOp : HW_Scope<"device", [ParentOneOf<["SystemOp", "DeviceOp"]>]> {

@@ -1,0 +1,258 @@
+//===- HardwareTest.cpp - Tests of hw::System -----------------------------===//
+//
+// Part of Headrace, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#include "headrace/Hardware/Probe.h"
+#include "headrace/Hardware/System.h"
+
+#include "llvm/ADT/SmallString.h"
+#include "llvm/Support/FileSystem.h"
+#include "llvm/Support/raw_ostream.h"
+#include "gtest/gtest.h"
+#include <cstdlib>
+
+using namespace headrace::hw;
+using mlir::failed;
+using mlir::succeeded;
+
+static System parse(llvm::StringRef text) {
+  std::string error;
+  mlir::FailureOr<System> system = System::parse(text, "test.mlir", error);
+  EXPECT_TRUE(succeeded(system)) << error;
+  return succeeded(system) ? *system : System();
+}
+
+static System load(llvm::StringRef name) {
+  std::string error;
+  mlir::FailureOr<System> system = System::load(name, error);
+  EXPECT_TRUE(succeeded(system)) << error;
+  return succeeded(system) ? *system : System();
+}
+
+/// Two sockets of four complexes of eight cores, in a node with a memory
+/// that all see.
+static constexpr llvm::StringLiteral nested = R"(
+hw.system @node (price = 1 USD/h documented) {
+  hw.memory @far (kind = main, bytes = 1 TiB assumed, read = 100 GB/s assumed)
+  hw.device @socket x 2 (codegen = x86_64, features = ["avx2", "fma"],
+      price = 2 USD/h assumed, watts = 200 W documented) {
+    hw.memory @dram (kind = main, bytes = 64 GiB documented,
+        read = 300 GB/s measured, worker_read = 20 GB/s measured,
+        write = 150 GB/s measured, nt_write = 250 GB/s measured)
+    hw.device @ccx x 4 {
+      hw.memory @l3 (bytes = 32 MiB documented, read = 400 GB/s assumed,
+                     worker_read = 100 GB/s assumed)
+      hw.worker @core x 8 (clock = 4 GHz measured, registers = 32 x 512 bit) {
+        hw.memory @l2 (bytes = 1 MiB documented, read = 200 GB/s assumed)
+        hw.memory @l1 (bytes = 32 KiB documented, read = 400 GB/s assumed)
+        hw.atom @slow 1 x 16 x 2 bf16, bf16 -> f32 (instruction = "s",
+            per_cycle = 1/2 measured)
+        hw.atom @fast 16 x 16 x 32 bf16, bf16 -> f32 (instruction = "f",
+            per_cycle = 1/16 measured)
+        hw.atom @fma 1 x 16 x 1 f32, f32 -> f32 (instruction = "vector.fma",
+            per_cycle = 2 measured, latency = 4 cycles measured)
+      }
+    }
+    hw.sync (cost = 170 ns measured)
+  }
+  hw.link @upi (from = @socket::@dram, to = @socket::@dram,
+                bandwidth = 60 GB/s documented)
+}
+)";
+
+TEST(Hardware, FlattensNestedDevices) {
+  System system = parse(nested);
+  ASSERT_EQ(system.getDevices().size(), 1u);
+  const Device &socket = system.getDevice();
+  EXPECT_EQ(socket.count, 2);
+  EXPECT_EQ(socket.getWorkerCount(), 32);
+  EXPECT_EQ(socket.triple, "x86_64-unknown-linux-gnu");
+  EXPECT_EQ(socket.getFeatureString(), "+avx2,+fma");
+  EXPECT_DOUBLE_EQ(socket.sync.cost.value, 170e-9);
+
+  const Worker &core = socket.getWorker();
+  ASSERT_EQ(core.levels.size(), 5u);
+  EXPECT_EQ(core.levels[0].name, "l1");
+  EXPECT_EQ(core.levels[1].name, "l2");
+  EXPECT_EQ(core.levels[2].name, "l3");
+  EXPECT_EQ(core.levels[3].name, "dram");
+  EXPECT_EQ(core.levels[4].name, "far");
+  EXPECT_EQ(core.levels[0].sharers, 1);
+  EXPECT_EQ(core.levels[0].instances, 32);
+  EXPECT_EQ(core.levels[2].sharers, 8);
+  EXPECT_EQ(core.levels[2].instances, 4);
+  EXPECT_EQ(core.levels[3].sharers, 32);
+  EXPECT_EQ(core.levels[3].instances, 1);
+  EXPECT_EQ(core.levels[4].sharers, 64);
+  EXPECT_EQ(core.getOutermostPrivate()->name, "l2");
+  EXPECT_EQ(core.getMainMemory()->name, "dram");
+}
+
+TEST(Hardware, SharesBandwidth) {
+  System system = parse(nested);
+  const Worker &core = system.getDevice().getWorker();
+  const Memory &dram = *core.getLevel("dram");
+  EXPECT_DOUBLE_EQ(dram.readPerWorker(1), 20e9);
+  EXPECT_DOUBLE_EQ(dram.readTotal(2), 40e9);
+  EXPECT_DOUBLE_EQ(dram.readTotal(32), 300e9);
+  EXPECT_DOUBLE_EQ(dram.writeTotal(32), 150e9);
+  EXPECT_DOUBLE_EQ(dram.writeTotal(32, /*nonTemporal=*/true), 250e9);
+  const Memory &l3 = *core.getLevel("l3");
+  // Four instances: eight workers are two on each.
+  EXPECT_DOUBLE_EQ(l3.readPerWorker(8), 100e9);
+  EXPECT_DOUBLE_EQ(l3.readPerWorker(32), 50e9);
+  // An absent write bandwidth is the read bandwidth.
+  EXPECT_DOUBLE_EQ(l3.write.value, 400e9);
+}
+
+TEST(Hardware, SortsAtomsByThroughput) {
+  System system = parse(nested);
+  const Worker &core = system.getDevice().getWorker();
+  EXPECT_EQ(core.getAtoms("bf16", "bf16", "f32").size(), 2u);
+  EXPECT_EQ(core.getAtom("bf16", "bf16", "f32")->name, "fast");
+  EXPECT_DOUBLE_EQ(core.f32FlopsPerSecond(), 2.0 * 16 * 2 * 4e9);
+  EXPECT_EQ(core.getAtom("f64", "f64", "f64"), nullptr);
+  EXPECT_EQ(core.flopsPerSecond("f64", "f64", "f64"), 0);
+  EXPECT_EQ(core.vectorLanes(32), 16);
+}
+
+TEST(Hardware, SumsPriceAndPower) {
+  System system = parse(nested);
+  EXPECT_DOUBLE_EQ(system.getPricePerHour().value, 5);
+  // A sum is as sure as its least sure part.
+  EXPECT_EQ(system.getPricePerHour().provenance, Provenance::Assumed);
+  EXPECT_DOUBLE_EQ(system.getWatts().value, 400);
+}
+
+TEST(Hardware, KeepsLinks) {
+  System system = parse(nested);
+  ASSERT_EQ(system.getLinks().size(), 1u);
+  EXPECT_EQ(system.getLinks()[0].from, "socket.dram");
+  EXPECT_TRUE(system.getLinks()[0].duplex);
+}
+
+TEST(Hardware, WithFewerWorkers) {
+  System two = parse(nested).withWorkers(2);
+  const Worker &core = two.getDevice().getWorker();
+  EXPECT_EQ(core.count, 2);
+  EXPECT_EQ(core.getLevel("l3")->sharers, 2);
+  EXPECT_EQ(core.getLevel("l3")->instances, 1);
+  EXPECT_EQ(core.getLevel("l1")->sharers, 1);
+  EXPECT_EQ(core.getLevel("l1")->instances, 2);
+  EXPECT_DOUBLE_EQ(core.getLevel("dram")->readTotal(2), 40e9);
+}
+
+TEST(Hardware, ShippedDescriptionsAnswerThePlanner) {
+  std::vector<std::string> names = System::getShippedNames();
+  EXPECT_GE(names.size(), 10u);
+  for (const std::string &name : names) {
+    SCOPED_TRACE(name);
+    System system = load(name);
+    ASSERT_FALSE(system.getDevices().empty());
+    EXPECT_FALSE(system.getSummary().empty());
+    const Device &device = system.getDevice();
+    const Worker &worker = device.getWorker();
+    EXPECT_GT(worker.f32FlopsPerSecond(), 0);
+    EXPECT_GT(worker.registers, 0);
+    EXPECT_GT(worker.registerBits, 0);
+    EXPECT_GT(device.sync.cost.value, 0);
+    ASSERT_FALSE(worker.levels.empty());
+    EXPECT_GT(worker.getMainMemory()->readTotal(device.getWorkerCount()), 0);
+    // A figure too wrong to be a figure is a wrong unit.
+    EXPECT_LT(worker.f32FlopsPerSecond(), 1e13);
+    EXPECT_GT(worker.f32FlopsPerSecond(), 1e9);
+    for (const Memory &level : worker.levels) {
+      SCOPED_TRACE(level.name);
+      EXPECT_GT(level.readPerWorker(1), 1e9);
+      EXPECT_LT(level.readPerWorker(1), 1e14);
+      EXPECT_GT(level.bytes.value, 1024);
+      EXPECT_GT(level.joulesPerByte.value, 1e-14);
+      EXPECT_LT(level.joulesPerByte.value, 1e-9);
+      EXPECT_LT(level.latency.value, 1e-5);
+    }
+  }
+}
+
+TEST(Hardware, MatchesByFeatures) {
+  auto features = [](llvm::StringRef name) {
+    return load(name).getDevice().features;
+  };
+  for (llvm::StringRef name :
+       {"generic-x86-64-v3", "generic-x86-64-v4", "intel-cascade-lake",
+        "intel-sapphire-rapids", "amd-zen4", "amd-zen5"})
+    EXPECT_EQ(System::matchShipped("x86_64", features(name)), name);
+  // Without its tiles the Xeon is the next lesser machine.
+  std::vector<std::string> noTiles;
+  for (const std::string &feature : features("intel-sapphire-rapids"))
+    if (!llvm::StringRef(feature).starts_with("amx"))
+      noTiles.push_back(feature);
+  EXPECT_EQ(System::matchShipped("x86_64", noTiles), "intel-cascade-lake");
+  EXPECT_EQ(System::matchShipped("x86_64", {"sse2"}), "");
+}
+
+TEST(Hardware, ErrorsSayWhereAndWhat) {
+  std::string error;
+  EXPECT_TRUE(failed(System::parse("hw.system @x", "x.mlir", error)));
+  EXPECT_EQ(error, "x.mlir:1:1: 'hw.system' op expected a device with "
+                   "'codegen' that has a worker");
+  EXPECT_TRUE(failed(System::parse("", "empty.mlir", error)));
+  EXPECT_EQ(error, "empty.mlir: expected an 'hw.system' but found none");
+  EXPECT_TRUE(failed(System::load("zen42", error)));
+  EXPECT_NE(error.find("unknown target 'zen42'"), std::string::npos);
+  EXPECT_NE(error.find("amd-zen5"), std::string::npos);
+  EXPECT_TRUE(failed(System::load("./no-such.mlir", error)));
+  EXPECT_NE(error.find("./no-such.mlir"), std::string::npos);
+}
+
+TEST(Hardware, UserFolderComesFirst) {
+  llvm::SmallString<128> dir;
+  ASSERT_FALSE(llvm::sys::fs::createUniqueDirectory("headrace", dir));
+  setenv("HEADRACE_TARGET_DIR", dir.c_str(), 1);
+  EXPECT_EQ(System::getProbedPath(), (dir + "/native.mlir").str());
+  std::string text =
+      System::getShippedText("generic-aarch64-neon")->str();
+  std::error_code ec;
+  {
+    llvm::raw_fd_ostream os((dir + "/mine.mlir").str(), ec);
+    os << text;
+    // A probed file of another machine must not be taken for this one.
+    llvm::raw_fd_ostream probed(System::getProbedPath(), ec);
+    probed << (System::getHostCodegen() == "aarch64"
+                   ? System::getShippedText("generic-x86-64-v3")->str()
+                   : text);
+  }
+  EXPECT_EQ(System::getUserNames(),
+            (std::vector<std::string>{"mine", "native"}));
+  EXPECT_EQ(load("mine").getName(), "generic_aarch64_neon");
+  if (!System::matchShipped(System::getHostCodegen(),
+                            System::getHostFeatures())
+           .empty()) {
+    System native = load("native");
+    EXPECT_EQ(native.getDevice().codegen, System::getHostCodegen());
+    EXPECT_EQ(native.getDevice().getWorkerCount(),
+              System::getHostWorkerCount());
+  }
+  unsetenv("HEADRACE_TARGET_DIR");
+  llvm::sys::fs::remove_directories(dir);
+}
+
+TEST(Hardware, ProbeWritesWhatParses) {
+  if (System::matchShipped(System::getHostCodegen(), System::getHostFeatures())
+          .empty())
+    GTEST_SKIP() << "this CPU cannot be probed";
+  ProbeOptions options;
+  options.name = "probed";
+  options.slice = 0.004;
+  std::string error;
+  mlir::FailureOr<std::string> text = probe(options, error);
+  ASSERT_TRUE(succeeded(text)) << error;
+  System system = parse(*text);
+  const Worker &worker = system.getDevice().getWorker();
+  EXPECT_EQ(worker.clock.provenance, Provenance::Measured);
+  EXPECT_EQ(system.getDevice().getWorkerCount(), System::getHostWorkerCount());
+  EXPECT_GT(worker.f32FlopsPerSecond(), 1e9);
+  EXPECT_GT(worker.getMainMemory()->read.value, 1e8);
+}
