@@ -18,14 +18,20 @@
 #include "mlir/IR/OpDefinition.h"
 #include "mlir/IR/OpImplementation.h"
 #include "mlir/IR/SymbolTable.h"
+#include <vector>
 
 #include "headrace/Dialect/Sched/SchedDialect.h.inc"
 #include "headrace/Dialect/Sched/SchedEnums.h.inc"
 
 #define GET_ATTRDEF_CLASSES
 #include "headrace/Dialect/Sched/SchedAttrs.h.inc"
+#define GET_TYPEDEF_CLASSES
+#include "headrace/Dialect/Sched/SchedTypes.h.inc"
 
 namespace headrace::sched {
+/// The end of the range that `wait @family[*]` stands for.
+inline constexpr int64_t allTimelines = 0x7fffffff;
+
 class ArenaOp;
 class StageOp;
 class TimelineOp;

@@ -45,10 +45,12 @@ def Sched_Dialect : Dialect {
       %h = buffer temp [128, 1536] f32 at @dram + 0
       %y = buffer output 0 [128, 384] f32
       stage @A grid [8] operands [
-        read  #hr.footprint<affine_map<(d0) -> (d0 * 16, 0)>, [#hr.size<"16">, #hr.size<"384">]>,
-        read  #hr.footprint<affine_map<(d0) -> (0, 0, 0)>, []>,
-        write #hr.footprint<affine_map<(d0) -> (d0 * 16, 0)>, [#hr.size<"16">, #hr.size<"1536">]>]
-      stage @B grid [8] operands [...]
+        read (d0) -> (d0 * 16, 0) by [16, 384], read whole,
+        write (d0) -> (d0 * 16, 0) by [16, 1536]]
+      stage @B grid [8] operands [
+        read (d0) -> (d0 * 16, 0) by [16, 1536],
+        read (d0) -> (d0 * 16, 0) by [16, 384], read whole,
+        write (d0) -> (d0 * 16, 0) by [16, 384]]
       timeline @core[w : 2] {
         run @A tiles [4 * w, 4 * w + 4) (%x, %W1 -> %h)
         run @B tiles [4 * w, 4 * w + 4) (%h, %x, %W2 -> %y)
@@ -57,6 +59,8 @@ def Sched_Dialect : Dialect {
     ```
   }];
   let dependentDialects = ["::headrace::hr::HRDialect"];
+  let useDefaultAttributePrinterParser = 1;
+  let useDefaultTypePrinterParser = 1;
 }
 
 //===----------------------------------------------------------------------===//
@@ -68,6 +72,12 @@ def Sched_TimelineKindAttr
 
 def Sched_StoreClassAttr
     : EnumAttr<Sched_Dialect, Sched_StoreClass, "store_class">;
+
+def Sched_BufferType : TypeDef<Sched_Dialect, "Buffer"> {
+  let mnemonic = "buffer";
+  let summary = "a buffer of a program; its `sched.buffer` says which";
+  let description = "The type of every `sched.buffer`. It is never written out.";
+}
 
 class Sched_Op<string mnemonic, list<Trait> traits = []>
     : Op<Sched_Dialect, mnemonic, traits> {
@@ -113,8 +123,8 @@ def Sched_ProgramOp : Sched_Op<"program", [Symbol, SingleBlock, NoTerminator,
     static ::llvm::StringRef getDefaultDialect() { return "sched"; }
     /// The families of timelines, in order; their counters are numbered in this
     /// order, all timelines of a family in a row.
-    ::llvm::SmallVector<TimelineOp> getTimelines();
-    ::llvm::SmallVector<ArenaOp> getArenas();
+    std::vector<TimelineOp> getTimelines();
+    std::vector<ArenaOp> getArenas();
     /// The stage, arena or family of that name, or null.
     StageOp getStage(::llvm::StringRef name);
     ArenaOp getArena(::llvm::StringRef name);
@@ -168,14 +178,13 @@ def Sched_BufferOp : Sched_Op<"buffer", [HasParent<"ProgramOp">,
   let arguments = (ins HR_BufferKindAttr:$kind, OptionalAttr<I64Attr>:$number,
                        OptionalAttr<FlatSymbolRefArrayAttr>:$symbols,
                        DefaultValuedAttr<I64Attr, "1">:$slots,
-                       HR_SizeArrayAttr:$dims,
+                       HR_SizeArrayAttr:$dims, TypeAttr:$element_type,
                        DefaultValuedAttr<I64Attr, "64">:$align,
                        OptionalAttr<StrAttr>:$arena,
                        OptionalAttr<HR_SizeAttr>:$offset,   // bytes
                        OptionalAttr<HR_SizeAttr>:$stride);  // bytes
-  let results = (outs HR_BufferType:$result);
+  let results = (outs Sched_BufferType:$result);
   let extraClassDeclaration = [{
-    ::mlir::Type getElementType() { return getResult().getType().getElementType(); }
     /// Bytes of an element; i1 takes one.
     int64_t getElementBytes();
     /// Bytes of one slot, without padding.
@@ -188,15 +197,17 @@ def Sched_StageOp : Sched_Op<"stage", [HasParent<"ProgramOp">]> {
   let description = [{
     `function` is the stage's function of the module (see `hr.run` for its
     arguments); the name is that of the function where none is given. Tiles are
-    numbered row-major over `grid`. Per operand: access and footprint.
-    `inputs` of the function's index arguments are `symbols`, names of the
-    entry's symbols in order. `flops` and `atom` feed the simulator: operations
+    numbered row-major over `grid`. Per operand: access, and the footprint of a
+    tile (`#hr.footprint`): a map from its coordinates to its first index per
+    dimension, and the number of indices, clamped to the buffer; or `whole`.
+    `symbols` are the names of the entry's symbols that the function's last index
+    arguments take, in order. `flops` and `atom` feed the simulator: operations
     of all tiles together, and what executes them.
 
     ```mlir
     stage @A function @ffn_up grid [8, 1] operands [
-      read  #hr.footprint<affine_map<(d0, d1) -> (d0 * 16, 0)>, [#hr.size<"16">, #hr.size<"384">]>,
-      write #hr.footprint<affine_map<(d0, d1) -> (d0 * 16, 0)>, [#hr.size<"16">, #hr.size<"1536">]>]
+      read (d0, d1) -> (d0 * 16, 0) by [16, 384],
+      write (d0, d1) -> (d0 * 16, 0) by [16, 1536], readwrite whole]
       symbols ["s0"] scratch 4096 stores non_temporal flops 1000 * s0 atom "fma"
     ```
   }];
@@ -269,7 +280,7 @@ def Sched_RunOp : Sched_Command<"run"> {
     ```
   }];
   let arguments = (ins StrAttr:$stage, HR_SizeAttr:$from, HR_SizeAttr:$to,
-                       Variadic<HR_BufferType>:$buffers,
+                       Variadic<Sched_BufferType>:$buffers,
                        HR_SizeArrayAttr:$slots,
                        DefaultValuedAttr<I64Attr, "1">:$parts,
                        OptionalAttr<StrAttr>:$fence);
@@ -289,10 +300,10 @@ def Sched_CopyOp : Sched_Command<"copy"> {
     asynchronous; on a worker it is a loop. Signals like a `run`.
 
     ```mlir
-    copy %W1[i + 1] [0, 0, 0] -> %stage[(i + 1) mod 2] [0, 0, 0] extent [24, 384, 64]
+    copy %W1[i + 1] from [0, 0, 0] -> %near[(i + 1) mod 2] from [0, 0, 0] extent [24, 384, 64]
     ```
   }];
-  let arguments = (ins HR_BufferType:$source, HR_BufferType:$dest,
+  let arguments = (ins Sched_BufferType:$source, Sched_BufferType:$dest,
                        HR_SizeAttr:$source_slot, HR_SizeAttr:$dest_slot,
                        HR_SizeArrayAttr:$source_origin,
                        HR_SizeArrayAttr:$dest_origin, HR_SizeArrayAttr:$extent,
@@ -304,7 +315,8 @@ def Sched_WaitOp : Sched_Command<"wait"> {
   let description = [{
     Waits until the counter of each timeline numbered `[from, to)` of the family
     is at least `count`. Numbers outside the family, and the number of the one
-    that waits (in its own family), are passed over. `*` stands for all.
+    that waits (in its own family), are passed over. `*` stands for all: `from` 0
+    and `to` the largest 32-bit number.
     With `by [a, b)` only the workers numbered so wait; the others go on.
     `count` may use the number of the iteration.
 
