@@ -1,0 +1,129 @@
+//===- Passes.td - Passes on the tensor level and below ----*- tablegen -*-===//
+//
+// Part of Headrace, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+//
+// Each pass has one sentence that says what is true after it.
+//
+//===----------------------------------------------------------------------===//
+#ifndef HEADRACE_TRANSFORMS_PASSES
+#define HEADRACE_TRANSFORMS_PASSES
+
+include "mlir/Pass/PassBase.td"
+
+//===----------------------------------------------------------------------===//
+// Tensor level
+//===----------------------------------------------------------------------===//
+
+def SimplifyPass : Pass<"hr-simplify", "::mlir::ModuleOp"> {
+  let summary = "whole-graph simplification to a fixpoint";
+  let description = [{
+    After it, no op has a dimension of size one in its iteration space, views
+    that a structured op can express in its indexing maps are there, nothing is
+    computed twice or for nobody, and arithmetic whose result is known is gone.
+
+    - Size-one dimensions are dropped from structured ops, gathers, views and
+      all other hr ops; `hr.reshape` puts them back where an entry's type asks.
+    - `hr.view`s that permute, broadcast or take a diagonal fold into the
+      indexing maps of their consumers, else into those of their producer.
+    - Copies, identity updates, concats and pads disappear; reads of what was
+      just written read the value itself.
+    - Ops without tensor operands (iota, constants) and single-use casts are
+      computed inside their consumers; comparisons whose outcome follows from
+      the ranges of indices and sizes become constants. Floating-point
+      arithmetic is only rewritten where the result is the same bit for bit.
+    - Gathers whose indices are linear in the position become views.
+  }];
+  let dependentDialects = ["::headrace::hr::HRDialect",
+                           "::mlir::linalg::LinalgDialect",
+                           "::mlir::arith::ArithDialect",
+                           "::mlir::tensor::TensorDialect"];
+}
+
+//===----------------------------------------------------------------------===//
+// From tensors to stages to functions over tiles
+//===----------------------------------------------------------------------===//
+
+def PrepareStagesPass : Pass<"hr-prepare-stages", "::mlir::ModuleOp"> {
+  let summary = "makes every copy explicit before stages form";
+  let description = [{
+    After it, every value can be given a buffer without a hidden copy: concats
+    and pads are updates of regions, views are strided windows on stored values,
+    updates and states are written in place, and what an entry or a repeat hands
+    out is stored by a compute op of its own.
+  }];
+  let dependentDialects = ["::headrace::hr::HRDialect",
+                           "::mlir::linalg::LinalgDialect",
+                           "::mlir::tensor::TensorDialect"];
+}
+
+def FormStagesPass : Pass<"hr-form-stages", "::mlir::ModuleOp"> {
+  let summary = "groups operations into stages, each with its plan";
+  let description = [{
+    After it, every compute op is in an `hr.stage` that has a plan for the
+    machine `target`, and what a stage reads is a value that another one stores,
+    an argument, a weight or a state.
+
+    Operations join the stage of their producer where the tiles still line up
+    and the predicted time falls; each decision is a remark. With `fuse=false`
+    every operation is a stage with a scalar plan: the oracle.
+  }];
+  let dependentDialects = ["::headrace::hr::HRDialect",
+                           "::mlir::linalg::LinalgDialect"];
+  let options = [
+    Option<"target", "target", "std::string", "\"native\"",
+           "description to plan for, as `hw::System::load` takes it">,
+    Option<"fuse", "fuse", "bool", "true", "join operations into stages">,
+    Option<"quick", "quick", "bool", "false", "consider fewer plans">
+  ];
+}
+
+def TileStagesPass : Pass<"hr-tile-stages", "::mlir::ModuleOp"> {
+  let summary = "turns stages into functions over tiles, values into buffers";
+  let description = [{
+    After it, every stage is a private function of loops and vectors over tiles,
+    every entry a list of `hr.run`s over `hr.buffer`s, and no tensor is left.
+  }];
+  let dependentDialects = [
+    "::headrace::hr::HRDialect", "::mlir::scf::SCFDialect",
+    "::mlir::vector::VectorDialect", "::mlir::memref::MemRefDialect",
+    "::mlir::math::MathDialect", "::mlir::arith::ArithDialect",
+    "::mlir::func::FuncDialect"];
+}
+
+//===----------------------------------------------------------------------===//
+// Tests
+//===----------------------------------------------------------------------===//
+
+def FillWeightsPass : Pass<"hr-fill-weights", "::mlir::ModuleOp"> {
+  let summary = "gives weights that have no bytes reproducible ones";
+  let description = [{
+    For tests on textual IR: a weight that the `WeightStore` does not know gets
+    the elements of its attribute `hr.value` (a dense attribute), and otherwise
+    pseudo-random elements that depend on its name only.
+  }];
+}
+
+def EvaluateEntriesPass : Pass<"hr-evaluate-entries", "::mlir::ModuleOp"> {
+  let summary = "runs every entry in the evaluator and prints the results";
+  let description = [{
+    For tests: runs the entries on reproducible pseudo-random inputs, with the C
+    library's math functions, and prints per result the number of elements, the
+    sum, the sum of magnitudes and the first elements. Two programs that mean
+    the same print the same up to rounding. Symbols take the value `symbol`
+    (clamped to their range), plus their position. Integer inputs are in
+    [0, `integers`).
+  }];
+  let options = [
+    Option<"symbol", "symbol", "int64_t", "5", "value of the first symbol">,
+    Option<"integers", "integers", "int64_t", "2", "bound of integer inputs">,
+    Option<"compare", "compare", "std::string", "\"\"",
+           "passes to run then; an error where the results differ">,
+    Option<"tolerance", "tolerance", "double", "1e-5",
+           "largest difference relative to the result's largest magnitude">
+  ];
+}
+
+#endif // HEADRACE_TRANSFORMS_PASSES
