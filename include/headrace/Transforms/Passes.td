@@ -42,6 +42,27 @@ def SimplifyPass : Pass<"hr-simplify", "::mlir::ModuleOp"> {
                            "::mlir::tensor::TensorDialect"];
 }
 
+def FormSoftmaxSumPass : Pass<"hr-form-softmax-sum", "::mlir::ModuleOp"> {
+  let summary = "weighted sums under a softmax become hr.softmax_sum";
+  let description = [{
+    After it, no contraction reads normalized exponentials that it could stream:
+    every `sum_j exp(e - max_j e) / sum_j exp(e - max_j e) * v` is one
+    `hr.softmax_sum`, whether the division comes before the contraction or
+    after it, is a product with a reciprocal, or is spread over several ops;
+    with any mask in `e`, any casts between float types, any broadcasting.
+
+    Matched is the algebra (see FormSoftmaxSum.cpp), never a name. Left alone:
+    exponentials without the maximum subtracted, a maximum or a sum over other
+    elements than the contraction's, weights that have another reader.
+  }];
+  let dependentDialects = ["::headrace::hr::HRDialect",
+                           "::mlir::linalg::LinalgDialect",
+                           "::mlir::tensor::TensorDialect"];
+  let statistics = [
+    Statistic<"numFormed", "formed", "softmax sums formed">
+  ];
+}
+
 //===----------------------------------------------------------------------===//
 // From tensors to stages to functions over tiles
 //===----------------------------------------------------------------------===//
@@ -84,13 +105,14 @@ def TileStagesPass : Pass<"hr-tile-stages", "::mlir::ModuleOp"> {
   let summary = "turns stages into functions over tiles, values into buffers";
   let description = [{
     After it, every stage is a private function of loops and vectors over tiles,
-    every entry a list of `hr.run`s over `hr.buffer`s, and no tensor is left.
+    every entry a list of `hr.run`s over `hr.buffer`s; tensors are left only in
+    the signatures of entries.
   }];
   let dependentDialects = [
     "::headrace::hr::HRDialect", "::mlir::scf::SCFDialect",
     "::mlir::vector::VectorDialect", "::mlir::memref::MemRefDialect",
     "::mlir::math::MathDialect", "::mlir::arith::ArithDialect",
-    "::mlir::func::FuncDialect"];
+    "::mlir::func::FuncDialect", "::mlir::ub::UBDialect"];
 }
 
 //===----------------------------------------------------------------------===//

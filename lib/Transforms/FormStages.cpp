@@ -1,0 +1,902 @@
+//===- FormStages.cpp - Groups operations into stages with plans ----------===//
+//
+// Part of Headrace, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+//
+// Every edge of the graph starts at main memory: one stage per operation.
+// Going through the operations in order, each tries to join the stages of its
+// producers, which lowers the edge between them to the tile's scratch or to
+// registers. A join must
+//
+//   - leave no cycle among stages,
+//   - be expressible (plan::StageAnalysis succeeds on the union),
+//   - not put a contraction behind another whose result it sums over, unless it
+//     streams: each tile would compute all of the first,
+//   - not be slower than the two apart, by prediction.
+//
+// Then stages become hr.stage ops; weights that a plan reads along lanes are
+// repacked at compile time, other operands by a copy at the head of the tile.
+//
+//===----------------------------------------------------------------------===//
+
+#include "headrace/Dialect/HR/HRUtils.h"
+#include "headrace/Plan/Planner.h"
+#include "headrace/Transforms/Passes.h"
+#include "mlir/Dialect/Linalg/IR/Linalg.h"
+#include "mlir/IR/IRMapping.h"
+#include "mlir/IR/SymbolTable.h"
+#include "llvm/Support/MathExtras.h"
+
+namespace headrace {
+#define GEN_PASS_DEF_FORMSTAGESPASS
+#include "headrace/Transforms/Passes.h.inc"
+} // namespace headrace
+
+using namespace mlir;
+using namespace headrace;
+using namespace headrace::plan;
+
+/// A compute op that reads no tensor: a constant or a function of the indices.
+static bool isIndexFunction(Operation *op) {
+  auto linalgOp = dyn_cast<linalg::LinalgOp>(op);
+  if (!linalgOp || isa<linalg::UnPackOp>(op))
+    return false;
+  for (OpOperand *input : linalgOp.getDpsInputOperands())
+    if (isa<RankedTensorType>(input->get().getType()))
+      return false;
+  for (OpOperand &init : linalgOp.getDpsInitsMutable())
+    if (linalgOp.payloadUsesValueFromOperand(&init))
+      return false;
+  return true;
+}
+
+/// The operand that an in-place op overwrites.
+static Value getOverwritten(Operation *op) {
+  if (auto update = dyn_cast<hr::UpdateOp>(op))
+    return update.getBase();
+  if (auto scatter = dyn_cast<hr::ScatterOp>(op))
+    return scatter.getBase();
+  return Value();
+}
+
+static void collectReaders(Value value, SmallVectorImpl<OpOperand *> &readers) {
+  for (OpOperand &use : value.getUses()) {
+    if (isViewLike(use.getOwner()))
+      collectReaders(use.getOwner()->getResult(0), readers);
+    else
+      readers.push_back(&use);
+  }
+}
+
+namespace {
+
+struct Group {
+  SmallVector<Operation *> ops; // in block order
+  double seconds = 0;
+  bool alive = true;
+};
+
+class StageFormer {
+public:
+  StageFormer(func::FuncOp entry, const hw::Device &device, bool fuse,
+              bool quick, unsigned &counter)
+      : entry(entry), ranges(hr::getSymbolRanges(entry)),
+        planner(device, ranges, {/*scalar=*/!fuse, quick}), fuse(fuse),
+        counter(counter) {}
+
+  LogicalResult run(Block &block) {
+    for (Operation &op : llvm::make_early_inc_range(block))
+      if (auto repeat = dyn_cast<hr::RepeatOp>(op)) {
+        StageFormer inner(*this);
+        if (failed(inner.run(repeat.getBody().front())))
+          return failure();
+      }
+    this->block = &block;
+    groups.clear();
+    groupOf.clear();
+    auto packable = [&](Value value) { return isPackable(value); };
+    planner.isPackable = packable;
+    cloneIndexFunctions();
+    makeGroups();
+    if (fuse)
+      joinGroups();
+    LogicalResult result = createStages();
+    planner.isPackable = nullptr;
+    return result;
+  }
+
+private:
+  StageFormer(const StageFormer &other) = default;
+
+  /// Constants and index functions are computed where they are used.
+  void cloneIndexFunctions() {
+    for (Operation &op : llvm::make_early_inc_range(*block)) {
+      if (!isComputeOp(&op))
+        continue;
+      for (OpOperand &operand : op.getOpOperands()) {
+        SmallVector<Operation *> chain;
+        Value base = operand.get();
+        while (Operation *def = base.getDefiningOp()) {
+          chain.push_back(def);
+          if (!isViewLike(def))
+            break;
+          base = def->getOperand(0);
+        }
+        if (chain.empty() || !isIndexFunction(chain.back()) ||
+            operand.get() == getOverwritten(&op))
+          continue;
+        if (chain.back()->hasOneUse() && chain.back()->getBlock() == block)
+          continue;
+        OpBuilder b(&op);
+        IRMapping map;
+        for (Operation *def : llvm::reverse(chain))
+          b.clone(*def, map);
+        operand.set(map.lookup(operand.get()));
+      }
+    }
+    for (Operation &op :
+         llvm::make_early_inc_range(llvm::reverse(block->getOperations())))
+      if ((isComputeOp(&op) || isViewLike(&op)) && op.use_empty())
+        op.erase();
+  }
+
+  void makeGroups() {
+    for (Operation &op : *block) {
+      if (!isComputeOp(&op))
+        continue;
+      // An index function joins its only user's group.
+      groupOf[&op] = groups.size();
+      groups.push_back({{&op}, 0, true});
+    }
+    for (Operation &op : llvm::reverse(*block)) {
+      if (!isComputeOp(&op) || !isIndexFunction(&op))
+        continue;
+      SmallVector<OpOperand *> readers;
+      collectReaders(op.getResult(0), readers);
+      if (readers.size() != 1)
+        continue;
+      Operation *user = readers[0]->getOwner();
+      if (!groupOf.count(user) ||
+          readers[0]->get() == getOverwritten(user))
+        continue;
+      SmallVector<Operation *> together{&op};
+      llvm::append_range(together, groups[groupOf[user]].ops);
+      sortOps(together);
+      if (!analyze(together, nullptr))
+        continue;
+      groups[groupOf[&op]].alive = false;
+      groups[groupOf[user]].ops = together;
+      groupOf[&op] = groupOf[user];
+    }
+    if (!fuse)
+      return;
+    for (Group &group : groups)
+      if (group.alive)
+        analyze(group.ops, &group.seconds);
+  }
+
+  void sortOps(SmallVectorImpl<Operation *> &ops) {
+    llvm::sort(ops, [](Operation *a, Operation *b) {
+      return a->isBeforeInBlock(b);
+    });
+  }
+
+  /// The results that somebody outside `ops` reads.
+  SmallVector<Value> getOutputs(ArrayRef<Operation *> ops) {
+    DenseSet<Operation *> inside(ops.begin(), ops.end());
+    SmallVector<Value> outputs;
+    for (Operation *op : ops)
+      for (Value result : op->getResults()) {
+        SmallVector<OpOperand *> readers;
+        collectReaders(result, readers);
+        if (llvm::any_of(readers, [&](OpOperand *use) {
+              return !inside.contains(use->getOwner());
+            }) ||
+            getOverwritten(op))
+          outputs.push_back(result);
+      }
+    return outputs;
+  }
+
+  /// Whether the group can be a stage; its predicted time.
+  bool analyze(ArrayRef<Operation *> ops, double *seconds,
+               std::string *why = nullptr) {
+    FailureOr<std::unique_ptr<StageAnalysis>> analysis =
+        StageAnalysis::create(ops, getOutputs(ops), why);
+    if (failed(analysis))
+      return false;
+    if (!getStreamRule(**analysis)) {
+      if (why)
+        *why = "a contraction would sum over another";
+      return false;
+    }
+    if (seconds)
+      *seconds = planner.plan(**analysis).seconds;
+    return true;
+  }
+
+  /// No contraction or streamed reduction reads another's result along a loop
+  /// that it reduces, unless the other runs inside its stream.
+  static bool getStreamRule(const StageAnalysis &analysis) {
+    DenseMap<const Node *, SmallVector<const Node *>> heavyBelow;
+    DenseMap<const Node *, const Node *> streamed;
+    for (const Nest &nest : analysis.getNests())
+      if (nest.streamedBy)
+        streamed[nest.anchor] = nest.streamedBy;
+    for (const auto &node : analysis.getNodes()) {
+      SmallVector<const Node *> &below = heavyBelow[node.get()];
+      for (const Access &access : node->operands)
+        if (access.producer) {
+          for (const Node *heavy : heavyBelow[access.producer])
+            if (!llvm::is_contained(below, heavy))
+              below.push_back(heavy);
+          if (access.producer->kind == NodeKind::Contraction ||
+              access.producer->kind == NodeKind::SoftmaxSum)
+            if (!llvm::is_contained(below, access.producer))
+              below.push_back(access.producer);
+        }
+      if (node->kind != NodeKind::Contraction &&
+          node->kind != NodeKind::SoftmaxSum)
+        continue;
+      for (const Node *heavy : below)
+        if (streamed.lookup(heavy) != node.get())
+          return false;
+    }
+    return true;
+  }
+
+  /// Groups that `group` must run after: producers, and readers of what it
+  /// overwrites.
+  void getPredecessors(unsigned group, SetVector<unsigned> &result) {
+    for (Operation *op : groups[group].ops) {
+      for (Value operand : op->getOperands()) {
+        Operation *def = getViewBase(operand).getDefiningOp();
+        if (def && groupOf.count(def) && groupOf[def] != group)
+          result.insert(groupOf[def]);
+        else if (def && isa<hr::RepeatOp>(def))
+          for (Value init : def->getOperands())
+            if (Operation *source = getViewBase(init).getDefiningOp())
+              if (groupOf.count(source) && groupOf[source] != group)
+                result.insert(groupOf[source]);
+      }
+      if (Value base = getOverwritten(op)) {
+        SmallVector<OpOperand *> readers;
+        collectReaders(base, readers);
+        for (OpOperand *use : readers) {
+          Operation *reader = use->getOwner();
+          if (groupOf.count(reader) && groupOf[reader] != group)
+            result.insert(groupOf[reader]);
+        }
+      }
+    }
+  }
+
+  /// Whether `from` must run before `to`, other than directly, when the edges
+  /// between `a` and `b` are not counted.
+  bool reaches(unsigned from, unsigned to) {
+    SmallVector<unsigned> work{to};
+    DenseSet<unsigned> seen;
+    bool first = true;
+    while (!work.empty()) {
+      unsigned group = work.pop_back_val();
+      SetVector<unsigned> before;
+      getPredecessors(group, before);
+      for (unsigned p : before) {
+        if (p == from) {
+          if (!first)
+            return true;
+          continue;
+        }
+        if (seen.insert(p).second)
+          work.push_back(p);
+      }
+      first = false;
+    }
+    return false;
+  }
+
+  bool tryJoin(unsigned producer, unsigned consumer) {
+    if (reaches(producer, consumer) || reaches(consumer, producer))
+      return false;
+    // Views through a repeat's results order things that groups do not show.
+    SmallVector<Operation *> together(groups[producer].ops);
+    llvm::append_range(together, groups[consumer].ops);
+    sortOps(together);
+    DenseSet<Operation *> inside(together.begin(), together.end());
+    for (Operation *op : together)
+      if (Value base = getOverwritten(op)) {
+        SmallVector<OpOperand *> readers;
+        collectReaders(base, readers);
+        for (OpOperand *use : readers)
+          if (use->getOwner() != op && inside.contains(use->getOwner()))
+            return false;
+      }
+    // A repeat between the two must stay between them.
+    for (Operation &op : *block)
+      if (isa<hr::RepeatOp>(op) && together.front()->isBeforeInBlock(&op) &&
+          op.isBeforeInBlock(together.back()))
+        return false;
+    double seconds = 0;
+    std::string why;
+    if (!analyze(together, &seconds, &why))
+      return false;
+    double apart = groups[producer].seconds + groups[consumer].seconds;
+    if (seconds > apart)
+      return false;
+    groups[producer].alive = false;
+    groups[consumer].ops = together;
+    groups[consumer].seconds = seconds;
+    for (Operation *op : together)
+      groupOf[op] = consumer;
+    return true;
+  }
+
+  void joinGroups() {
+    SmallVector<Operation *> order;
+    for (Operation &op : *block)
+      if (isComputeOp(&op))
+        order.push_back(&op);
+    for (Operation *op : order) {
+      bool changed = true;
+      while (changed) {
+        changed = false;
+        unsigned group = groupOf[op];
+        // The latest producer first.
+        SmallVector<Operation *> producers;
+        for (Value operand : op->getOperands()) {
+          if (operand == getOverwritten(op))
+            continue;
+          Operation *def = getViewBase(operand).getDefiningOp();
+          if (def && groupOf.count(def) && groupOf[def] != group)
+            producers.push_back(def);
+        }
+        llvm::sort(producers, [](Operation *a, Operation *b) {
+          return b->isBeforeInBlock(a);
+        });
+        for (Operation *producer : producers)
+          if (groupOf[producer] != groupOf[op] &&
+              tryJoin(groupOf[producer], groupOf[op])) {
+            changed = true;
+            break;
+          }
+      }
+    }
+  }
+
+  /// A weight that contractions alone read, always as a whole; `self` is a
+  /// stage whose use of it does not count.
+  bool isPackable(Value value, hr::StageOp self = nullptr) {
+    auto constant = value.getDefiningOp<hr::ConstantOp>();
+    if (!constant || !fuse)
+      return false;
+    auto type = cast<RankedTensorType>(value.getType());
+    if (type.getRank() < 2 || !type.hasStaticShape())
+      return false;
+    auto module = entry->getParentOfType<ModuleOp>();
+    DenseSet<Attribute> names;
+    for (Attribute name : constant.getWeights())
+      names.insert(name);
+    auto contracts = [](OpOperand &use) {
+      auto linalgOp = dyn_cast<linalg::LinalgOp>(use.getOwner());
+      return linalgOp && linalgOp.getNumReductionLoops() > 0 &&
+             linalgOp.getNumDpsInputs() == 2;
+    };
+    bool packable = true;
+    module.walk([&](hr::ConstantOp other) {
+      if (!llvm::any_of(other.getWeights(),
+                        [&](Attribute name) { return names.contains(name); }))
+        return;
+      for (OpOperand &use : other.getResult().getUses()) {
+        if (auto stage = dyn_cast<hr::StageOp>(use.getOwner())) {
+          // In a stage already, unpacked: its layout is taken.
+          BlockArgument arg =
+              stage.getBody().getArgument(use.getOperandNumber());
+          packable &= stage == self && llvm::all_of(arg.getUses(), contracts);
+          continue;
+        }
+        packable &= contracts(use);
+      }
+    });
+    return packable;
+  }
+
+  LogicalResult createStages();
+  LogicalResult fillStage(hr::StageOp stage);
+  LogicalResult packWeight(hr::StageOp stage, linalg::LinalgOp contraction,
+                           unsigned operand, unsigned dim, int64_t panel);
+  void copyOperand(linalg::LinalgOp contraction, unsigned operand);
+  void sortBlock(const DenseMap<Operation *, SmallVector<Operation *>> &after);
+
+  func::FuncOp entry;
+  SymbolRanges ranges;
+  Planner planner;
+  bool fuse;
+  unsigned &counter;
+  Block *block = nullptr;
+  std::vector<Group> groups;
+  DenseMap<Operation *, unsigned> groupOf;
+};
+
+} // namespace
+
+/// A name that tells what the stage does, for reports and symbols.
+static std::string nameStage(ArrayRef<Operation *> ops) {
+  std::string name;
+  auto append = [&](StringRef part) {
+    if (!name.empty())
+      name += "_";
+    name += part;
+  };
+  for (Operation *op : ops) {
+    if (isa<hr::SoftmaxSumOp>(op))
+      append("softmax_sum");
+    else if (isa<hr::GatherOp>(op))
+      append("gather");
+    else if (isa<hr::ScanOp>(op))
+      append("scan");
+    else if (isa<hr::UpdateOp, hr::ScatterOp>(op))
+      append("update");
+    else if (auto linalgOp = dyn_cast<linalg::LinalgOp>(op))
+      if (linalgOp.getNumReductionLoops())
+        append(linalgOp.getNumDpsInputs() == 2 ? "contract" : "reduce");
+    if (name.size() > 32)
+      break;
+  }
+  return name.empty() ? "map" : name;
+}
+
+LogicalResult StageFormer::createStages() {
+  // What must stay before what, beyond the values: readers of a buffer before
+  // the op that overwrites it, and effects in their order.
+  DenseMap<Operation *, SmallVector<Operation *>> after;
+  for (Group &group : groups)
+    if (group.alive)
+      for (Operation *op : group.ops)
+        if (Value base = getOverwritten(op)) {
+          SmallVector<OpOperand *> readers;
+          collectReaders(base, readers);
+          for (OpOperand *use : readers) {
+            Operation *reader = block->findAncestorOpInBlock(*use->getOwner());
+            if (reader && reader != op)
+              after[op].push_back(reader);
+          }
+        }
+
+  DenseMap<Operation *, Operation *> stageOf;
+  SmallVector<hr::StageOp> stages;
+  for (Group &group : groups) {
+    if (!group.alive)
+      continue;
+    SmallVector<Value> outputs = getOutputs(group.ops);
+    Operation *last = group.ops.back();
+    OpBuilder b(last);
+    b.setInsertionPointAfter(last);
+    // Operands: the bases of what the ops read.
+    llvm::SetVector<Value> inputs;
+    DenseSet<Operation *> inside(group.ops.begin(), group.ops.end());
+    SmallVector<Operation *> views; // cloned into the stage
+    std::function<void(Value)> visit = [&](Value value) {
+      Operation *def = value.getDefiningOp();
+      if (def && inside.contains(def))
+        return;
+      if (def && isViewLike(def)) {
+        visit(def->getOperand(0));
+        if (!llvm::is_contained(views, def))
+          views.push_back(def);
+        return;
+      }
+      if (isa<RankedTensorType>(value.getType()))
+        inputs.insert(value);
+    };
+    SmallVector<Operation *> locals; // empties, sizes, scalars
+    for (Operation *op : group.ops)
+      for (Value operand : op->getOperands()) {
+        Operation *def = operand.getDefiningOp();
+        bool overwritten = operand == getOverwritten(op);
+        if (def && !overwritten &&
+            (isa<tensor::EmptyOp>(def) ||
+             !isa<RankedTensorType>(operand.getType()))) {
+          for (Value size : def->getOperands())
+            if (Operation *sizeOp = size.getDefiningOp())
+              if (!llvm::is_contained(locals, sizeOp))
+                locals.push_back(sizeOp);
+          if (!llvm::is_contained(locals, def))
+            locals.push_back(def);
+          continue;
+        }
+        visit(operand);
+      }
+    SmallVector<Type> types;
+    for (Value output : outputs)
+      types.push_back(output.getType());
+    SmallVector<Location> locs;
+    for (Operation *op : group.ops)
+      locs.push_back(op->getLoc());
+    std::string name =
+        (entry.getName() + "_" + nameStage(group.ops) + "_" + Twine(counter++))
+            .str();
+    auto stage = hr::StageOp::create(b, last->getLoc(), types, name,
+                                     inputs.getArrayRef(), hr::PlanAttr());
+    Block *body = b.createBlock(&stage.getBody());
+    IRMapping map;
+    for (Value input : inputs)
+      map.map(input, body->addArgument(input.getType(), input.getLoc()));
+    for (Operation *op : locals)
+      b.clone(*op, map);
+    // Views and ops in block order; views of ops in the group come after them.
+    SmallVector<Operation *> all(views);
+    llvm::append_range(all, group.ops);
+    llvm::sort(all, [&](Operation *x, Operation *y) {
+      if (x->getBlock() == y->getBlock())
+        return x->isBeforeInBlock(y);
+      // A view from above the repeat: first.
+      return x->getBlock() != block;
+    });
+    for (Operation *op : all)
+      b.clone(*op, map);
+    SmallVector<Value> yielded;
+    for (Value output : outputs)
+      yielded.push_back(map.lookup(output));
+    hr::YieldOp::create(b, last->getLoc(), yielded);
+    for (auto [output, result] : llvm::zip(outputs, stage.getResults()))
+      output.replaceUsesWithIf(result, [&](OpOperand &use) {
+        return !inside.contains(use.getOwner());
+      });
+    for (Operation *op : group.ops)
+      stageOf[op] = stage;
+    stages.push_back(stage);
+  }
+
+  // Views between ops of one group now read the stage's results, or nothing.
+  DenseMap<Operation *, SmallVector<Operation *>> order;
+  for (auto &[op, before] : after)
+    for (Operation *earlier : before) {
+      Operation *to = stageOf.lookup(op);
+      Operation *from = stageOf.count(earlier) ? stageOf[earlier] : earlier;
+      if (to && to != from)
+        order[to].push_back(from);
+    }
+  Operation *lastEffect = nullptr;
+  for (Operation &op : *block)
+    if (isa<hr::ReadStateOp, hr::WriteStateOp, hr::RepeatOp>(op)) {
+      if (lastEffect)
+        order[&op].push_back(lastEffect);
+      lastEffect = &op;
+    }
+  for (Group &group : groups)
+    if (group.alive)
+      for (Operation *op : llvm::reverse(group.ops)) {
+        op->dropAllUses();
+        op->erase();
+      }
+  for (Operation &op :
+       llvm::make_early_inc_range(llvm::reverse(block->getOperations())))
+    if (isViewLike(&op) && op.use_empty())
+      op.erase();
+  sortBlock(order);
+
+  for (hr::StageOp stage : stages)
+    if (failed(fillStage(stage)))
+      return failure();
+  // Sizes, empties and weights that only stages used.
+  for (Operation &op :
+       llvm::make_early_inc_range(llvm::reverse(block->getOperations())))
+    if (isa<tensor::EmptyOp, hr::SizeOp, arith::ConstantOp, hr::ConstantOp>(
+            op) &&
+        op.use_empty())
+      op.erase();
+  return success();
+}
+
+/// Sorts the block so that operands come first, and `after` holds; stable
+/// otherwise.
+void StageFormer::sortBlock(
+    const DenseMap<Operation *, SmallVector<Operation *>> &after) {
+  SmallVector<Operation *> ops;
+  for (Operation &op : block->without_terminator())
+    ops.push_back(&op);
+  DenseMap<Operation *, unsigned> waiting;
+  DenseMap<Operation *, SmallVector<Operation *>> followers;
+  DenseSet<Operation *> known(ops.begin(), ops.end());
+  for (Operation *op : ops) {
+    SetVector<Operation *> before;
+    op->walk([&](Operation *inner) {
+      for (Value operand : inner->getOperands())
+        if (Operation *def = operand.getDefiningOp())
+          if (def != op && known.contains(def))
+            before.insert(def);
+    });
+    auto it = after.find(op);
+    if (it != after.end())
+      for (Operation *earlier : it->second)
+        if (known.contains(earlier))
+          before.insert(earlier);
+    waiting[op] = before.size();
+    for (Operation *earlier : before)
+      followers[earlier].push_back(op);
+  }
+  Operation *terminator = block->getTerminator();
+  SmallVector<bool> done(ops.size(), false);
+  size_t placed = 0;
+  // Quadratic at worst; blocks have some hundred ops.
+  while (placed < ops.size()) {
+    bool progress = false;
+    for (auto [i, op] : llvm::enumerate(ops)) {
+      if (done[i] || waiting[op] != 0)
+        continue;
+      done[i] = true;
+      ++placed;
+      progress = true;
+      op->moveBefore(terminator);
+      for (Operation *next : followers[op])
+        --waiting[next];
+      // Start over, so that order changes no more than needed.
+      break;
+    }
+    if (!progress)
+      break; // a cycle: createStages never makes one
+  }
+}
+
+/// Reads `operand` of the contraction through a copy made per tile.
+void StageFormer::copyOperand(linalg::LinalgOp contraction, unsigned operand) {
+  OpBuilder b(contraction);
+  OpOperand *use = contraction.getDpsInputOperand(operand);
+  Value value = use->get();
+  SmallVector<SizeExpr> dims = *hr::getDims(value);
+  auto type = cast<RankedTensorType>(value.getType());
+  Value empty = hr::createEmpty(b, contraction.getLoc(), dims,
+                                type.getElementType());
+  AffineMap map = b.getMultiDimIdentityMap(type.getRank());
+  SmallVector<utils::IteratorType> iterators(type.getRank(),
+                                             utils::IteratorType::parallel);
+  auto copy = linalg::GenericOp::create(
+      b, contraction.getLoc(), empty.getType(), value, empty,
+      ArrayRef<AffineMap>{map, map}, iterators,
+      [](OpBuilder &nested, Location at, ValueRange args) {
+        linalg::YieldOp::create(nested, at, args[0]);
+      });
+  use->set(copy.getResult(0));
+}
+
+/// Stores the weights that the contraction reads at `operand` in panels of
+/// `panel` along its dimension `dim`.
+LogicalResult StageFormer::packWeight(hr::StageOp stage,
+                                      linalg::LinalgOp contraction,
+                                      unsigned operand, unsigned dim,
+                                      int64_t panel) {
+  OpOperand *use = contraction.getDpsInputOperand(operand);
+  FailureOr<StridedView> view = getStridedView(use->get());
+  if (failed(view))
+    return failure();
+  auto argument = dyn_cast<BlockArgument>(view->base);
+  if (!argument)
+    return failure();
+  unsigned number = argument.getArgNumber();
+  auto constant = stage.getInputs()[number].getDefiningOp<hr::ConstantOp>();
+  auto type = cast<RankedTensorType>(use->get().getType());
+  Type elementType = type.getElementType();
+  int64_t width = getElementBytes(elementType);
+
+  // [panels][the other dimensions in order][panel]
+  SmallVector<int64_t> shape{
+      static_cast<int64_t>(llvm::divideCeil(type.getDimSize(dim), panel))};
+  SmallVector<int64_t> permutation{static_cast<int64_t>(dim)};
+  for (unsigned d = 0; d < type.getRank(); ++d)
+    if (d != dim) {
+      shape.push_back(type.getDimSize(d));
+      permutation.push_back(d);
+    }
+  shape.push_back(panel);
+  auto packedType = RankedTensorType::get(shape, elementType);
+  SmallVector<int64_t> strides;
+  for (const SizeExpr &stride : view->strides)
+    strides.push_back(*stride.getConstant());
+  int64_t offset = *view->offset.getConstant();
+
+  auto module = entry->getParentOfType<ModuleOp>();
+  WeightStore &store = entry.getContext()
+                           ->getOrLoadDialect<hr::HRDialect>()
+                           ->getWeights();
+  SmallVector<Attribute> names;
+  for (auto ref : constant.getWeights().getAsRange<FlatSymbolRefAttr>()) {
+    std::string layout;
+    llvm::raw_string_ostream os(layout);
+    os << ref.getValue() << "/panels" << panel << "of";
+    llvm::interleave(permutation, os, "_");
+    if (offset)
+      os << "at" << offset;
+    names.push_back(FlatSymbolRefAttr::get(entry.getContext(), layout));
+    if (module.lookupSymbol<hr::WeightOp>(layout))
+      continue;
+    FailureOr<WeightStore::Bytes> bytes = store.read(ref.getValue());
+    if (failed(bytes))
+      return stage.emitError()
+             << "the bytes of weight '" << ref.getValue() << "' are missing";
+    std::vector<char> packed(packedType.getNumElements() * width, 0);
+    // Walk the packed order; padding stays zero.
+    SmallVector<int64_t> index(shape.size(), 0);
+    int64_t rank = shape.size();
+    for (int64_t at = 0; at < packedType.getNumElements(); ++at) {
+      int64_t inDim = index[0] * panel + index[rank - 1];
+      if (inDim < type.getDimSize(dim)) {
+        int64_t from = offset + inDim * strides[dim];
+        for (int64_t d = 1; d + 1 < rank; ++d)
+          from += index[d] * strides[permutation[d]];
+        std::memcpy(packed.data() + at * width,
+                    bytes->data.data() + from * width, width);
+      }
+      for (int64_t d = rank - 1; d >= 0; --d) {
+        if (++index[d] < shape[d])
+          break;
+        index[d] = 0;
+      }
+    }
+    store.addOwned(layout, packedType, std::move(packed));
+    OpBuilder b = OpBuilder::atBlockBegin(module.getBody());
+    if (auto old = module.lookupSymbol<hr::WeightOp>(ref))
+      b.setInsertionPointAfter(old);
+    hr::WeightOp::create(b, constant.getLoc(), layout, packedType);
+  }
+
+  OpBuilder b(stage);
+  auto packed =
+      hr::ConstantOp::create(b, constant.getLoc(), packedType,
+                             ArrayAttr::get(entry.getContext(), names),
+                             constant.getIndex());
+  // Its index may be defined after...: constants stand where the old one did.
+  packed->moveAfter(constant);
+  stage.getInputsMutable().append(packed.getResult());
+  Value arg = stage.getBody().front().addArgument(packedType,
+                                                  constant.getLoc());
+  b.setInsertionPoint(contraction);
+  SmallVector<OpFoldResult> tiles{b.getIndexAttr(panel)};
+  Value empty = tensor::EmptyOp::create(b, contraction.getLoc(),
+                                        type.getShape(), elementType);
+  auto unpack = linalg::UnPackOp::create(
+      b, contraction.getLoc(), arg, empty, ArrayRef<int64_t>{int64_t(dim)},
+      tiles, permutation);
+  use->set(unpack.getResult());
+  return success();
+}
+
+LogicalResult StageFormer::fillStage(hr::StageOp stage) {
+  // Weights: pack those that a contraction reads along lanes.
+  auto create = [&]() -> FailureOr<std::unique_ptr<StageAnalysis>> {
+    std::string why;
+    FailureOr<std::unique_ptr<StageAnalysis>> analysis =
+        StageAnalysis::create(stage, &why);
+    if (failed(analysis))
+      stage.emitError() << "cannot form a stage: " << why;
+    return analysis;
+  };
+  if (fuse) {
+    FailureOr<std::unique_ptr<StageAnalysis>> analysis = create();
+    if (failed(analysis))
+      return failure();
+    // Which inputs are packable was asked of the values outside.
+    DenseSet<Value> packableArguments;
+    for (auto [arg, input] :
+         llvm::zip(stage.getBody().front().getArguments(), stage.getInputs())) {
+      auto constant = input.getDefiningOp<hr::ConstantOp>();
+      if (constant && isPackable(input, stage))
+        packableArguments.insert(arg);
+    }
+    auto inside = [&](Value value) {
+      return packableArguments.contains(value);
+    };
+    planner.isPackable = inside;
+    StagePlan plan = planner.plan(**analysis);
+    struct Want {
+      linalg::LinalgOp op;
+      unsigned operand, dim;
+      int64_t panel;
+      bool weight;
+    };
+    SmallVector<Want> wants;
+    ArrayRef<Nest> nests = (*analysis)->getNests();
+    for (auto [n, nest] : llvm::enumerate(nests)) {
+      const Node *node = nest.anchor;
+      if (node->kind != NodeKind::Contraction || plan.nests[n].vector < 0 ||
+          !node->loops[plan.nests[n].vector].parallel)
+        continue;
+      auto op = cast<linalg::LinalgOp>(node->op);
+      for (unsigned i = 0; i < 2; ++i) {
+        if (!node->operands[i].isInput() || node->operands[i].panel ||
+            !packableArguments.contains(node->operands[i].source))
+          continue;
+        AffineMap map =
+            op.getMatchingIndexingMap(op.getDpsInputOperand(i));
+        for (auto [d, expr] : llvm::enumerate(map.getResults()))
+          if (auto dim = dyn_cast<AffineDimExpr>(expr))
+            if (int64_t(dim.getPosition()) == plan.nests[n].vector)
+              wants.push_back(
+                  {op, i, unsigned(d),
+                   planner.getPanel(
+                       *node->loops[plan.nests[n].vector].extent.getConstant(),
+                       plan.lanes),
+                   true});
+      }
+    }
+    for (Want &want : wants)
+      if (failed(packWeight(stage, want.op, want.operand, want.dim,
+                            want.panel)))
+        return failure();
+    // Drop inputs that nothing reads any more.
+    Block &body = stage.getBody().front();
+    for (unsigned i = body.getNumArguments(); i-- > 0;) {
+      SmallVector<Operation *> dead;
+      for (Operation *user : body.getArgument(i).getUsers())
+        if (isViewLike(user) && user->use_empty())
+          dead.push_back(user);
+      for (Operation *op : dead)
+        op->erase();
+      if (body.getArgument(i).use_empty()) {
+        body.eraseArgument(i);
+        stage.getInputsMutable().erase(i);
+      }
+    }
+    // Other operands that are not contiguous along lanes: copied per tile.
+    analysis = create();
+    if (failed(analysis))
+      return failure();
+    auto none = [](Value) { return false; };
+    planner.isPackable = none;
+    plan = planner.plan(**analysis);
+    SmallVector<Planner::Repack> repacks =
+        planner.getRepacks(**analysis, plan);
+    for (Planner::Repack repack : repacks)
+      copyOperand(cast<linalg::LinalgOp>(
+                      (*analysis)->getNests()[repack.nest].anchor->op),
+                  repack.operand);
+  }
+  FailureOr<std::unique_ptr<StageAnalysis>> analysis = create();
+  if (failed(analysis))
+    return failure();
+  auto none = [](Value) { return false; };
+  planner.isPackable = none;
+  StagePlan plan = planner.plan(**analysis);
+  stage.setPlanAttr(plan.toAttr(stage.getContext()));
+  return success();
+}
+
+namespace {
+struct FormStagesPass : headrace::impl::FormStagesPassBase<FormStagesPass> {
+  using FormStagesPassBase::FormStagesPassBase;
+
+  void runOnOperation() override {
+    std::string error;
+    FailureOr<hw::System> system = hw::System::load(target, error);
+    if (failed(system)) {
+      getOperation().emitError() << error;
+      return signalPassFailure();
+    }
+    unsigned counter = 0;
+    for (auto func : getOperation().getOps<func::FuncOp>()) {
+      if (!hr::isEntry(func))
+        continue;
+      StageFormer former(func, system->getDevice(), fuse, quick, counter);
+      if (failed(former.run(func.getBody().front())))
+        return signalPassFailure();
+    }
+    // Weights that nobody reads any more leave the program.
+    ModuleOp module = getOperation();
+    DenseSet<Attribute> used;
+    module.walk([&](Operation *op) {
+      auto note = [&](ArrayAttr names) {
+        used.insert(names.begin(), names.end());
+      };
+      if (auto constant = dyn_cast<hr::ConstantOp>(op))
+        note(constant.getWeights());
+      else if (auto state = dyn_cast<hr::StateOp>(op))
+        if (state.getInitialAttr())
+          used.insert(state.getInitialAttr());
+    });
+    for (auto weight : llvm::make_early_inc_range(module.getOps<hr::WeightOp>()))
+      if (!used.contains(FlatSymbolRefAttr::get(weight.getSymNameAttr())))
+        weight.erase();
+  }
+};
+} // namespace

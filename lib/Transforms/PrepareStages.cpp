@@ -1,0 +1,316 @@
+//===- PrepareStages.cpp - Makes every copy explicit before stages form ---===//
+//
+// Part of Headrace, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+//
+// After this pass every value can be given a buffer without a hidden copy:
+//
+//   - hr.concat and hr.pad are updates of regions of one buffer;
+//   - every view is a strided window on what a compute op stored: a reshape
+//     that would need a copy reads an explicit one;
+//   - an update or scatter writes in place: nobody reads its base afterwards;
+//   - a state is written in place by the last update of what was read from it;
+//   - results of entries and carried values of repeats are stored by compute
+//     ops of their own.
+//
+//===----------------------------------------------------------------------===//
+
+#include "headrace/Dialect/HR/HRUtils.h"
+#include "headrace/Plan/StageAnalysis.h"
+#include "headrace/Transforms/Passes.h"
+#include "mlir/Dialect/Linalg/IR/Linalg.h"
+
+namespace headrace {
+#define GEN_PASS_DEF_PREPARESTAGESPASS
+#include "headrace/Transforms/Passes.h.inc"
+} // namespace headrace
+
+using namespace mlir;
+using namespace headrace;
+using namespace headrace::plan;
+
+/// An identity linalg.generic: the value stored anew.
+static Value createCopy(OpBuilder &b, Location loc, Value value) {
+  SmallVector<SizeExpr> dims = *hr::getDims(value);
+  auto type = cast<RankedTensorType>(value.getType());
+  Value empty = hr::createEmpty(b, loc, dims, type.getElementType());
+  AffineMap map = b.getMultiDimIdentityMap(type.getRank());
+  SmallVector<utils::IteratorType> iterators(type.getRank(),
+                                             utils::IteratorType::parallel);
+  auto copy = linalg::GenericOp::create(
+      b, loc, empty.getType(), value, empty, ArrayRef<AffineMap>{map, map},
+      iterators, [](OpBuilder &nested, Location at, ValueRange args) {
+        linalg::YieldOp::create(nested, at, args[0]);
+      });
+  return copy.getResult(0);
+}
+
+static Value createFill(OpBuilder &b, Location loc, ArrayRef<SizeExpr> dims,
+                        TypedAttr value) {
+  Value empty = hr::createEmpty(b, loc, dims, value.getType());
+  AffineMap map = b.getMultiDimIdentityMap(dims.size());
+  SmallVector<utils::IteratorType> iterators(dims.size(),
+                                             utils::IteratorType::parallel);
+  auto fill = linalg::GenericOp::create(
+      b, loc, empty.getType(), ValueRange{}, empty, ArrayRef<AffineMap>{map},
+      iterators, [&](OpBuilder &nested, Location at, ValueRange) {
+        Value scalar = arith::ConstantOp::create(nested, at, value);
+        linalg::YieldOp::create(nested, at, scalar);
+      });
+  return fill.getResult(0);
+}
+
+/// Writes `value` at `base[offset along dim]`.
+static Value createRegionUpdate(OpBuilder &b, Location loc, Value base,
+                                Value value, ArrayRef<SizeExpr> offsets) {
+  unsigned rank = cast<RankedTensorType>(base.getType()).getRank();
+  return hr::UpdateOp::create(
+      b, loc, base.getType(), base, value,
+      hr::getSizeArrayAttr(b.getContext(), offsets),
+      AffineMapAttr::get(b.getMultiDimIdentityMap(rank)));
+}
+
+static void lowerConcat(hr::ConcatOp op) {
+  OpBuilder b(op);
+  Location loc = op.getLoc();
+  Value result = hr::createEmpty(b, loc, hr::getSizes(op.getDims()),
+                                 op.getType().getElementType());
+  SizeExpr at(0);
+  for (Value input : op.getInputs()) {
+    SmallVector<SizeExpr> offsets(op.getType().getRank(), SizeExpr(0));
+    offsets[op.getDim()] = at;
+    SmallVector<SizeExpr> dims = *hr::getDims(input);
+    at = at + dims[op.getDim()];
+    if (dims[op.getDim()] == SizeExpr(0))
+      continue;
+    result = createRegionUpdate(b, loc, result, input, offsets);
+  }
+  op.replaceAllUsesWith(result);
+  op.erase();
+}
+
+static void lowerPad(hr::PadOp op) {
+  OpBuilder b(op);
+  Location loc = op.getLoc();
+  Value base = createFill(b, loc, hr::getSizes(op.getDims()),
+                          cast<TypedAttr>(op.getValue()));
+  Value result = createRegionUpdate(b, loc, base, op.getSource(),
+                                    hr::getSizes(op.getLow()));
+  op.replaceAllUsesWith(result);
+  op.erase();
+}
+
+/// A reshape whose source is not strided enough reads a copy.
+static void materializeViews(Block &block) {
+  for (Operation &op : llvm::make_early_inc_range(block)) {
+    if (!isViewLike(&op) || succeeded(getStridedView(op.getResult(0))))
+      continue;
+    OpBuilder b(&op);
+    op.setOperand(0, createCopy(b, op.getLoc(), op.getOperand(0)));
+  }
+}
+
+/// All users of `value`, through views, in this block.
+static void collectReaders(Value value, SmallVectorImpl<Operation *> &readers) {
+  for (Operation *user : value.getUsers()) {
+    if (isViewLike(user))
+      collectReaders(user->getResult(0), readers);
+    else
+      readers.push_back(user);
+  }
+}
+
+static Operation *ancestorIn(Block &block, Operation *op) {
+  return block.findAncestorOpInBlock(*op);
+}
+
+/// The base of an update must be a buffer that nobody reads afterwards.
+static void privatizeBases(Block &block) {
+  for (Operation &op : llvm::make_early_inc_range(block)) {
+    if (!isa<hr::UpdateOp, hr::ScatterOp>(op))
+      continue;
+    unsigned at = isa<hr::UpdateOp>(op) ? 0 : 1;
+    Value base = op.getOperand(at);
+    Operation *def = base.getDefiningOp();
+    auto read = def ? dyn_cast<hr::ReadStateOp>(def) : nullptr;
+    bool ownable = def && def->getBlock() == &block &&
+                   (isComputeOp(def) || isa<tensor::EmptyOp>(def) || read);
+    SmallVector<Operation *> readers;
+    collectReaders(base, readers);
+    bool readLater = llvm::any_of(readers, [&](Operation *reader) {
+      Operation *here = ancestorIn(block, reader);
+      return here != &op && !(here && here->isBeforeInBlock(&op));
+    });
+    // Also by this op itself, through its other operands.
+    for (auto [i, operand] : llvm::enumerate(op.getOperands()))
+      if (i != at && getViewBase(operand) == base)
+        readLater = true;
+    if (isa_and_nonnull<tensor::EmptyOp>(def) && readers.size() > 1) {
+      // Uninitialized storage is cheap to have twice.
+      OpBuilder b(&op);
+      op.setOperand(at, b.clone(*def)->getResult(0));
+      continue;
+    }
+    if (ownable && !readLater && read) {
+      // In place on the state only if the chain of updates ends in its write;
+      // otherwise the state would change under later calls.
+      Value last = op.getResult(0);
+      bool written = false;
+      while (true) {
+        Operation *next = nullptr;
+        for (Operation *user : last.getUsers()) {
+          if (auto write = dyn_cast<hr::WriteStateOp>(user))
+            written |= write.getStates() == read.getStates();
+          if (isa<hr::UpdateOp>(user) && user->getOperand(0) == last)
+            next = user;
+          if (isa<hr::ScatterOp>(user) && user->getOperand(1) == last)
+            next = user;
+        }
+        if (written || !next)
+          break;
+        last = next->getResult(0);
+      }
+      ownable = written;
+    }
+    if (ownable && !readLater)
+      continue;
+    if (read && ownable) {
+      // The state is updated in place; those who need what it was read a
+      // snapshot taken before.
+      OpBuilder b(read);
+      b.setInsertionPointAfter(read);
+      Value snapshot = createCopy(b, read.getLoc(), base);
+      base.replaceUsesWithIf(snapshot, [&](OpOperand &use) {
+        Operation *owner = use.getOwner();
+        if (owner == snapshot.getDefiningOp() ||
+            (owner == &op && use.getOperandNumber() == at))
+          return false;
+        SmallVector<Operation *> users;
+        if (isViewLike(owner))
+          collectReaders(owner->getResult(0), users);
+        else
+          users.push_back(owner);
+        return llvm::any_of(users, [&](Operation *user) {
+          Operation *here = ancestorIn(block, user);
+          return here == &op || !here || !here->isBeforeInBlock(&op);
+        });
+      });
+      continue;
+    }
+    OpBuilder b(&op);
+    op.setOperand(at, createCopy(b, op.getLoc(), base));
+  }
+}
+
+/// A state's new value is an update of what was read from it.
+static void writeStatesInPlace(Block &block) {
+  for (Operation &op : llvm::make_early_inc_range(block)) {
+    auto write = dyn_cast<hr::WriteStateOp>(op);
+    if (!write)
+      continue;
+    // Walk down the chain of in-place updates.
+    Value value = write.getValue();
+    while (Operation *def = value.getDefiningOp()) {
+      if (auto update = dyn_cast<hr::UpdateOp>(def))
+        value = update.getBase();
+      else if (auto scatter = dyn_cast<hr::ScatterOp>(def))
+        value = scatter.getBase();
+      else
+        break;
+    }
+    auto read = value.getDefiningOp<hr::ReadStateOp>();
+    if (read && read.getStates() == write.getStates() &&
+        read.getIndex() == write.getIndex())
+      continue;
+    OpBuilder b(write);
+    Location loc = write.getLoc();
+    auto type = cast<RankedTensorType>(write.getValue().getType());
+    Value old = hr::ReadStateOp::create(b, loc, type, write.getStates(),
+                                        write.getIndex());
+    SmallVector<SizeExpr> zeros(type.getRank(), SizeExpr(0));
+    write.getValueMutable().assign(
+        createRegionUpdate(b, loc, old, write.getValue(), zeros));
+  }
+}
+
+/// Whether a compute op of this block stores the value just for its use here.
+static bool isStoredHere(Value value, Block &block, DenseSet<Value> &taken,
+                         bool allowReshape) {
+  Value base = value;
+  if (allowReshape)
+    while (auto reshape = base.getDefiningOp<hr::ReshapeOp>())
+      base = reshape.getSource();
+  Operation *def = base.getDefiningOp();
+  if (!def || def->getBlock() != &block || !isComputeOp(def))
+    return false;
+  // What ends up in a state's buffer is not free to be another's.
+  Value root = base;
+  while (Operation *op = root.getDefiningOp()) {
+    if (auto update = dyn_cast<hr::UpdateOp>(op))
+      root = update.getBase();
+    else if (auto scatter = dyn_cast<hr::ScatterOp>(op))
+      root = scatter.getBase();
+    else
+      break;
+  }
+  if (root.getDefiningOp<hr::ReadStateOp>())
+    return false;
+  // Two names for one buffer (or for two steps of its updates) need two.
+  return taken.insert(root).second;
+}
+
+static LogicalResult prepareBlock(Block &block) {
+  for (Operation &op : llvm::make_early_inc_range(block))
+    if (auto repeat = dyn_cast<hr::RepeatOp>(op))
+      if (failed(prepareBlock(repeat.getBody().front())))
+        return failure();
+  for (Operation &op : llvm::make_early_inc_range(block)) {
+    if (auto concat = dyn_cast<hr::ConcatOp>(op))
+      lowerConcat(concat);
+    else if (auto pad = dyn_cast<hr::PadOp>(op))
+      lowerPad(pad);
+  }
+  writeStatesInPlace(block);
+  materializeViews(block);
+
+  // Initial values of repeats: stored here, and read by nobody else, since the
+  // first iteration's result takes their place.
+  for (Operation &op : llvm::make_early_inc_range(block)) {
+    auto repeat = dyn_cast<hr::RepeatOp>(op);
+    if (!repeat)
+      continue;
+    OpBuilder b(repeat);
+    DenseSet<Value> taken;
+    for (OpOperand &init : repeat.getInitsMutable())
+      if (!init.get().hasOneUse() ||
+          !isStoredHere(init.get(), block, taken, /*allowReshape=*/false))
+        init.set(createCopy(b, repeat.getLoc(), init.get()));
+  }
+  privatizeBases(block);
+  // What the block hands out.
+  Operation *terminator = block.getTerminator();
+  if (isa<func::ReturnOp, hr::YieldOp>(terminator)) {
+    bool isReturn = isa<func::ReturnOp>(terminator);
+    OpBuilder b(terminator);
+    DenseSet<Value> taken;
+    for (OpOperand &operand : terminator->getOpOperands())
+      if (!isStoredHere(operand.get(), block, taken, isReturn))
+        operand.set(createCopy(b, terminator->getLoc(), operand.get()));
+  }
+  return success();
+}
+
+namespace {
+struct PrepareStagesPass
+    : headrace::impl::PrepareStagesPassBase<PrepareStagesPass> {
+  using PrepareStagesPassBase::PrepareStagesPassBase;
+
+  void runOnOperation() override {
+    for (auto func : getOperation().getOps<func::FuncOp>())
+      if (hr::isEntry(func) && failed(prepareBlock(func.getBody().front())))
+        return signalPassFailure();
+  }
+};
+} // namespace

@@ -1,0 +1,613 @@
+//===- SoftmaxSumEmitter.cpp - Streamed softmax-weighted sums -------------===//
+//
+// Part of Headrace, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+//
+// hr.softmax_sum over blocks of its streamed loop j. Loops of the op: *rows*
+// are in the logits and the result, *columns* in the value and the result.
+// Per tile, with state (m, l, sum) in scratch:
+//
+//   m = -inf, l = 0, sum = 0
+//   for each block of j:
+//     the nests that make this block's logits
+//     for each row:    new = max(m, max of logits)
+//                      p = exp(logits - new), scale = exp(m - new)
+//                      l = l * scale + sum of p, m = new
+//     for each column: sum = sum * scale + sum over j of p * value
+//   result = sum / l
+//
+// Lanes are rows where there are enough of them: maxima and sums then need no
+// horizontal step, and p is laid out as the second product wants it. Otherwise
+// (decoding one token) lanes are j in the first part and columns in the second.
+// (Milakov and Gimelshein, arXiv 1805.02867; Dao et al., arXiv 2205.14135.)
+//
+//===----------------------------------------------------------------------===//
+
+#include "StageEmitter.h"
+
+#include "mlir/Dialect/Math/IR/Math.h"
+#include "llvm/Support/MathExtras.h"
+
+using namespace mlir;
+using namespace headrace;
+using namespace headrace::plan;
+
+namespace headrace {
+
+class SoftmaxSumEmitter {
+public:
+  SoftmaxSumEmitter(StageEmitter &e, const Nest &nest,
+                    const NestPlan &nestPlan)
+      : e(e), b(e.b), loc(e.loc), nest(nest), nestPlan(nestPlan),
+        anchor(nest.anchor),
+        loops(anchor->loops.size(), e.uniform(e.constant(0))) {
+    auto softmax = cast<hr::SoftmaxSumOp>(anchor->op);
+    zeroMasked = softmax.getZeroMaskedRows();
+    lanes = e.plan.lanes;
+    auto maps = llvm::to_vector(
+        softmax.getMaps().getAsValueRange<AffineMapAttr>());
+    for (auto [l, loop] : llvm::enumerate(anchor->loops)) {
+      if (!loop.parallel)
+        streamed = l;
+      else if (maps[0].isFunctionOfDim(l))
+        rowLoops.push_back(l);
+      else
+        columnLoops.push_back(l);
+    }
+    logitsType = softmax.getLogits().getType().getElementType();
+    valueType = softmax.getValue().getType().getElementType();
+    resultType = softmax.getType().getElementType();
+    stateType = logitsType.isF64() ? logitsType : b.getF32Type();
+    rowLanes = nestPlan.vector >= 0 &&
+               llvm::is_contained(rowLoops, unsigned(nestPlan.vector));
+  }
+
+  LogicalResult emit() {
+    e.allocSlots(nest, nestPlan);
+    const Loop &loop = anchor->loops[streamed];
+    TileRange whole = e.rangeOf(loop);
+    int64_t block = std::max<int64_t>(
+        1, std::min<int64_t>(e.plan.stream, whole.maxLen));
+
+    // State, with the vector loop innermost.
+    SmallVector<unsigned> stateLoops(rowLoops);
+    m = allocate(rowLoops, 0);
+    l = allocate(rowLoops, 0);
+    scale = allocate(rowLoops, 0);
+    p = allocate(rowLoops, block);
+    SmallVector<unsigned> all(rowLoops);
+    llvm::append_range(all, columnLoops);
+    sum = allocate(all, 0);
+
+    fill(rowLoops, [&](Place &place) {
+      store(m, splat(-std::numeric_limits<double>::infinity()), place);
+      store(l, splat(0), place);
+    });
+    fill(all, [&](Place &place) { store(sum, splat(0), place); });
+
+    LogicalResult status = success();
+    e.forLoop(whole.lo, e.add(whole.lo, whole.len), block, [&](Value first) {
+      TileRange range;
+      range.lo = first;
+      range.maxLen = block;
+      if (whole.staticLen && *whole.staticLen % block == 0) {
+        range.staticLen = block;
+        range.len = e.constant(block);
+      } else {
+        Value left = arith::SubIOp::create(
+            b, loc, e.add(whole.lo, whole.len), first);
+        range.len =
+            arith::MinSIOp::create(b, loc, left, e.constant(block));
+      }
+      e.ranges[loop.cls] = range;
+      for (unsigned n = 0; n < e.analysis.getNests().size(); ++n)
+        if (e.analysis.getNests()[n].streamedBy == anchor &&
+            failed(e.emitNest(n)))
+          status = failure();
+      updateRows();
+      updateSums();
+    });
+    e.ranges.erase(loop.cls);
+    if (failed(status))
+      return failure();
+    finish();
+    return success();
+  }
+
+private:
+  /// A scratch tensor over some loops, and j if `block` is not 0.
+  struct State {
+    Value memref;
+    SmallVector<unsigned> loops;
+    SmallVector<int64_t> strides;
+    int64_t streamStride = 0;
+  };
+
+  State allocate(ArrayRef<unsigned> over, int64_t block) {
+    State state;
+    state.loops.assign(over.begin(), over.end());
+    state.strides.assign(over.size(), 0);
+    int64_t count = 1;
+    auto place = [&](size_t i) {
+      state.strides[i] = count;
+      int64_t len = std::max<int64_t>(
+          e.rangeOf(anchor->loops[over[i]]).maxLen, 1);
+      if (static_cast<int64_t>(over[i]) == nestPlan.vector)
+        len = llvm::alignTo(len, lanes);
+      count *= len;
+    };
+    // Innermost: the row loop of the lanes; else j (for p) or the last loop.
+    for (size_t i = 0; i < over.size(); ++i)
+      if (rowLanes && static_cast<int64_t>(over[i]) == nestPlan.vector)
+        place(i);
+    if (block) {
+      state.streamStride = count;
+      count *= rowLanes ? block : llvm::alignTo(block, lanes);
+    }
+    for (size_t i = over.size(); i-- > 0;)
+      if (state.strides[i] == 0)
+        place(i);
+    state.memref = e.allocScratch(stateType, count);
+    return state;
+  }
+
+  LaneIndex address(const State &state) {
+    LaneIndex at = e.uniform(e.constant(0));
+    for (auto [l, stride] : llvm::zip(state.loops, state.strides)) {
+      TileRange range = e.rangeOf(anchor->loops[l]);
+      Value local = loops[l].base;
+      if (e.asConstant(range.lo) != 0)
+        local = arith::SubIOp::create(b, loc, local, range.lo);
+      at.base = e.add(at.base, e.mul(local, e.constant(stride)));
+      at.step = at.step + SizeExpr(stride) * loops[l].step;
+    }
+    if (state.streamStride) {
+      TileRange range = e.rangeOf(anchor->loops[streamed]);
+      Value local = arith::SubIOp::create(b, loc, loops[streamed].base,
+                                          range.lo);
+      at.base = e.add(at.base, e.mul(local, e.constant(state.streamStride)));
+      at.step = at.step + SizeExpr(state.streamStride) * loops[streamed].step;
+    }
+    return at;
+  }
+
+  Value load(const State &state, Place &place) {
+    return e.loadAt(state.memref, address(state), stateType, place);
+  }
+  void store(const State &state, Value value, Place &place) {
+    e.storeAt(state.memref, address(state), value, place);
+  }
+  Value splat(double value) { return e.scalarConstant(stateType, value); }
+
+  Value toState(Value value, int64_t width) {
+    Type type = getElementTypeOrSelf(value.getType());
+    if (type != stateType) {
+      Type to = stateType;
+      if (isa<VectorType>(value.getType()))
+        to = VectorType::get({width}, stateType);
+      value = arith::ExtFOp::create(b, loc, to, value);
+    }
+    return value;
+  }
+
+  /// Loops over `over`, lanes along the vector loop where it is among them.
+  void fill(ArrayRef<unsigned> over, function_ref<void(Place &)> body) {
+    std::function<void(unsigned)> emitLoop = [&](unsigned d) {
+      if (d == over.size()) {
+        if (!rowLanes || !llvm::is_contained(over, unsigned(nestPlan.vector))) {
+          Place place;
+          return body(place);
+        }
+        e.vectorLoop(e.rangeOf(anchor->loops[nestPlan.vector]), lanes,
+                     [&](Value iv, Value mask) {
+                       loops[nestPlan.vector] = {iv, SizeExpr(1)};
+                       Place place;
+                       place.lanes = lanes;
+                       place.mask = mask;
+                       body(place);
+                     });
+        return;
+      }
+      if (rowLanes && static_cast<int64_t>(over[d]) == nestPlan.vector)
+        return emitLoop(d + 1);
+      TileRange range = e.rangeOf(anchor->loops[over[d]]);
+      e.forLoop(range.lo, e.add(range.lo, range.len), 1, [&](Value iv) {
+        loops[over[d]] = e.uniform(iv);
+        emitLoop(d + 1);
+      });
+    };
+    emitLoop(0);
+  }
+
+  Value exp(Value value) { return math::ExpOp::create(b, loc, value); }
+
+  /// new = max(m, top), where a row that saw only -inf so far subtracts 0:
+  /// exp(-inf - 0) is the 0 that is meant, exp(-inf - -inf) is not.
+  Value shiftOf(Value top, int64_t width) {
+    Value infinity = e.toVector(
+        splat(-std::numeric_limits<double>::infinity()), width);
+    Value zero = e.toVector(splat(0), width);
+    Value none = arith::CmpFOp::create(b, loc, arith::CmpFPredicate::OEQ, top,
+                                       infinity);
+    return arith::SelectOp::create(b, loc, none, zero, top);
+  }
+
+  void updateRows() {
+    TileRange range = e.rangeOf(anchor->loops[streamed]);
+    Value hi = e.add(range.lo, range.len);
+    if (rowLanes) {
+      fill(rowLoops, [&](Place &place) {
+        int64_t width = place.lanes;
+        auto logitsAt = [&](Value iv) {
+          loops[streamed] = e.uniform(iv);
+          Place inner;
+          inner.lanes = place.lanes;
+          inner.mask = place.mask;
+          return toState(
+              e.toVector(e.evalOperand(anchor, 0, loops, inner), width), width);
+        };
+        Value old = load(m, place);
+        Value top = e.forCarry(range.lo, hi, 1, old,
+                               [&](Value iv, ValueRange carried) {
+                                 Value next = arith::MaximumFOp::create(
+                                     b, loc, carried[0], logitsAt(iv));
+                                 return SmallVector<Value>{next};
+                               })[0];
+        Value shift = shiftOf(top, width);
+        Value factor = exp(arith::SubFOp::create(b, loc, old, shift));
+        Value zero = e.toVector(splat(0), width);
+        Value part = e.forCarry(
+            range.lo, hi, 1, zero, [&](Value iv, ValueRange carried) {
+              Value logits = logitsAt(iv);
+              Value weight = exp(arith::SubFOp::create(b, loc, logits, shift));
+              store(p, weight, place);
+              Value next =
+                  arith::AddFOp::create(b, loc, carried[0], weight);
+              return SmallVector<Value>{next};
+            })[0];
+        Value total = arith::MulFOp::create(b, loc, load(l, place), factor);
+        total = arith::AddFOp::create(b, loc, total, part);
+        store(l, total, place);
+        store(m, top, place);
+        store(scale, factor, place);
+      });
+      return;
+    }
+    // Lanes along j; rows one by one.
+    fill(rowLoops, [&](Place &scalar) {
+      auto reduceLanes = [&](Value value, bool max) {
+        for (int64_t width = lanes / 2; width >= 1; width /= 2) {
+          Value low = vector::ExtractStridedSliceOp::create(
+              b, loc, value, ArrayRef<int64_t>{0}, ArrayRef<int64_t>{width},
+              ArrayRef<int64_t>{1});
+          Value high = vector::ExtractStridedSliceOp::create(
+              b, loc, value, ArrayRef<int64_t>{width},
+              ArrayRef<int64_t>{width}, ArrayRef<int64_t>{1});
+          value = max ? arith::MaximumFOp::create(b, loc, low, high).getResult()
+                      : arith::AddFOp::create(b, loc, low, high).getResult();
+        }
+        return lanes == 1 ? value
+                          : vector::ExtractOp::create(b, loc, value, 0)
+                                .getResult();
+      };
+      auto overLanes =
+          [&](Value init,
+              function_ref<Value(Value, Value, Place &)> combine) -> Value {
+        if (lanes == 1)
+          return e.forCarry(range.lo, hi, 1, init,
+                            [&](Value iv, ValueRange carried) {
+                              loops[streamed] = e.uniform(iv);
+                              Place place;
+                              return SmallVector<Value>{
+                                  combine(carried[0], Value(), place)};
+                            })[0];
+        Value rest =
+            arith::RemSIOp::create(b, loc, range.len, e.constant(lanes));
+        Value whole = arith::SubIOp::create(b, loc, hi, rest);
+        auto run = [&](Value lo, Value end, Value from, bool masked) {
+          return e.forCarry(
+              lo, end, lanes, from, [&](Value iv, ValueRange carried) {
+                loops[streamed] = {iv, SizeExpr(1)};
+                Place place;
+                place.lanes = lanes;
+                if (masked)
+                  place.mask = e.maskUpTo(rest, lanes);
+                Value next = combine(carried[0], place.mask, place);
+                if (masked)
+                  next = arith::SelectOp::create(b, loc, place.mask, next,
+                                                 carried[0]);
+                return SmallVector<Value>{next};
+              })[0];
+        };
+        Value value = run(range.lo, whole, e.toVector(init, lanes), false);
+        return run(whole, hi, value, true);
+      };
+      auto logitsHere = [&](Place &place) {
+        return toState(
+            e.toVector(e.evalOperand(anchor, 0, loops, place), place.lanes),
+            place.lanes);
+      };
+      Value old = load(m, scalar);
+      Value top = overLanes(
+          splat(-std::numeric_limits<double>::infinity()),
+          [&](Value acc, Value, Place &place) -> Value {
+            return arith::MaximumFOp::create(b, loc, acc, logitsHere(place));
+          });
+      top = arith::MaximumFOp::create(b, loc, reduceLanes(top, true), old);
+      Value shift = shiftOf(top, 1);
+      Value factor = exp(arith::SubFOp::create(b, loc, old, shift));
+      Value part =
+          overLanes(splat(0), [&](Value acc, Value, Place &place) -> Value {
+            Value logits = logitsHere(place);
+            Value weight = exp(arith::SubFOp::create(
+                b, loc, logits, e.toVector(shift, place.lanes)));
+            store(p, weight, place);
+            return arith::AddFOp::create(b, loc, acc, weight);
+          });
+      part = reduceLanes(part, false);
+      loops[streamed] = e.uniform(range.lo);
+      Value total = arith::MulFOp::create(b, loc, load(l, scalar), factor);
+      total = arith::AddFOp::create(b, loc, total, part);
+      store(l, total, scalar);
+      store(m, top, scalar);
+      store(scale, factor, scalar);
+    });
+  }
+
+  Value multiplyAdd(Value lhs, Value rhs, Value acc) {
+    if (lanes == 1) {
+      Value product = arith::MulFOp::create(b, loc, lhs, rhs);
+      return arith::AddFOp::create(b, loc, product, acc);
+    }
+    return math::FmaOp::create(b, loc, lhs, rhs, acc);
+  }
+
+  /// sum = sum * scale + p * value, in register tiles: lanes are rows (or
+  /// columns), `rows` consecutive columns at once.
+  void updateSums() {
+    TileRange range = e.rangeOf(anchor->loops[streamed]);
+    Value hi = e.add(range.lo, range.len);
+    int64_t column = columnLoops.empty() ? -1 : int64_t(columnLoops.back());
+    SmallVector<unsigned> outer;
+    for (unsigned r : rowLoops)
+      if (!(rowLanes && static_cast<int64_t>(r) == nestPlan.vector))
+        outer.push_back(r);
+    for (unsigned c : columnLoops)
+      if (static_cast<int64_t>(c) != column)
+        outer.push_back(c);
+
+    auto block = [&](int64_t width, ArrayRef<LaneIndex> laneOf,
+                     ArrayRef<Value> masks, Value firstColumn,
+                     int64_t columns) {
+      // laneOf: the index of the lane loop per vector.
+      auto set = [&](int64_t c, int64_t v) {
+        if (rowLanes) {
+          loops[nestPlan.vector] = laneOf[v];
+          if (column >= 0)
+            loops[column] = e.uniform(e.addConstant(firstColumn, c));
+        } else if (column >= 0) {
+          loops[column] = laneOf[v];
+        }
+      };
+      int64_t vectors = laneOf.size();
+      SmallVector<Value> sums;
+      auto placeOf = [&](int64_t v) {
+        Place place;
+        place.lanes = width;
+        place.mask = masks[v];
+        return place;
+      };
+      loops[streamed] = e.uniform(range.lo);
+      for (int64_t c = 0; c < columns; ++c)
+        for (int64_t v = 0; v < vectors; ++v) {
+          set(c, v);
+          Place place = placeOf(v);
+          Value old = e.toVector(load(sum, place), width);
+          Value factor = e.toVector(load(scale, place), width);
+          sums.push_back(arith::MulFOp::create(b, loc, old, factor));
+        }
+      sums = e.forCarry(
+          range.lo, hi, 1, sums, [&](Value iv, ValueRange carried) {
+            loops[streamed] = e.uniform(iv);
+            SmallVector<Value> weights, values;
+            bool weightsOnLanes = rowLanes;
+            for (int64_t v = 0; v < (weightsOnLanes ? vectors : 1); ++v) {
+              set(0, v);
+              Place place = placeOf(v);
+              weights.push_back(e.toVector(load(p, place), width));
+            }
+            for (int64_t c = 0; c < columns; ++c)
+              for (int64_t v = 0; v < (rowLanes ? 1 : vectors); ++v) {
+                set(c, v);
+                Place place = placeOf(v);
+                Value value = e.evalOperand(anchor, 1, loops, place);
+                values.push_back(e.toVector(toState(value, width), width));
+              }
+            SmallVector<Value> next;
+            for (int64_t c = 0; c < columns; ++c)
+              for (int64_t v = 0; v < vectors; ++v)
+                next.push_back(multiplyAdd(
+                    weights[rowLanes ? v : 0],
+                    values[rowLanes ? c : c * vectors + v],
+                    carried[c * vectors + v]));
+            return next;
+          });
+      loops[streamed] = e.uniform(range.lo);
+      for (int64_t c = 0; c < columns; ++c)
+        for (int64_t v = 0; v < vectors; ++v) {
+          set(c, v);
+          Place place = placeOf(v);
+          store(sum, sums[c * vectors + v], place);
+        }
+    };
+
+    auto emitLanes = [&]() {
+      if (rowLanes) {
+        // Panels of vectors of rows; blocks of columns.
+        auto columnsOf = [&](ArrayRef<LaneIndex> laneOf,
+                             ArrayRef<Value> masks) {
+          if (column < 0)
+            return block(lanes, laneOf, masks, Value(), 1);
+          TileRange columns = e.rangeOf(anchor->loops[column]);
+          int64_t at = std::max<int64_t>(nestPlan.rows, 1);
+          if (columns.staticLen) {
+            int64_t whole = *columns.staticLen / at * at;
+            Value middle = e.addConstant(columns.lo, whole);
+            e.forLoop(columns.lo, middle, at, [&](Value iv) {
+              block(lanes, laneOf, masks, iv, at);
+            });
+            if (int64_t rest = *columns.staticLen - whole)
+              block(lanes, laneOf, masks, middle, rest);
+            return;
+          }
+          e.forLoop(columns.lo, e.add(columns.lo, columns.len), 1,
+                    [&](Value iv) { block(lanes, laneOf, masks, iv, 1); });
+        };
+        TileRange rows = e.rangeOf(anchor->loops[nestPlan.vector]);
+        int64_t wide = lanes * nestPlan.vectors;
+        TileRange rest = rows;
+        if (rows.staticLen) {
+          int64_t whole = *rows.staticLen / wide * wide;
+          rest.lo = e.addConstant(rows.lo, whole);
+          rest.staticLen = *rows.staticLen - whole;
+          rest.len = e.constant(*rest.staticLen);
+        } else {
+          rest.len =
+              arith::RemSIOp::create(b, loc, rows.len, e.constant(wide));
+          rest.lo = e.add(rows.lo, arith::SubIOp::create(b, loc, rows.len,
+                                                         rest.len));
+        }
+        e.forLoop(rows.lo, rest.lo, wide, [&](Value iv) {
+          SmallVector<LaneIndex> laneOf;
+          SmallVector<Value> masks(nestPlan.vectors);
+          for (int64_t v = 0; v < nestPlan.vectors; ++v)
+            laneOf.push_back({e.addConstant(iv, v * lanes), SizeExpr(1)});
+          columnsOf(laneOf, masks);
+        });
+        if (rest.staticLen != 0)
+          e.vectorLoop(rest, lanes, [&](Value iv, Value mask) {
+            columnsOf(LaneIndex{iv, SizeExpr(1)}, mask);
+          });
+        return;
+      }
+      if (column < 0 || lanes == 1) {
+        if (column < 0)
+          return block(1, e.uniform(e.constant(0)), Value(), Value(), 1);
+        TileRange columns = e.rangeOf(anchor->loops[column]);
+        e.forLoop(columns.lo, e.add(columns.lo, columns.len), 1,
+                  [&](Value iv) {
+                    block(1, e.uniform(iv), Value(), Value(), 1);
+                  });
+        return;
+      }
+      e.vectorLoop(e.rangeOf(anchor->loops[column]), lanes,
+                   [&](Value iv, Value mask) {
+                     block(lanes, LaneIndex{iv, SizeExpr(1)}, mask, Value(),
+                           1);
+                   });
+    };
+    std::function<void(unsigned)> outerLoops = [&](unsigned d) {
+      if (d == outer.size())
+        return emitLanes();
+      TileRange r = e.rangeOf(anchor->loops[outer[d]]);
+      e.forLoop(r.lo, e.add(r.lo, r.len), 1, [&](Value iv) {
+        loops[outer[d]] = e.uniform(iv);
+        outerLoops(d + 1);
+      });
+    };
+    outerLoops(0);
+  }
+
+  void finish() {
+    // Lanes along the columns where results are contiguous, else rows.
+    int64_t column = columnLoops.empty() ? -1 : int64_t(columnLoops.back());
+    SmallVector<unsigned> outer(rowLoops);
+    for (unsigned c : columnLoops)
+      if (static_cast<int64_t>(c) != column)
+        outer.push_back(c);
+    auto point = [&](Place &place) {
+      Value total = load(l, place);
+      Value value = load(sum, place);
+      int64_t width = isa<VectorType>(value.getType()) ? place.lanes : 1;
+      total = e.toVector(total, width);
+      Value result = arith::DivFOp::create(b, loc, value, total);
+      if (zeroMasked) {
+        Value zero = e.toVector(splat(0), width);
+        Value none = arith::CmpFOp::create(
+            b, loc, arith::CmpFPredicate::OEQ, total, zero);
+        result = arith::SelectOp::create(b, loc, none, zero, result);
+      }
+      if (resultType != stateType) {
+        Type to = resultType;
+        if (width > 1)
+          to = VectorType::get({width}, to);
+        result = arith::TruncFOp::create(b, loc, to, result);
+      }
+      e.emitSinks(
+          nest,
+          [&](unsigned cls) {
+            for (auto [l, loop] : llvm::enumerate(anchor->loops))
+              if (loop.cls == cls)
+                return loops[l];
+            return e.uniform(e.constant(0));
+          },
+          place, {result});
+    };
+    loops[streamed] = e.uniform(e.constant(0));
+    std::function<void(unsigned)> outerLoops = [&](unsigned d) {
+      if (d == outer.size()) {
+        if (column < 0 || lanes == 1) {
+          if (column < 0) {
+            Place place;
+            return point(place);
+          }
+          TileRange r = e.rangeOf(anchor->loops[column]);
+          e.forLoop(r.lo, e.add(r.lo, r.len), 1, [&](Value iv) {
+            loops[column] = e.uniform(iv);
+            Place place;
+            point(place);
+          });
+          return;
+        }
+        e.vectorLoop(e.rangeOf(anchor->loops[column]), lanes,
+                     [&](Value iv, Value mask) {
+                       loops[column] = {iv, SizeExpr(1)};
+                       Place place;
+                       place.lanes = lanes;
+                       place.mask = mask;
+                       point(place);
+                     });
+        return;
+      }
+      TileRange r = e.rangeOf(anchor->loops[outer[d]]);
+      e.forLoop(r.lo, e.add(r.lo, r.len), 1, [&](Value iv) {
+        loops[outer[d]] = e.uniform(iv);
+        outerLoops(d + 1);
+      });
+    };
+    outerLoops(0);
+  }
+
+  StageEmitter &e;
+  OpBuilder &b;
+  Location loc;
+  const Nest &nest;
+  const NestPlan &nestPlan;
+  const Node *anchor;
+  SmallVector<LaneIndex> loops;
+  SmallVector<unsigned> rowLoops, columnLoops;
+  unsigned streamed = 0;
+  bool zeroMasked = false, rowLanes = false;
+  int64_t lanes = 1;
+  Type logitsType, valueType, resultType, stateType;
+  State m, l, scale, p, sum;
+};
+
+} // namespace headrace
+
+LogicalResult StageEmitter::emitSoftmaxSum(const Nest &nest,
+                                           const NestPlan &nestPlan) {
+  return SoftmaxSumEmitter(*this, nest, nestPlan).emit();
+}

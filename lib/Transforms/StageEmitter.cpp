@@ -1,0 +1,1257 @@
+//===- StageEmitter.cpp - From a planned stage to loops and vectors -------===//
+//
+// Part of Headrace, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+//
+// The tile loop, evaluation, memory, and the simple nests: maps, reductions,
+// scans, updates and scatters. Contractions and streamed reductions are in
+// ContractionEmitter.cpp and SoftmaxSumEmitter.cpp.
+//
+//===----------------------------------------------------------------------===//
+
+#include "StageEmitter.h"
+
+#include "mlir/Analysis/SliceAnalysis.h"
+#include "mlir/Dialect/Linalg/IR/Linalg.h"
+#include "mlir/Dialect/Linalg/Utils/Utils.h"
+#include "mlir/Dialect/Math/IR/Math.h"
+#include "mlir/IR/IRMapping.h"
+#include "mlir/IR/Matchers.h"
+#include "llvm/Support/MathExtras.h"
+
+using namespace mlir;
+using namespace headrace;
+using namespace headrace::plan;
+
+/// Booleans take a byte in memory.
+static Type memoryType(Type elementType) {
+  if (elementType.isInteger(1))
+    return IntegerType::get(elementType.getContext(), 8);
+  return elementType;
+}
+
+StageEmitter::StageEmitter(func::FuncOp func, hr::StageOp stage,
+                           const StageAnalysis &analysis,
+                           const StagePlan &plan,
+                           const SymbolRanges &symbolRanges)
+    : func(func), stage(stage), analysis(analysis), plan(plan),
+      symbolRanges(symbolRanges), b(func.getContext()), loc(stage.getLoc()),
+      entry(func.getContext()) {}
+
+//===----------------------------------------------------------------------===//
+// Sizes and constants
+//===----------------------------------------------------------------------===//
+
+Value StageEmitter::constant(int64_t value) {
+  Value &slot = constants[value];
+  if (!slot)
+    slot = arith::ConstantIndexOp::create(entry, loc, value);
+  return slot;
+}
+
+Value StageEmitter::size(const SizeExpr &expr) {
+  if (std::optional<int64_t> value = expr.getConstant())
+    return constant(*value);
+  Value &slot = sizes[expr.str()];
+  if (!slot)
+    slot = hr::materializeSize(entry, loc, expr, [&](StringRef name) {
+      return symbols.lookup(name);
+    });
+  return slot;
+}
+
+std::optional<int64_t> StageEmitter::asConstant(Value value) {
+  APInt constant;
+  if (value && matchPattern(value, m_ConstantInt(&constant)))
+    return constant.getSExtValue();
+  return std::nullopt;
+}
+
+Value StageEmitter::add(Value lhs, Value rhs) {
+  std::optional<int64_t> l = asConstant(lhs), r = asConstant(rhs);
+  if (l && r)
+    return constant(*l + *r);
+  if (l && *l == 0)
+    return rhs;
+  if (r && *r == 0)
+    return lhs;
+  return arith::AddIOp::create(b, loc, lhs, rhs,
+                               arith::IntegerOverflowFlags::nsw);
+}
+
+Value StageEmitter::addConstant(Value lhs, int64_t rhs) {
+  return rhs == 0 ? lhs : add(lhs, constant(rhs));
+}
+
+Value StageEmitter::mul(Value lhs, Value rhs) {
+  std::optional<int64_t> l = asConstant(lhs), r = asConstant(rhs);
+  if (l && r)
+    return constant(*l * *r);
+  if ((l && *l == 0) || (r && *r == 0))
+    return constant(0);
+  if (l && *l == 1)
+    return rhs;
+  if (r && *r == 1)
+    return lhs;
+  return arith::MulIOp::create(b, loc, lhs, rhs,
+                               arith::IntegerOverflowFlags::nsw);
+}
+
+Value StageEmitter::scalarConstant(Type type, double value) {
+  if (isa<FloatType>(type))
+    return arith::ConstantOp::create(b, loc, FloatAttr::get(type, value));
+  return arith::ConstantOp::create(
+      b, loc, IntegerAttr::get(type, static_cast<int64_t>(value)));
+}
+
+//===----------------------------------------------------------------------===//
+// Loops
+//===----------------------------------------------------------------------===//
+
+void StageEmitter::forLoop(Value lo, Value hi, int64_t step, Body body) {
+  std::optional<int64_t> l = asConstant(lo), h = asConstant(hi);
+  if (l && h) {
+    if (*h <= *l)
+      return;
+    if (*h - *l <= step) {
+      body(lo);
+      return;
+    }
+  }
+  auto loop = scf::ForOp::create(b, loc, lo, hi, constant(step));
+  OpBuilder::InsertionGuard guard(b);
+  b.setInsertionPointToStart(loop.getBody());
+  body(loop.getInductionVar());
+}
+
+SmallVector<Value> StageEmitter::forCarry(
+    Value lo, Value hi, int64_t step, ValueRange init,
+    function_ref<SmallVector<Value>(Value, ValueRange)> body) {
+  std::optional<int64_t> l = asConstant(lo), h = asConstant(hi);
+  if (l && h) {
+    if (*h <= *l)
+      return init;
+    if (*h - *l <= step)
+      return body(lo, init);
+  }
+  auto loop = scf::ForOp::create(b, loc, lo, hi, constant(step), init);
+  OpBuilder::InsertionGuard guard(b);
+  b.setInsertionPointToStart(loop.getBody());
+  SmallVector<Value> next =
+      body(loop.getInductionVar(), loop.getRegionIterArgs());
+  scf::YieldOp::create(b, loc, next);
+  return loop.getResults();
+}
+
+Value StageEmitter::maskUpTo(Value count, int64_t lanes) {
+  auto type = VectorType::get({lanes}, b.getI1Type());
+  return vector::CreateMaskOp::create(b, loc, type, count);
+}
+
+void StageEmitter::vectorLoop(const TileRange &range, int64_t lanes,
+                              function_ref<void(Value, Value)> body) {
+  if (lanes == 1) {
+    forLoop(range.lo, add(range.lo, range.len), 1,
+            [&](Value iv) { body(iv, Value()); });
+    return;
+  }
+  Value hi = add(range.lo, range.len);
+  if (range.staticLen) {
+    int64_t whole = *range.staticLen / lanes * lanes;
+    Value middle = addConstant(range.lo, whole);
+    forLoop(range.lo, middle, lanes, [&](Value iv) { body(iv, Value()); });
+    if (whole != *range.staticLen)
+      body(middle, maskUpTo(constant(*range.staticLen - whole), lanes));
+    return;
+  }
+  Value rest = arith::RemSIOp::create(b, loc, range.len, constant(lanes));
+  Value whole = arith::SubIOp::create(b, loc, range.len, rest);
+  Value middle = add(range.lo, whole);
+  forLoop(range.lo, middle, lanes, [&](Value iv) { body(iv, Value()); });
+  // At most one iteration; a loop rather than an `if` keeps one shape.
+  forLoop(middle, hi, lanes,
+          [&](Value iv) { body(iv, maskUpTo(rest, lanes)); });
+}
+
+//===----------------------------------------------------------------------===//
+// Evaluation
+//===----------------------------------------------------------------------===//
+
+TileRange StageEmitter::rangeOf(const Loop &loop) {
+  auto it = ranges.find(loop.cls);
+  if (it != ranges.end())
+    return it->second;
+  TileRange range;
+  range.lo = constant(0);
+  range.len = size(loop.extent);
+  range.staticLen = loop.extent.getConstant();
+  range.maxLen = range.staticLen ? *range.staticLen
+                                 : loop.extent.bounds(symbolRanges).max;
+  return range;
+}
+
+LaneIndex StageEmitter::evalLinear(const Linear &linear,
+                                   ArrayRef<LaneIndex> loops) {
+  LaneIndex result{size(linear.offset), SizeExpr(0)};
+  for (auto [d, coef] : llvm::enumerate(linear.coef)) {
+    if (coef == SizeExpr(0))
+      continue;
+    result.base = add(result.base, mul(loops[d].base, size(coef)));
+    result.step = result.step + coef * loops[d].step;
+  }
+  return result;
+}
+
+Value StageEmitter::toVector(Value value, int64_t lanes) {
+  if (lanes == 1 || isa<VectorType>(value.getType()))
+    return value;
+  return vector::BroadcastOp::create(
+      b, loc, VectorType::get({lanes}, value.getType()), value);
+}
+
+Value StageEmitter::laneNumbers(int64_t lanes, Type elementType) {
+  SmallVector<Attribute> values;
+  for (int64_t i = 0; i < lanes; ++i)
+    values.push_back(IntegerAttr::get(elementType, i));
+  auto type = VectorType::get({lanes}, elementType);
+  return arith::ConstantOp::create(b, loc,
+                                   DenseElementsAttr::get(type, values));
+}
+
+Value StageEmitter::cloneOnLanes(Operation *op, ArrayRef<Value> operands,
+                                 Place &place) {
+  bool vectorized = llvm::any_of(
+      operands, [](Value v) { return isa<VectorType>(v.getType()); });
+  SmallVector<Value> args(operands);
+  SmallVector<Type> types(op->getResultTypes());
+  if (vectorized) {
+    for (Value &arg : args)
+      arg = toVector(arg, place.lanes);
+    for (Type &type : types)
+      type = VectorType::get({place.lanes}, type);
+  }
+  OperationState state(op->getLoc(), op->getName());
+  state.addOperands(args);
+  state.addTypes(types);
+  state.addAttributes(op->getDiscardableAttrDictionary().getValue());
+  state.propertiesAttr = op->getPropertiesAsAttribute();
+  return b.create(state)->getResult(0);
+}
+
+SmallVector<Value> StageEmitter::evalBody(const Node *node,
+                                          ArrayRef<Value> args,
+                                          ArrayRef<LaneIndex> loops,
+                                          Place &place) {
+  Block *block = cast<linalg::LinalgOp>(node->op).getBlock();
+  IRMapping map;
+  for (auto [arg, value] : llvm::zip(block->getArguments(), args))
+    if (value)
+      map.map(arg, value);
+  for (Operation &op : block->without_terminator()) {
+    if (isa<arith::ConstantOp>(op)) {
+      map.map(op.getResult(0), b.clone(op)->getResult(0));
+      continue;
+    }
+    if (auto index = dyn_cast<linalg::IndexOp>(op)) {
+      const LaneIndex &at = loops[index.getDim()];
+      Value value = at.base;
+      if (at.step != SizeExpr(0)) {
+        Value lanes = laneNumbers(place.lanes, b.getIndexType());
+        if (at.step != SizeExpr(1))
+          lanes = arith::MulIOp::create(b, loc, lanes,
+                                        toVector(size(at.step), place.lanes));
+        value = arith::AddIOp::create(b, loc, toVector(value, place.lanes),
+                                      lanes);
+      }
+      map.map(index.getResult(), value);
+      continue;
+    }
+    SmallVector<Value> operands;
+    for (Value operand : op.getOperands())
+      operands.push_back(map.lookupOrDefault(operand));
+    map.map(op.getResult(0), cloneOnLanes(&op, operands, place));
+  }
+  SmallVector<Value> results;
+  for (Value value : block->getTerminator()->getOperands())
+    results.push_back(map.lookupOrDefault(value));
+  return results;
+}
+
+Value StageEmitter::evalNode(const Node *node, unsigned result,
+                             ArrayRef<LaneIndex> loops, Place &place) {
+  if (isa<hr::GatherOp>(node->op))
+    return evalGather(node, loops, place);
+  auto linalgOp = cast<linalg::LinalgOp>(node->op);
+  SmallVector<Value> args;
+  for (auto [i, arg] : llvm::enumerate(linalgOp.getBlock()->getArguments()))
+    args.push_back(arg.use_empty() ? Value()
+                                   : evalOperand(node, i, loops, place));
+  return evalBody(node, args, loops, place)[result];
+}
+
+Value StageEmitter::evalOperand(const Node *node, unsigned operand,
+                                ArrayRef<LaneIndex> loops, Place &place) {
+  const Access &access = node->operands[operand];
+  auto type = dyn_cast<RankedTensorType>(access.source.getType());
+  if (!type) {
+    // A scalar of the stage: a constant, which may be cloned anywhere.
+    return b.clone(*access.source.getDefiningOp())->getResult(0);
+  }
+  Type elementType = type.getElementType();
+
+  if (access.isInput()) {
+    Value memref = inputs.lookup(access.source);
+    if (access.panel) {
+      // [n / panel][other dimensions...][n % panel]
+      LaneIndex at;
+      Value inner;
+      SizeExpr step(0);
+      SmallVector<int64_t> shape(type.getShape());
+      // Packed shape: panels, others (in the unpacked order), panel.
+      Value others = constant(0);
+      unsigned next = 1;
+      for (const Linear &index : access.logical) {
+        LaneIndex value = evalLinear(index, loops);
+        if (index.getPlainLoop() == access.panelLoop) {
+          step = value.step;
+          Value panel = constant(access.panel);
+          inner = arith::RemUIOp::create(b, loc, value.base, panel);
+          at.base = mul(arith::DivUIOp::create(b, loc, value.base, panel),
+                        constant(type.getNumElements() / shape[0]));
+          continue;
+        }
+        int64_t stride = 1;
+        for (unsigned d = next + 1; d + 1 < shape.size(); ++d)
+          stride *= shape[d];
+        others = add(others, mul(value.base, constant(stride)));
+        ++next;
+      }
+      at.base = add(at.base, add(mul(others, constant(access.panel)), inner));
+      at.step = step;
+      return loadAt(memref, at, elementType, place);
+    }
+    return loadAt(memref, evalLinear(access.address, loops), elementType,
+                  place);
+  }
+
+  Node *producer = access.producer;
+  unsigned number = cast<OpResult>(access.source).getResultNumber();
+  if (Value value = place.bound.lookup(access.source))
+    return value;
+  SmallVector<LaneIndex> index;
+  for (const Linear &linear : access.index)
+    index.push_back(evalLinear(linear, loops));
+  if (analysis.isMaterialized(producer)) {
+    const Slot &slot = slotOf(access.source);
+    return loadAt(slot.memref, slotIndex(slot, index), elementType, place);
+  }
+  SmallVector<LaneIndex> theirs(producer->loops.size(),
+                                uniform(constant(0)));
+  for (auto [p, loop] : llvm::enumerate(producer->resultLoops[number]))
+    theirs[loop] = index[p];
+  return evalNode(producer, number, theirs, place);
+}
+
+/// The index operands of a gather or scatter, checked and clamped, as a
+/// position in the source.
+LaneIndex StageEmitter::dataAddress(const Node *node,
+                                    ArrayRef<Value> indices,
+                                    ArrayRef<LaneIndex> loops, Place &place) {
+  ArrayRef<int64_t> sourceDims;
+  StringRef what;
+  bool wrap = false;
+  Value source;
+  if (auto gather = dyn_cast<hr::GatherOp>(node->op)) {
+    sourceDims = gather.getSourceDims();
+    what = gather.getWhat();
+    wrap = gather.getWrap();
+    source = gather.getSource();
+  } else {
+    auto scatter = cast<hr::ScatterOp>(node->op);
+    sourceDims = scatter.getSourceDims();
+    what = scatter.getWhat();
+    wrap = scatter.getWrap();
+    source = scatter.getBase();
+  }
+  SmallVector<SizeExpr> extents = *hr::getDims(source);
+  const Access &access = *node->source;
+
+  // The error site of this op.
+  auto module = func->getParentOfType<ModuleOp>();
+  auto sites = module->getAttrOfType<ArrayAttr>("hr.sites");
+  SmallVector<Attribute> list;
+  if (sites)
+    list.assign(sites.begin(), sites.end());
+  std::string where = "unknown location";
+  node->op->getLoc()->walk([&](Location at) {
+    if (auto file = dyn_cast<FileLineColLoc>(at)) {
+      where = (file.getFilename().getValue() + ":" + Twine(file.getLine()))
+                  .str();
+      return WalkResult::interrupt();
+    }
+    return WalkResult::advance();
+  });
+  Attribute site = ArrayAttr::get(
+      b.getContext(), {b.getStringAttr(what), b.getStringAttr(where)});
+  int64_t siteNumber = llvm::find(list, site) - list.begin();
+  if (siteNumber == static_cast<int64_t>(list.size())) {
+    list.push_back(site);
+    module->setAttr("hr.sites", b.getArrayAttr(list));
+  }
+
+  auto report = [&](Value index, Value bound) {
+    Type i64 = b.getI64Type();
+    auto callee = module.lookupSymbol<func::FuncOp>("hr_stage_index_error");
+    if (!callee) {
+      OpBuilder::InsertionGuard guard(b);
+      b.setInsertionPointToStart(module.getBody());
+      callee = func::FuncOp::create(
+          b, loc, "hr_stage_index_error",
+          b.getFunctionType({i64, i64, i64, i64}, {}));
+      callee.setPrivate();
+    }
+    Value context = func.getArgument(3);
+    Value pointer =
+        memref::ExtractAlignedPointerAsIndexOp::create(b, loc, context);
+    pointer = arith::IndexCastOp::create(b, loc, i64, pointer);
+    Value number = arith::ConstantOp::create(
+        b, loc, b.getI64IntegerAttr(siteNumber));
+    Value limit = arith::IndexCastOp::create(b, loc, i64, bound);
+    Value wide = index;
+    if (wide.getType() != i64)
+      wide = arith::ExtSIOp::create(b, loc, i64, wide);
+    func::CallOp::create(b, loc, callee, ValueRange{pointer, number, wide,
+                                                    limit});
+  };
+
+  LaneIndex at{size(access.address.offset), SizeExpr(0)};
+  Value laneOffsets; // vector of index: the data-dependent part
+  for (auto [d, k] : llvm::enumerate(sourceDims)) {
+    SizeExpr stride = access.address.coef[d];
+    if (k < 0) {
+      LaneIndex direct = evalLinear(access.logical[d], loops);
+      at.base = add(at.base, mul(direct.base, size(stride)));
+      at.step = at.step + stride * direct.step;
+      continue;
+    }
+    Value index = indices[k];
+    Value bound = size(extents[d]);
+    bool vector = isa<VectorType>(index.getType());
+    Type indexType = getElementTypeOrSelf(index.getType());
+    auto like = [&](Value scalar) {
+      return vector ? toVector(scalar, place.lanes) : scalar;
+    };
+    Value limit = like(
+        indexType.getIntOrFloatBitWidth() == 64
+            ? arith::IndexCastOp::create(b, loc, indexType, bound).getResult()
+            : arith::IndexCastOp::create(b, loc, indexType, bound)
+                  .getResult());
+    Value zero = like(scalarConstant(indexType, 0));
+    Value original = index;
+    if (wrap) {
+      Value negative = arith::CmpIOp::create(
+          b, loc, arith::CmpIPredicate::slt, index, zero);
+      Value shifted = arith::AddIOp::create(b, loc, index, limit);
+      index = arith::SelectOp::create(b, loc, negative, shifted, index);
+    }
+    // Unsigned: a negative index is out of range too.
+    Value bad = arith::CmpIOp::create(b, loc, arith::CmpIPredicate::uge, index,
+                                      limit);
+    if (vector) {
+      if (place.mask)
+        bad = arith::AndIOp::create(b, loc, bad, place.mask);
+      Value any = vector::ReductionOp::create(
+          b, loc, vector::CombiningKind::OR, bad);
+      auto branch = scf::IfOp::create(b, loc, any);
+      OpBuilder::InsertionGuard guard(b);
+      b.setInsertionPointToStart(branch.thenBlock());
+      for (int64_t lane = 0; lane < place.lanes; ++lane) {
+        Value isBad = vector::ExtractOp::create(b, loc, bad, lane);
+        auto inner = scf::IfOp::create(b, loc, isBad);
+        OpBuilder::InsertionGuard innerGuard(b);
+        b.setInsertionPointToStart(inner.thenBlock());
+        report(vector::ExtractOp::create(b, loc, original, lane), bound);
+      }
+    } else {
+      auto branch = scf::IfOp::create(b, loc, bad);
+      OpBuilder::InsertionGuard guard(b);
+      b.setInsertionPointToStart(branch.thenBlock());
+      report(original, bound);
+    }
+    index = arith::SelectOp::create(b, loc, bad, zero, index);
+    if (vector && place.mask)
+      index = arith::SelectOp::create(b, loc, place.mask, index, zero);
+    Type positionType = b.getIndexType();
+    if (vector)
+      positionType = VectorType::get({place.lanes}, positionType);
+    Value position =
+        arith::IndexCastOp::create(b, loc, positionType, index);
+    if (!vector) {
+      at.base = add(at.base, mul(position, size(stride)));
+      continue;
+    }
+    Value scaled = arith::MulIOp::create(
+        b, loc, position, toVector(size(stride), place.lanes));
+    laneOffsets = laneOffsets ? arith::AddIOp::create(b, loc, laneOffsets,
+                                                      scaled)
+                                    .getResult()
+                              : scaled;
+  }
+  if (laneOffsets) {
+    // Fold the linear part in: `base` becomes a vector of positions.
+    if (at.step != SizeExpr(0)) {
+      Value steps = arith::MulIOp::create(
+          b, loc, laneNumbers(place.lanes, b.getIndexType()),
+          toVector(size(at.step), place.lanes));
+      laneOffsets = arith::AddIOp::create(b, loc, laneOffsets, steps);
+    }
+    at.base = arith::AddIOp::create(b, loc, laneOffsets,
+                                    toVector(at.base, place.lanes));
+    at.step = SizeExpr(0);
+  }
+  return at;
+}
+
+Value StageEmitter::evalGather(const Node *node, ArrayRef<LaneIndex> loops,
+                               Place &place) {
+  SmallVector<Value> indices;
+  for (unsigned i = 0; i < node->operands.size(); ++i)
+    indices.push_back(evalOperand(node, i, loops, place));
+  LaneIndex at = dataAddress(node, indices, loops, place);
+  Type elementType =
+      cast<RankedTensorType>(node->op->getResult(0).getType())
+          .getElementType();
+  return loadAt(inputs.lookup(node->source->source), at, elementType, place);
+}
+
+//===----------------------------------------------------------------------===//
+// Memory
+//===----------------------------------------------------------------------===//
+
+Value StageEmitter::loadAt(Value memref, LaneIndex at, Type elementType,
+                           Place &place) {
+  Type stored = memoryType(elementType);
+  auto fromMemory = [&](Value value) -> Value {
+    if (stored == elementType)
+      return value;
+    Value zero = toVector(scalarConstant(stored, 0),
+                          isa<VectorType>(value.getType()) ? place.lanes : 1);
+    return arith::CmpIOp::create(b, loc, arith::CmpIPredicate::ne, value,
+                                 zero);
+  };
+  bool vectorAddress = isa<VectorType>(at.base.getType());
+  if (place.lanes == 1 || (at.step == SizeExpr(0) && !vectorAddress))
+    return fromMemory(memref::LoadOp::create(b, loc, memref, at.base));
+
+  auto type = VectorType::get({place.lanes}, stored);
+  if (!vectorAddress && at.step == SizeExpr(1)) {
+    if (!place.mask)
+      return fromMemory(
+          vector::LoadOp::create(b, loc, type, memref, at.base));
+    Value pass = toVector(scalarConstant(stored, 0), place.lanes);
+    return fromMemory(vector::MaskedLoadOp::create(b, loc, type, memref,
+                                                   at.base, place.mask, pass));
+  }
+  // Lanes at a stride or anywhere.
+  Value positions = at.base;
+  Value base = constant(0);
+  if (!vectorAddress) {
+    positions = arith::MulIOp::create(
+        b, loc, laneNumbers(place.lanes, b.getIndexType()),
+        toVector(size(at.step), place.lanes));
+    base = at.base;
+  }
+  Value mask = place.mask;
+  if (!mask)
+    mask = toVector(arith::ConstantOp::create(b, loc, b.getBoolAttr(true)),
+                    place.lanes);
+  Value pass = toVector(scalarConstant(stored, 0), place.lanes);
+  return fromMemory(vector::GatherOp::create(b, loc, type, memref,
+                                             ValueRange{base}, positions, mask,
+                                             pass));
+}
+
+void StageEmitter::storeAt(Value memref, LaneIndex at, Value value,
+                           Place &place) {
+  Type stored = cast<MemRefType>(memref.getType()).getElementType();
+  if (getElementTypeOrSelf(value.getType()) != stored) {
+    Type type = stored;
+    if (auto vector = dyn_cast<VectorType>(value.getType()))
+      type = VectorType::get(vector.getShape(), stored);
+    value = arith::ExtUIOp::create(b, loc, type, value);
+  }
+  bool vectorAddress = isa<VectorType>(at.base.getType());
+  if (place.lanes == 1 || (at.step == SizeExpr(0) && !vectorAddress)) {
+    memref::StoreOp::create(b, loc, value, memref, at.base);
+    return;
+  }
+  value = toVector(value, place.lanes);
+  if (!vectorAddress && at.step == SizeExpr(1)) {
+    if (place.mask)
+      vector::MaskedStoreOp::create(b, loc, memref, at.base, place.mask,
+                                    value);
+    else
+      vector::StoreOp::create(b, loc, value, memref, at.base);
+    return;
+  }
+  Value positions = at.base;
+  Value base = constant(0);
+  if (!vectorAddress) {
+    positions = arith::MulIOp::create(
+        b, loc, laneNumbers(place.lanes, b.getIndexType()),
+        toVector(size(at.step), place.lanes));
+    base = at.base;
+  }
+  Value mask = place.mask;
+  if (!mask)
+    mask = toVector(arith::ConstantOp::create(b, loc, b.getBoolAttr(true)),
+                    place.lanes);
+  vector::ScatterOp::create(b, loc, /*resultType=*/Type(), memref,
+                            ValueRange{base}, positions, mask, value);
+}
+
+LaneIndex StageEmitter::slotIndex(const Slot &slot,
+                                  ArrayRef<LaneIndex> index) {
+  LaneIndex at{slot.offset ? slot.offset : constant(0), SizeExpr(0)};
+  for (auto [stride, i] : llvm::zip(slot.strides, index)) {
+    at.base = add(at.base, mul(i.base, size(stride)));
+    at.step = at.step + stride * i.step;
+  }
+  return at;
+}
+
+const Slot &StageEmitter::slotOf(Value value) {
+  auto it = slots.find(value);
+  assert(it != slots.end() && "value is read before it is stored");
+  return it->second;
+}
+
+Value StageEmitter::allocScratch(Type elementType, int64_t count) {
+  Type stored = memoryType(elementType);
+  int64_t bytes = llvm::alignTo(count * getElementBytes(stored), 64);
+  Value offset = constant(scratchBytes);
+  scratchBytes += bytes;
+  auto type = MemRefType::get({count}, stored);
+  // Entry, not here: the same bytes for every tile.
+  Value view = memref::ViewOp::create(entry, loc, type, scratch, offset,
+                                      ValueRange{});
+  return view;
+}
+
+/// Gives every stored value of the nest its place. Scratch holds the current
+/// tile only, with the nest's vector class innermost.
+void StageEmitter::allocSlots(const Nest &nest, const NestPlan &nestPlan) {
+  for (Node *sink : nest.sinks) {
+    for (OpResult value : sink->op->getResults()) {
+      if (sink->kind == NodeKind::Update || sink->kind == NodeKind::Scatter)
+        continue; // written through the base
+      if (Value memref = results.lookup(value)) {
+        SmallVector<SizeExpr> dims = *hr::getDims(value);
+        slots[value] = {memref, Value(), rowMajorStrides(dims)};
+        continue;
+      }
+      ArrayRef<unsigned> loops = sink->resultLoops[value.getResultNumber()];
+      int64_t innermost = -1;
+      if (nestPlan.vector >= 0)
+        innermost = nest.anchor->loops[nestPlan.vector].cls;
+      SmallVector<unsigned> order; // dimensions, outermost first
+      for (unsigned p = 0; p < loops.size(); ++p)
+        if (static_cast<int64_t>(sink->loops[loops[p]].cls) != innermost)
+          order.push_back(p);
+      for (unsigned p = 0; p < loops.size(); ++p)
+        if (static_cast<int64_t>(sink->loops[loops[p]].cls) == innermost)
+          order.push_back(p);
+      Slot slot;
+      slot.strides.assign(loops.size(), SizeExpr(1));
+      int64_t count = 1;
+      for (unsigned p : llvm::reverse(order)) {
+        slot.strides[p] = SizeExpr(count);
+        TileRange range = rangeOf(sink->loops[loops[p]]);
+        int64_t len = range.maxLen;
+        if (p == order.back() && plan.lanes > 1 && len > plan.lanes)
+          len = llvm::alignTo(len, plan.lanes);
+        count *= std::max<int64_t>(len, 1);
+      }
+      slot.memref = allocScratch(
+          cast<RankedTensorType>(value.getType()).getElementType(), count);
+      slot.offset = constant(0);
+      for (auto [p, loop] : llvm::enumerate(loops)) {
+        TileRange range = rangeOf(sink->loops[loop]);
+        Value back = mul(range.lo, size(slot.strides[p]));
+        if (asConstant(back) != 0)
+          slot.offset = arith::SubIOp::create(b, loc, slot.offset, back);
+      }
+      slots[value] = slot;
+    }
+  }
+}
+
+void StageEmitter::emitSinks(const Nest &nest,
+                             function_ref<LaneIndex(unsigned)> at,
+                             Place &place, ArrayRef<Value> anchorResults) {
+  for (auto [i, value] : llvm::enumerate(anchorResults))
+    if (value)
+      place.bound[nest.anchor->op->getResult(i)] = value;
+  for (Node *sink : nest.sinks) {
+    SmallVector<LaneIndex> loops;
+    for (const Loop &loop : sink->loops)
+      loops.push_back(loop.parallel || sink->kind == NodeKind::Scatter
+                          ? at(loop.cls)
+                          : uniform(constant(0)));
+    if (sink->kind == NodeKind::Update) {
+      Value value = evalOperand(sink, 0, loops, place);
+      storeAt(inputs.lookup(sink->source->source),
+              evalLinear(sink->source->address, loops), value, place);
+      continue;
+    }
+    for (OpResult result : sink->op->getResults()) {
+      Value value = place.bound.lookup(result);
+      if (!value)
+        value = evalNode(sink, result.getResultNumber(), loops, place);
+      const Slot &slot = slotOf(result);
+      SmallVector<LaneIndex> index;
+      for (unsigned loop : sink->resultLoops[result.getResultNumber()])
+        index.push_back(loops[loop]);
+      storeAt(slot.memref, slotIndex(slot, index), value, place);
+    }
+  }
+}
+
+//===----------------------------------------------------------------------===//
+// Maps and updates
+//===----------------------------------------------------------------------===//
+
+void StageEmitter::emitMap(const Nest &nest, const NestPlan &nestPlan) {
+  const Node *anchor = nest.anchor;
+  SmallVector<LaneIndex> loops(anchor->loops.size());
+  std::function<void(unsigned)> emitLoop = [&](unsigned d) {
+    if (d == loops.size()) {
+      auto finish = [&](Place &place) {
+        emitSinks(
+            nest,
+            [&](unsigned cls) {
+              for (auto [l, loop] : llvm::enumerate(anchor->loops))
+                if (loop.cls == cls)
+                  return loops[l];
+              return uniform(constant(0));
+            },
+            place, {});
+      };
+      if (nestPlan.vector < 0) {
+        Place place;
+        finish(place);
+        return;
+      }
+      vectorLoop(rangeOf(anchor->loops[nestPlan.vector]), plan.lanes,
+                 [&](Value iv, Value mask) {
+                   loops[nestPlan.vector] = {iv, SizeExpr(1)};
+                   Place place;
+                   place.lanes = plan.lanes;
+                   place.mask = mask;
+                   finish(place);
+                 });
+      return;
+    }
+    if (static_cast<int64_t>(d) == nestPlan.vector)
+      return emitLoop(d + 1);
+    TileRange range = rangeOf(anchor->loops[d]);
+    forLoop(range.lo, add(range.lo, range.len), 1, [&](Value iv) {
+      loops[d] = uniform(iv);
+      emitLoop(d + 1);
+    });
+  };
+  emitLoop(0);
+}
+
+//===----------------------------------------------------------------------===//
+// Reductions
+//===----------------------------------------------------------------------===//
+
+/// The op that combines the accumulator with a new value, if the body is
+/// `combine(acc, f(inputs))` for result `number`.
+static Operation *matchCombiner(linalg::LinalgOp op, unsigned number) {
+  SmallVector<Operation *, 4> combiners;
+  Value reduced =
+      matchReduction(op.getRegionOutputArgs(), number, combiners);
+  if (!reduced || combiners.size() != 1)
+    return nullptr;
+  return combiners.front();
+}
+
+void StageEmitter::emitReduction(const Nest &nest, const NestPlan &nestPlan) {
+  const Node *anchor = nest.anchor;
+  auto linalgOp = cast<linalg::LinalgOp>(anchor->op);
+  unsigned numInputs = linalgOp.getNumDpsInputs();
+  unsigned numResults = linalgOp.getNumDpsInits();
+  bool laneReduction =
+      nestPlan.vector >= 0 && !anchor->loops[nestPlan.vector].parallel;
+  SmallVector<Operation *> combiners;
+  for (unsigned r = 0; r < numResults; ++r)
+    combiners.push_back(matchCombiner(linalgOp, r));
+  SmallVector<unsigned> parallel, reduced;
+  for (auto [l, loop] : llvm::enumerate(anchor->loops)) {
+    if (static_cast<int64_t>(l) == nestPlan.vector)
+      continue;
+    (loop.parallel ? parallel : reduced).push_back(l);
+  }
+  SmallVector<LaneIndex> loops(anchor->loops.size(), uniform(constant(0)));
+  auto atClass = [&](unsigned cls) {
+    for (auto [l, loop] : llvm::enumerate(anchor->loops))
+      if (loop.cls == cls)
+        return loops[l];
+    return uniform(constant(0));
+  };
+  // One step: accumulators -> accumulators.
+  auto step = [&](ValueRange acc, Place &place) {
+    SmallVector<Value> args;
+    for (unsigned i = 0; i < numInputs; ++i)
+      args.push_back(linalgOp.getBlock()->getArgument(i).use_empty()
+                         ? Value()
+                         : evalOperand(anchor, i, loops, place));
+    llvm::append_range(args, acc);
+    SmallVector<Value> next = evalBody(anchor, args, loops, place);
+    for (auto [value, old] : llvm::zip(next, acc))
+      if (isa<VectorType>(old.getType()))
+        value = toVector(value, place.lanes);
+    return next;
+  };
+  auto initial = [&](Place &place) {
+    SmallVector<Value> init;
+    for (unsigned r = 0; r < numResults; ++r)
+      init.push_back(evalOperand(anchor, numInputs + r, loops, place));
+    return init;
+  };
+  // The loops over `reduced`, carrying accumulators.
+  std::function<SmallVector<Value>(unsigned, ValueRange,
+                                   function_ref<SmallVector<Value>(ValueRange)>)>
+      reduceLoops = [&](unsigned d, ValueRange acc,
+                        function_ref<SmallVector<Value>(ValueRange)> body)
+      -> SmallVector<Value> {
+    if (d == reduced.size())
+      return body(acc);
+    TileRange range = rangeOf(anchor->loops[reduced[d]]);
+    return forCarry(range.lo, add(range.lo, range.len), 1, acc,
+                    [&](Value iv, ValueRange carried) {
+                      loops[reduced[d]] = uniform(iv);
+                      return reduceLoops(d + 1, carried, body);
+                    });
+  };
+
+  auto emitPoint = [&]() {
+    if (nestPlan.vector < 0) {
+      Place place;
+      SmallVector<Value> acc =
+          reduceLoops(0, initial(place), [&](ValueRange carried) {
+            Place inner;
+            return step(carried, inner);
+          });
+      emitSinks(nest, atClass, place, acc);
+      return;
+    }
+    TileRange range = rangeOf(anchor->loops[nestPlan.vector]);
+    if (!laneReduction) {
+      // Several vectors side by side hide the latency of the combiner.
+      auto block = [&](Value iv, Value mask, int64_t vectors) {
+        SmallVector<Value> acc;
+        SmallVector<Place> places(vectors);
+        for (int64_t v = 0; v < vectors; ++v) {
+          places[v].lanes = plan.lanes;
+          places[v].mask = mask;
+          loops[nestPlan.vector] = {addConstant(iv, v * plan.lanes),
+                                    SizeExpr(1)};
+          for (Value init : initial(places[v]))
+            acc.push_back(toVector(init, plan.lanes));
+        }
+        acc = reduceLoops(0, acc, [&](ValueRange carried) {
+          SmallVector<Value> next;
+          for (int64_t v = 0; v < vectors; ++v) {
+            Place inner;
+            inner.lanes = plan.lanes;
+            inner.mask = mask;
+            loops[nestPlan.vector] = {addConstant(iv, v * plan.lanes),
+                                      SizeExpr(1)};
+            llvm::append_range(
+                next, step(carried.slice(v * numResults, numResults), inner));
+          }
+          return next;
+        });
+        for (int64_t v = 0; v < vectors; ++v) {
+          loops[nestPlan.vector] = {addConstant(iv, v * plan.lanes),
+                                    SizeExpr(1)};
+          emitSinks(nest, atClass, places[v],
+                    ArrayRef<Value>(acc).slice(v * numResults, numResults));
+        }
+      };
+      int64_t wide = plan.lanes * nestPlan.vectors;
+      TileRange rest = range;
+      if (nestPlan.vectors > 1) {
+        Value whole;
+        if (range.staticLen) {
+          int64_t count = *range.staticLen / wide * wide;
+          whole = constant(count);
+          rest.staticLen = *range.staticLen - count;
+          rest.len = constant(*rest.staticLen);
+        } else {
+          rest.len =
+              arith::RemSIOp::create(b, loc, range.len, constant(wide));
+          whole = arith::SubIOp::create(b, loc, range.len, rest.len);
+        }
+        rest.lo = add(range.lo, whole);
+        forLoop(range.lo, rest.lo, wide, [&](Value iv) {
+          block(iv, Value(), nestPlan.vectors);
+        });
+        if (rest.staticLen == 0)
+          return;
+      }
+      vectorLoop(rest, plan.lanes,
+                 [&](Value iv, Value mask) { block(iv, mask, 1); });
+      return;
+    }
+
+    // Lanes along the reduction: `vectors` partial results of `lanes` each,
+    // merged as a tree, so the order is the same whatever the machine's load.
+    Place scalar;
+    SmallVector<Value> init = initial(scalar);
+    SmallVector<Value> neutral;
+    for (auto [combiner, value] : llvm::zip(combiners, init)) {
+      std::optional<TypedAttr> attr = arith::getNeutralElement(combiner);
+      neutral.push_back(arith::ConstantOp::create(b, loc, *attr));
+    }
+    SmallVector<Value> acc;
+    for (int64_t v = 0; v < nestPlan.vectors; ++v)
+      for (Value value : neutral)
+        acc.push_back(toVector(value, plan.lanes));
+    auto combine = [&](Operation *combiner, Value lhs, Value rhs) {
+      Place place;
+      if (auto vector = dyn_cast<VectorType>(lhs.getType()))
+        place.lanes = vector.getDimSize(0);
+      return cloneOnLanes(combiner, {lhs, rhs}, place);
+    };
+    acc = reduceLoops(0, acc, [&](ValueRange carried) {
+      int64_t wide = plan.lanes * nestPlan.vectors;
+      SmallVector<Value> values(carried.begin(), carried.end());
+      Value hi = add(range.lo, range.len);
+      auto at = [&](Value iv, int64_t v, ValueRange from, Value mask) {
+        Place place;
+        place.lanes = plan.lanes;
+        place.mask = mask;
+        loops[nestPlan.vector] = {addConstant(iv, v * plan.lanes),
+                                  SizeExpr(1)};
+        SmallVector<Value> next =
+            step(from.slice(v * numResults, numResults), place);
+        if (mask)
+          for (auto [value, old] :
+               llvm::zip(next, from.slice(v * numResults, numResults)))
+            value = arith::SelectOp::create(b, loc, mask, value, old);
+        return next;
+      };
+      Value wholeEnd, vectorEnd, rest;
+      if (range.staticLen) {
+        int64_t len = *range.staticLen;
+        wholeEnd = addConstant(range.lo, len / wide * wide);
+        vectorEnd = addConstant(range.lo, len / plan.lanes * plan.lanes);
+        rest = constant(len % plan.lanes);
+      } else {
+        Value wideRest =
+            arith::RemSIOp::create(b, loc, range.len, constant(wide));
+        rest = arith::RemSIOp::create(b, loc, range.len, constant(plan.lanes));
+        wholeEnd = arith::SubIOp::create(b, loc, hi, wideRest);
+        vectorEnd = arith::SubIOp::create(b, loc, hi, rest);
+      }
+      values = forCarry(range.lo, wholeEnd, wide, values,
+                        [&](Value iv, ValueRange from) {
+                          SmallVector<Value> next;
+                          for (int64_t v = 0; v < nestPlan.vectors; ++v)
+                            llvm::append_range(next, at(iv, v, from, Value()));
+                          return next;
+                        });
+      auto first = [&](Value iv, ValueRange from, Value mask) {
+        SmallVector<Value> next(from.begin(), from.end());
+        SmallVector<Value> updated = at(iv, 0, from, mask);
+        std::copy(updated.begin(), updated.end(), next.begin());
+        return next;
+      };
+      values = forCarry(wholeEnd, vectorEnd, plan.lanes, values,
+                        [&](Value iv, ValueRange from) {
+                          return first(iv, from, Value());
+                        });
+      if (asConstant(rest) != 0)
+        values = forCarry(vectorEnd, hi, plan.lanes, values,
+                          [&](Value iv, ValueRange from) {
+                            return first(iv, from,
+                                         maskUpTo(rest, plan.lanes));
+                          });
+      return values;
+    });
+    SmallVector<Value> finals;
+    for (unsigned r = 0; r < numResults; ++r) {
+      SmallVector<Value> parts;
+      for (int64_t v = 0; v < nestPlan.vectors; ++v)
+        parts.push_back(acc[v * numResults + r]);
+      while (parts.size() > 1) {
+        SmallVector<Value> half;
+        for (size_t i = 0; i + 1 < parts.size(); i += 2)
+          half.push_back(combine(combiners[r], parts[i], parts[i + 1]));
+        if (parts.size() % 2)
+          half.push_back(parts.back());
+        parts = half;
+      }
+      Value value = parts.front();
+      for (int64_t width = plan.lanes / 2; width >= 1; width /= 2) {
+        Value low = vector::ExtractStridedSliceOp::create(
+            b, loc, value, ArrayRef<int64_t>{0}, ArrayRef<int64_t>{width},
+            ArrayRef<int64_t>{1});
+        Value high = vector::ExtractStridedSliceOp::create(
+            b, loc, value, ArrayRef<int64_t>{width}, ArrayRef<int64_t>{width},
+            ArrayRef<int64_t>{1});
+        value = combine(combiners[r], low, high);
+      }
+      value = vector::ExtractOp::create(b, loc, value, 0);
+      finals.push_back(combine(combiners[r], init[r], value));
+    }
+    loops[nestPlan.vector] = uniform(constant(0));
+    Place place;
+    emitSinks(nest, atClass, place, finals);
+  };
+
+  std::function<void(unsigned)> parallelLoops = [&](unsigned d) {
+    if (d == parallel.size())
+      return emitPoint();
+    TileRange range = rangeOf(anchor->loops[parallel[d]]);
+    forLoop(range.lo, add(range.lo, range.len), 1, [&](Value iv) {
+      loops[parallel[d]] = uniform(iv);
+      parallelLoops(d + 1);
+    });
+  };
+  parallelLoops(0);
+}
+
+//===----------------------------------------------------------------------===//
+// Scans and scatters
+//===----------------------------------------------------------------------===//
+
+/// acc `combiner` value, on scalars or vectors.
+static Value combineWith(OpBuilder &b, Location loc, hr::Combiner combiner,
+                         Value acc, Value value) {
+  bool isFloat = isa<FloatType>(getElementTypeOrSelf(value.getType()));
+  switch (combiner) {
+  case hr::Combiner::Replace:
+    return value;
+  case hr::Combiner::Add:
+    if (isFloat)
+      return arith::AddFOp::create(b, loc, acc, value);
+    return arith::AddIOp::create(b, loc, acc, value);
+  case hr::Combiner::Mul:
+    if (isFloat)
+      return arith::MulFOp::create(b, loc, acc, value);
+    return arith::MulIOp::create(b, loc, acc, value);
+  case hr::Combiner::Min:
+    if (isFloat)
+      return arith::MinimumFOp::create(b, loc, acc, value);
+    return arith::MinSIOp::create(b, loc, acc, value);
+  case hr::Combiner::Max:
+    if (isFloat)
+      return arith::MaximumFOp::create(b, loc, acc, value);
+    return arith::MaxSIOp::create(b, loc, acc, value);
+  }
+  llvm_unreachable("unknown combiner");
+}
+
+void StageEmitter::emitScan(const Nest &nest, const NestPlan &nestPlan) {
+  const Node *anchor = nest.anchor;
+  auto scan = cast<hr::ScanOp>(anchor->op);
+  unsigned dim = scan.getDim();
+  SmallVector<LaneIndex> loops(anchor->loops.size(), uniform(constant(0)));
+  auto emitPoint = [&](Value mask) {
+    TileRange range = rangeOf(anchor->loops[dim]);
+    Place first;
+    first.lanes = nestPlan.vector < 0 ? 1 : plan.lanes;
+    first.mask = mask;
+    // The first element starts the running value, so no neutral element and no
+    // rounding is added.
+    auto store = [&](Value value) {
+      Place place;
+      place.lanes = first.lanes;
+      place.mask = mask;
+      const Slot &slot = slotOf(anchor->op->getResult(0));
+      storeAt(slot.memref, slotIndex(slot, loops), value, place);
+    };
+    Value hi = add(range.lo, range.len);
+    Value nonEmpty = arith::CmpIOp::create(b, loc, arith::CmpIPredicate::slt,
+                                           range.lo, hi);
+    auto branch = scf::IfOp::create(b, loc, nonEmpty);
+    OpBuilder::InsertionGuard guard(b);
+    b.setInsertionPointToStart(branch.thenBlock());
+    loops[dim] = uniform(range.lo);
+    Value start = toVector(evalOperand(anchor, 0, loops, first), first.lanes);
+    store(start);
+    forCarry(addConstant(range.lo, 1), hi, 1, start,
+             [&](Value iv, ValueRange acc) {
+               loops[dim] = uniform(iv);
+               Place place;
+               place.lanes = first.lanes;
+               place.mask = mask;
+               Value value = toVector(evalOperand(anchor, 0, loops, place),
+                                      place.lanes);
+               Value next =
+                   combineWith(b, loc, scan.getCombiner(), acc[0], value);
+               store(next);
+               return SmallVector<Value>{next};
+             });
+  };
+  std::function<void(unsigned)> emitLoop = [&](unsigned d) {
+    if (d == loops.size()) {
+      if (nestPlan.vector < 0)
+        return emitPoint(Value());
+      vectorLoop(rangeOf(anchor->loops[nestPlan.vector]), plan.lanes,
+                 [&](Value iv, Value mask) {
+                   loops[nestPlan.vector] = {iv, SizeExpr(1)};
+                   emitPoint(mask);
+                 });
+      return;
+    }
+    if (d == dim || static_cast<int64_t>(d) == nestPlan.vector)
+      return emitLoop(d + 1);
+    TileRange range = rangeOf(anchor->loops[d]);
+    forLoop(range.lo, add(range.lo, range.len), 1, [&](Value iv) {
+      loops[d] = uniform(iv);
+      emitLoop(d + 1);
+    });
+  };
+  emitLoop(0);
+}
+
+void StageEmitter::emitScatter(const Nest &nest, const NestPlan &nestPlan) {
+  const Node *anchor = nest.anchor;
+  auto scatter = cast<hr::ScatterOp>(anchor->op);
+  SmallVector<LaneIndex> loops(anchor->loops.size(), uniform(constant(0)));
+  auto emitPoint = [&](int64_t lanes, Value mask) {
+    Place place;
+    place.lanes = lanes;
+    place.mask = mask;
+    SmallVector<Value> indices;
+    for (unsigned i = 1; i < anchor->operands.size(); ++i)
+      indices.push_back(evalOperand(anchor, i, loops, place));
+    Value value = evalOperand(anchor, 0, loops, place);
+    LaneIndex at = dataAddress(anchor, indices, loops, place);
+    Value memref = inputs.lookup(anchor->source->source);
+    if (scatter.getCombiner() != hr::Combiner::Replace) {
+      Type elementType =
+          cast<RankedTensorType>(scatter.getType()).getElementType();
+      Value old = loadAt(memref, at, elementType, place);
+      if (isa<VectorType>(old.getType()))
+        value = toVector(value, lanes);
+      value = combineWith(b, loc, scatter.getCombiner(), old, value);
+    }
+    storeAt(memref, at, value, place);
+  };
+  std::function<void(unsigned)> emitLoop = [&](unsigned d) {
+    if (d == loops.size()) {
+      if (nestPlan.vector < 0)
+        return emitPoint(1, Value());
+      vectorLoop(rangeOf(anchor->loops[nestPlan.vector]), plan.lanes,
+                 [&](Value iv, Value mask) {
+                   loops[nestPlan.vector] = {iv, SizeExpr(1)};
+                   emitPoint(plan.lanes, mask);
+                 });
+      return;
+    }
+    if (static_cast<int64_t>(d) == nestPlan.vector)
+      return emitLoop(d + 1);
+    TileRange range = rangeOf(anchor->loops[d]);
+    forLoop(range.lo, add(range.lo, range.len), 1, [&](Value iv) {
+      loops[d] = uniform(iv);
+      emitLoop(d + 1);
+    });
+  };
+  emitLoop(0);
+}
+
+//===----------------------------------------------------------------------===//
+// The stage
+//===----------------------------------------------------------------------===//
+
+LogicalResult StageEmitter::emitNest(unsigned number) {
+  const Nest &nest = analysis.getNests()[number];
+  const NestPlan &nestPlan = plan.nests[number];
+  if (nest.anchor->kind != NodeKind::SoftmaxSum)
+    allocSlots(nest, nestPlan);
+  switch (nest.anchor->kind) {
+  case NodeKind::Map:
+  case NodeKind::Update:
+    emitMap(nest, nestPlan);
+    return success();
+  case NodeKind::Reduction:
+    emitReduction(nest, nestPlan);
+    return success();
+  case NodeKind::Contraction:
+    if (plan.lanes == 1)
+      emitReduction(nest, nestPlan);
+    else
+      emitContraction(nest, nestPlan);
+    return success();
+  case NodeKind::SoftmaxSum:
+    return emitSoftmaxSum(nest, nestPlan);
+  case NodeKind::Scan:
+    emitScan(nest, nestPlan);
+    return success();
+  case NodeKind::Scatter:
+    emitScatter(nest, nestPlan);
+    return success();
+  }
+  return failure();
+}
+
+FailureOr<int64_t> StageEmitter::emit() {
+  Block *block = &func.getBody().front();
+  // Constants and sizes go before a marker at the start; the rest after it.
+  b.setInsertionPointToEnd(block);
+  auto anchor = func::ReturnOp::create(b, loc);
+  entry.setInsertionPoint(anchor);
+  Value first = func.getArgument(0), last = func.getArgument(1);
+  scratch = func.getArgument(2);
+
+  auto loop = scf::ForOp::create(b, loc, first, last, constant(1));
+  loop->moveBefore(anchor);
+  entry.setInsertionPoint(loop);
+  b.setInsertionPointToStart(loop.getBody());
+
+  // The tile's coordinates, last tiled class fastest.
+  SmallVector<unsigned> tiled;
+  for (auto [c, tile] : llvm::enumerate(plan.tile))
+    if (tile > 0)
+      tiled.push_back(c);
+  Value rest = loop.getInductionVar();
+  for (size_t i = tiled.size(); i-- > 0;) {
+    unsigned c = tiled[i];
+    const SizeExpr &extent = analysis.getClasses()[c].extent;
+    int64_t tile = plan.tile[c];
+    Value coordinate = rest;
+    if (i > 0) {
+      Value count = size(extent.ceilDiv(SizeExpr(tile)));
+      coordinate = arith::RemUIOp::create(b, loc, rest, count);
+      rest = arith::DivUIOp::create(b, loc, rest, count);
+    }
+    TileRange range;
+    range.lo = mul(coordinate, constant(tile));
+    range.maxLen = tile;
+    if (extent.isMultipleOf(tile) || tile == 1) {
+      range.staticLen = tile;
+      range.len = constant(tile);
+    } else {
+      Value left = arith::SubIOp::create(b, loc, size(extent), range.lo);
+      range.len = arith::MinSIOp::create(b, loc, left, constant(tile));
+    }
+    ranges[c] = range;
+  }
+
+  for (unsigned n = 0; n < analysis.getNests().size(); ++n) {
+    if (analysis.getNests()[n].streamedBy)
+      continue; // emitted by the stream
+    if (failed(emitNest(n)))
+      return failure();
+  }
+  return scratchBytes;
+}

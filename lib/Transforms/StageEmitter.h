@@ -1,0 +1,184 @@
+//===- StageEmitter.h - From a planned stage to loops and vectors ---------===//
+//
+// Part of Headrace, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+//
+// Emits the body of a stage function: for each tile, the nests of the stage in
+// order, each as scf loops around vector operations. Terms:
+//
+//   lane index   an index of which consecutive lanes of a vector take values
+//                `base + lane * step`; step 0 is a uniform index.
+//   point        the lane indices of a node's loops at one place of the
+//                emission, with the mask of the lanes that exist.
+//   slot         where a stored value lives: a flat memref, an offset and
+//                strides. Indices are always global, whatever the tile; for
+//                scratch the offset makes up for the tile's origin.
+//
+// A value of the stage that no nest stores is evaluated where it is read, by
+// recursion over the inlined maps.
+//
+//===----------------------------------------------------------------------===//
+#ifndef HEADRACE_LIB_TRANSFORMS_STAGEEMITTER_H
+#define HEADRACE_LIB_TRANSFORMS_STAGEEMITTER_H
+
+#include "headrace/Dialect/HR/HRUtils.h"
+#include "headrace/Plan/StageAnalysis.h"
+#include "headrace/Plan/StagePlan.h"
+#include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "mlir/Dialect/MemRef/IR/MemRef.h"
+#include "mlir/Dialect/SCF/IR/SCF.h"
+#include "mlir/Dialect/Vector/IR/VectorOps.h"
+
+namespace headrace {
+
+struct LaneIndex {
+  mlir::Value base;
+  SizeExpr step;
+};
+
+/// The lane index of every loop of a node, and what goes with the place.
+struct Point {
+  llvm::SmallVector<LaneIndex> loops;
+};
+
+/// What is shared by all evaluations at one place.
+struct Place {
+  /// Lanes of a vector here; 1 where everything is scalar.
+  int64_t lanes = 1;
+  /// i1 vector of the lanes that exist; null if all do.
+  mlir::Value mask;
+  /// Values of anchors at this point (in the epilogue of a nest).
+  llvm::DenseMap<mlir::Value, mlir::Value> bound;
+};
+
+/// The range of a class in the current tile: [lo, lo + len).
+struct TileRange {
+  mlir::Value lo, len;
+  /// `len` where it is known.
+  std::optional<int64_t> staticLen;
+  /// The largest `len`; sizes scratch.
+  int64_t maxLen = 0;
+};
+
+struct Slot {
+  mlir::Value memref;
+  mlir::Value offset; // null: 0
+  llvm::SmallVector<SizeExpr> strides;
+};
+
+class StageEmitter {
+public:
+  StageEmitter(mlir::func::FuncOp func, hr::StageOp stage,
+               const plan::StageAnalysis &analysis,
+               const plan::StagePlan &plan, const SymbolRanges &symbolRanges);
+
+  /// What the caller provides before `emit`.
+  llvm::DenseMap<mlir::Value, mlir::Value> inputs; // block argument -> memref
+  llvm::DenseMap<mlir::Value, mlir::Value> results; // yielded value -> memref
+  llvm::StringMap<mlir::Value> symbols;
+
+  /// Emits the tile loop and the nests. Returns the bytes of scratch needed.
+  mlir::FailureOr<int64_t> emit();
+
+private:
+  friend class ContractionEmitter;
+  friend class SoftmaxSumEmitter;
+
+  // --- sizes and constants (hoisted to the function's entry)
+  mlir::Value constant(int64_t value);
+  mlir::Value size(const SizeExpr &expr);
+  mlir::Value add(mlir::Value lhs, mlir::Value rhs);
+  mlir::Value addConstant(mlir::Value lhs, int64_t rhs);
+  mlir::Value mul(mlir::Value lhs, mlir::Value rhs);
+  std::optional<int64_t> asConstant(mlir::Value value);
+  mlir::Value scalarConstant(mlir::Type type, double value);
+
+  // --- loops
+  using Body = llvm::function_ref<void(mlir::Value)>;
+  void forLoop(mlir::Value lo, mlir::Value hi, int64_t step, Body body);
+  /// The loop may carry values: `body` gets and returns them.
+  llvm::SmallVector<mlir::Value> forCarry(
+      mlir::Value lo, mlir::Value hi, int64_t step, mlir::ValueRange init,
+      llvm::function_ref<llvm::SmallVector<mlir::Value>(mlir::Value,
+                                                        mlir::ValueRange)>
+          body);
+  /// Whole vectors, then one masked. `body` gets the first index and the mask
+  /// (null for whole vectors).
+  void vectorLoop(const TileRange &range, int64_t lanes,
+                  llvm::function_ref<void(mlir::Value, mlir::Value)> body);
+  mlir::Value maskUpTo(mlir::Value count, int64_t lanes);
+
+  // --- evaluation
+  TileRange rangeOf(const plan::Loop &loop);
+  LaneIndex evalLinear(const plan::Linear &linear,
+                       llvm::ArrayRef<LaneIndex> loops);
+  /// The value of an operand of `node` at a point of `node`'s loops.
+  mlir::Value evalOperand(const plan::Node *node, unsigned operand,
+                          llvm::ArrayRef<LaneIndex> loops, Place &place);
+  mlir::Value evalNode(const plan::Node *node, unsigned result,
+                       llvm::ArrayRef<LaneIndex> loops, Place &place);
+  mlir::Value evalGather(const plan::Node *node,
+                         llvm::ArrayRef<LaneIndex> loops, Place &place);
+  /// The body of a linalg op on given block arguments.
+  llvm::SmallVector<mlir::Value> evalBody(const plan::Node *node,
+                                          llvm::ArrayRef<mlir::Value> args,
+                                          llvm::ArrayRef<LaneIndex> loops,
+                                          Place &place);
+  mlir::Value cloneOnLanes(mlir::Operation *op,
+                           llvm::ArrayRef<mlir::Value> operands, Place &place);
+  mlir::Value toVector(mlir::Value value, int64_t lanes);
+  mlir::Value laneNumbers(int64_t lanes, mlir::Type elementType);
+
+  // --- memory
+  const Slot &slotOf(mlir::Value value);
+  LaneIndex slotIndex(const Slot &slot, llvm::ArrayRef<LaneIndex> index);
+  mlir::Value loadAt(mlir::Value memref, LaneIndex at, mlir::Type elementType,
+                     Place &place);
+  void storeAt(mlir::Value memref, LaneIndex at, mlir::Value value,
+               Place &place);
+  /// Checked positions of gather and scatter: the flat address.
+  LaneIndex dataAddress(const plan::Node *node,
+                        llvm::ArrayRef<mlir::Value> indices,
+                        llvm::ArrayRef<LaneIndex> loops, Place &place);
+  mlir::Value allocScratch(mlir::Type elementType, int64_t count);
+  void allocSlots(const plan::Nest &nest, const plan::NestPlan &nestPlan);
+  /// Stores the sinks of a nest at a point given per class.
+  void emitSinks(const plan::Nest &nest,
+                 llvm::function_ref<LaneIndex(unsigned cls)> at, Place &place,
+                 llvm::ArrayRef<mlir::Value> anchorResults);
+  LaneIndex uniform(mlir::Value base) { return {base, SizeExpr(0)}; }
+
+  // --- nests
+  mlir::LogicalResult emitNest(unsigned number);
+  void emitMap(const plan::Nest &nest, const plan::NestPlan &nestPlan);
+  void emitReduction(const plan::Nest &nest, const plan::NestPlan &nestPlan);
+  void emitScan(const plan::Nest &nest, const plan::NestPlan &nestPlan);
+  void emitScatter(const plan::Nest &nest, const plan::NestPlan &nestPlan);
+  void emitContraction(const plan::Nest &nest, const plan::NestPlan &nestPlan);
+  mlir::LogicalResult emitSoftmaxSum(const plan::Nest &nest,
+                                     const plan::NestPlan &nestPlan);
+
+  mlir::func::FuncOp func;
+  hr::StageOp stage;
+  const plan::StageAnalysis &analysis;
+  const plan::StagePlan &plan;
+  const SymbolRanges &symbolRanges;
+
+  mlir::OpBuilder b;
+  mlir::Location loc;
+  mlir::OpBuilder entry; // at the start of the function
+  llvm::DenseMap<int64_t, mlir::Value> constants;
+  llvm::StringMap<mlir::Value> sizes;
+  llvm::DenseMap<unsigned, TileRange> ranges; // by class; absent: the whole
+  llvm::DenseMap<mlir::Value, Slot> slots;
+  mlir::Value scratch;
+  int64_t scratchBytes = 0;
+  /// Vector class of the nest being emitted (scratch has it innermost).
+  llvm::DenseMap<const plan::Node *, int64_t> innermostClass;
+};
+
+} // namespace headrace
+#endif // HEADRACE_LIB_TRANSFORMS_STAGEEMITTER_H

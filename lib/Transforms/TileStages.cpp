@@ -1,0 +1,634 @@
+//===- TileStages.cpp - Stages become functions, values buffers -----------===//
+//
+// Part of Headrace, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+//
+// Destination-passing by construction: every base value (argument, weight,
+// state, result of a stage, uninitialized storage) gets one buffer; an update
+// shares its base's, what an entry returns is stored in the output's, what a
+// repeat carries alternates between the two slots of one buffer. Views need no
+// buffer: they are part of the stages that read through them.
+//
+// Each stage becomes a function (StageEmitter) and an `hr.run` that says which
+// part of which buffer a tile touches.
+//
+//===----------------------------------------------------------------------===//
+
+#include "StageEmitter.h"
+
+#include "headrace/Dialect/HR/HRUtils.h"
+#include "headrace/Plan/StageAnalysis.h"
+#include "headrace/Plan/StagePlan.h"
+#include "headrace/Transforms/Passes.h"
+#include "mlir/Dialect/Linalg/IR/Linalg.h"
+#include "mlir/Dialect/UB/IR/UBOps.h"
+
+namespace headrace {
+#define GEN_PASS_DEF_TILESTAGESPASS
+#include "headrace/Transforms/Passes.h.inc"
+} // namespace headrace
+
+using namespace mlir;
+using namespace headrace;
+using namespace headrace::plan;
+
+namespace {
+
+/// A buffer and which of its slots, as a function of the loop's iteration.
+struct BufferRef {
+  Value buffer;
+  AffineMap slot;
+  bool operator==(const BufferRef &other) const = default;
+};
+
+class EntryTiler {
+public:
+  EntryTiler(func::FuncOp entry)
+      : entry(entry), context(entry.getContext()),
+        module(entry->getParentOfType<ModuleOp>()), buffers(context),
+        ranges(hr::getSymbolRanges(entry)) {}
+
+  LogicalResult run();
+
+private:
+  BufferRef createBuffer(hr::BufferKind kind, IntegerAttr number,
+                         ArrayAttr symbols, int64_t slots,
+                         ArrayRef<SizeExpr> dims, Type elementType,
+                         Location loc);
+  BufferRef createTemp(Value value, int64_t slots = 1);
+  AffineMap constantSlot(int64_t slot) {
+    return AffineMap::get(1, 0, getAffineConstantExpr(slot, context));
+  }
+  Value getRoot(Value value);
+  LogicalResult assign(Block &block);
+  LogicalResult emitRuns(Block &block, OpBuilder &runs, bool inLoop);
+  LogicalResult emitStage(hr::StageOp stage, OpBuilder &runs, bool inLoop);
+  hr::FootprintAttr footprint(const StageAnalysis &analysis,
+                              const StagePlan &plan, const Node *node,
+                              ArrayRef<Linear> index,
+                              ArrayRef<SizeExpr> dims);
+  hr::FootprintAttr whole() {
+    return hr::FootprintAttr::get(
+        context, AffineMap::get(std::max<size_t>(tiled.size(), 1), 0, context),
+        ArrayAttr::get(context, {}));
+  }
+  hr::FootprintAttr join(hr::FootprintAttr a, hr::FootprintAttr b,
+                         ArrayRef<SizeExpr> dims);
+
+  func::FuncOp entry;
+  MLIRContext *context;
+  ModuleOp module;
+  OpBuilder buffers; // at the start of the new body
+  SymbolRanges ranges;
+  DenseMap<Value, BufferRef> refs;
+  DenseMap<Value, BufferRef> destinations; // by root
+  llvm::MapVector<ArrayAttr, Value> constants, states;
+  SmallVector<unsigned> tiled; // tiled classes of the stage at hand
+};
+
+} // namespace
+
+BufferRef EntryTiler::createBuffer(hr::BufferKind kind, IntegerAttr number,
+                                   ArrayAttr symbols, int64_t slots,
+                                   ArrayRef<SizeExpr> dims, Type elementType,
+                                   Location loc) {
+  auto op = hr::BufferOp::create(
+      buffers, loc, hr::BufferType::get(context, elementType),
+      hr::BufferKindAttr::get(context, kind), number, symbols,
+      buffers.getI64IntegerAttr(slots), hr::getSizeArrayAttr(context, dims),
+      buffers.getI64IntegerAttr(64));
+  return {op.getResult(), constantSlot(0)};
+}
+
+BufferRef EntryTiler::createTemp(Value value, int64_t slots) {
+  return createBuffer(
+      hr::BufferKind::Temp, IntegerAttr(), ArrayAttr(), slots,
+      *hr::getDims(value),
+      cast<RankedTensorType>(value.getType()).getElementType(),
+      value.getLoc());
+}
+
+/// The input of the stage that the result overwrites, if it does.
+static std::optional<unsigned> getAliasedInput(hr::StageOp stage,
+                                               unsigned result) {
+  Operation *def = stage.getBody()
+                       .front()
+                       .getTerminator()
+                       ->getOperand(result)
+                       .getDefiningOp();
+  Value base;
+  if (auto update = dyn_cast_or_null<hr::UpdateOp>(def))
+    base = update.getBase();
+  else if (auto scatter = dyn_cast_or_null<hr::ScatterOp>(def))
+    base = scatter.getBase();
+  else
+    return std::nullopt;
+  return cast<BlockArgument>(base).getArgNumber();
+}
+
+/// Where the chain of in-place updates that made `value` begins.
+Value EntryTiler::getRoot(Value value) {
+  while (auto stage = value.getDefiningOp<hr::StageOp>()) {
+    std::optional<unsigned> input =
+        getAliasedInput(stage, cast<OpResult>(value).getResultNumber());
+    if (!input)
+      break;
+    value = stage.getInputs()[*input];
+  }
+  return value;
+}
+
+LogicalResult EntryTiler::assign(Block &block) {
+  Operation *terminator = block.getTerminator();
+  if (isa<func::ReturnOp>(terminator))
+    for (OpOperand &operand : terminator->getOpOperands()) {
+      Value base = getViewBase(operand.get());
+      Value root = getRoot(base);
+      auto type = cast<RankedTensorType>(base.getType());
+      destinations[root] = createBuffer(
+          hr::BufferKind::Output,
+          buffers.getI64IntegerAttr(operand.getOperandNumber()), ArrayAttr(),
+          1, *hr::getDims(base), type.getElementType(), base.getLoc());
+    }
+  for (Operation &op : block) {
+    auto repeat = dyn_cast<hr::RepeatOp>(op);
+    if (!repeat)
+      continue;
+    AffineExpr iteration = getAffineDimExpr(0, context);
+    Block &body = repeat.getBody().front();
+    Operation *yield = body.getTerminator();
+    for (auto [k, init] : llvm::enumerate(repeat.getInits())) {
+      BufferRef carried = createTemp(init, 2);
+      destinations[getRoot(init)] = carried;
+      refs[body.getArgument(k + 1)] = {carried.buffer,
+                                       AffineMap::get(1, 0, iteration % 2)};
+      destinations[getRoot(yield->getOperand(k))] = {
+          carried.buffer, AffineMap::get(1, 0, (iteration + 1) % 2)};
+      refs[repeat.getResult(k)] = {
+          carried.buffer,
+          constantSlot(static_cast<int64_t>(repeat.getCount()) % 2)};
+    }
+    if (failed(assign(body)))
+      return failure();
+  }
+  for (Operation &op : block) {
+    bool stacked = op.getNumOperands() == 1;
+    AffineMap slot = stacked ? AffineMap::getMultiDimIdentityMap(1, context)
+                             : constantSlot(0);
+    if (auto constant = dyn_cast<hr::ConstantOp>(op)) {
+      Value &buffer = constants[constant.getWeights()];
+      if (!buffer)
+        buffer = createBuffer(hr::BufferKind::Const, IntegerAttr(),
+                              constant.getWeights(),
+                              constant.getWeights().size(),
+                              *hr::getDims(constant.getResult()),
+                              constant.getType().getElementType(),
+                              op.getLoc())
+                     .buffer;
+      refs[constant.getResult()] = {buffer, slot};
+    } else if (auto read = dyn_cast<hr::ReadStateOp>(op)) {
+      Value &buffer = states[read.getStates()];
+      if (!buffer)
+        buffer = createBuffer(hr::BufferKind::State, IntegerAttr(),
+                              read.getStates(), read.getStates().size(),
+                              *hr::getDims(read.getResult()),
+                              read.getType().getElementType(), op.getLoc())
+                     .buffer;
+      refs[read.getResult()] = {buffer, slot};
+    } else if (isa<tensor::EmptyOp>(op)) {
+      auto it = destinations.find(op.getResult(0));
+      refs[op.getResult(0)] =
+          it != destinations.end() ? it->second : createTemp(op.getResult(0));
+    } else if (auto stage = dyn_cast<hr::StageOp>(op)) {
+      for (OpResult result : stage->getResults()) {
+        if (std::optional<unsigned> input =
+                getAliasedInput(stage, result.getResultNumber())) {
+          refs[result] = refs.lookup(stage.getInputs()[*input]);
+          continue;
+        }
+        auto it = destinations.find(result);
+        refs[result] =
+            it != destinations.end() ? it->second : createTemp(result);
+      }
+    }
+  }
+  return success();
+}
+
+/// The part of a buffer that a node touches at `index` (one linear function of
+/// its loops per dimension) in a tile.
+hr::FootprintAttr EntryTiler::footprint(const StageAnalysis &analysis,
+                                        const StagePlan &plan,
+                                        const Node *node,
+                                        ArrayRef<Linear> index,
+                                        ArrayRef<SizeExpr> dims) {
+  SmallVector<AffineExpr> origin;
+  SmallVector<SizeExpr> extent;
+  for (auto [p, linear] : llvm::enumerate(index)) {
+    AffineExpr lo = getAffineConstantExpr(0, context);
+    SizeExpr length(1);
+    bool exact = true;
+    if (std::optional<int64_t> offset = linear.offset.getConstant())
+      lo = lo + *offset;
+    else
+      exact = false;
+    for (auto [l, coef] : llvm::enumerate(linear.coef)) {
+      if (coef == SizeExpr(0))
+        continue;
+      std::optional<int64_t> factor = coef.getConstant();
+      if (!factor || *factor < 0) {
+        exact = false;
+        break;
+      }
+      unsigned cls = node->loops[l].cls;
+      auto it = llvm::find(tiled, cls);
+      if (it == tiled.end()) {
+        length = length + coef * (node->loops[l].extent - SizeExpr(1));
+        continue;
+      }
+      lo = lo + getAffineDimExpr(it - tiled.begin(), context) *
+                    (*factor * plan.tile[cls]);
+      length = length + coef * SizeExpr(plan.tile[cls] - 1);
+    }
+    if (!exact) {
+      lo = getAffineConstantExpr(0, context);
+      length = dims[p];
+    }
+    origin.push_back(lo);
+    extent.push_back(length);
+  }
+  return hr::FootprintAttr::get(
+      context,
+      AffineMap::get(std::max<size_t>(tiled.size(), 1), 0, origin, context),
+      hr::getSizeArrayAttr(context, extent));
+}
+
+/// The smallest footprint we can say that covers both.
+hr::FootprintAttr EntryTiler::join(hr::FootprintAttr a, hr::FootprintAttr b,
+                                   ArrayRef<SizeExpr> dims) {
+  if (!a || a == b)
+    return b;
+  if (!b)
+    return a;
+  if (a.isWhole() || b.isWhole())
+    return whole();
+  SmallVector<AffineExpr> origin;
+  SmallVector<Attribute> extent;
+  for (unsigned p = 0; p < dims.size(); ++p) {
+    AffineExpr ao = a.getOrigin().getResult(p), bo = b.getOrigin().getResult(p);
+    if (ao == bo && a.getExtent()[p] == b.getExtent()[p]) {
+      origin.push_back(ao);
+      extent.push_back(a.getExtent()[p]);
+      continue;
+    }
+    origin.push_back(getAffineConstantExpr(0, context));
+    extent.push_back(hr::SizeAttr::get(context, dims[p]));
+  }
+  return hr::FootprintAttr::get(
+      context, AffineMap::get(a.getOrigin().getNumDims(), 0, origin, context),
+      ArrayAttr::get(context, extent));
+}
+
+/// The index into the base of a view, per dimension of the base, for views
+/// that only select and split; fails where dimensions are merged.
+static FailureOr<SmallVector<Linear>>
+getBaseIndex(Value value, SmallVector<Linear> index, unsigned numLoops) {
+  auto substitute = [&](const Linear &outer) {
+    Linear result;
+    result.offset = outer.offset;
+    result.coef.assign(numLoops, SizeExpr(0));
+    for (auto [k, c] : llvm::enumerate(outer.coef)) {
+      result.offset = result.offset + c * index[k].offset;
+      for (unsigned d = 0; d < numLoops; ++d)
+        result.coef[d] = result.coef[d] + c * index[k].coef[d];
+    }
+    return result;
+  };
+  while (Operation *op = value.getDefiningOp()) {
+    if (auto view = dyn_cast<hr::ViewOp>(op)) {
+      FailureOr<SmallVector<Linear>> map = getLinear(view.getMap());
+      if (failed(map))
+        return failure();
+      SmallVector<SizeExpr> offsets = hr::getSizes(view.getOffsets());
+      SmallVector<Linear> next;
+      for (auto [j, expr] : llvm::enumerate(*map)) {
+        Linear outer = expr;
+        outer.offset = outer.offset + offsets[j];
+        next.push_back(substitute(outer));
+      }
+      index = next;
+    } else if (auto reshape = dyn_cast<hr::ReshapeOp>(op)) {
+      FailureOr<SmallVector<SizeExpr>> from = hr::getDims(reshape.getSource());
+      if (failed(from))
+        return failure();
+      SmallVector<SizeExpr> to = hr::getSizes(reshape.getDims());
+      SmallVector<Linear> next(from->size());
+      int64_t d = static_cast<int64_t>(to.size()) - 1;
+      for (int64_t j = static_cast<int64_t>(from->size()) - 1; j >= 0; --j) {
+        next[j].coef.assign(numLoops, SizeExpr(0));
+        SizeExpr covered(1);
+        while (covered != (*from)[j]) {
+          if (d < 0)
+            return failure();
+          next[j].offset = next[j].offset + covered * index[d].offset;
+          for (unsigned l = 0; l < numLoops; ++l)
+            next[j].coef[l] = next[j].coef[l] + covered * index[d].coef[l];
+          covered = covered * to[d];
+          --d;
+        }
+      }
+      for (; d >= 0; --d)
+        if (to[d] != SizeExpr(1))
+          return failure();
+      index = next;
+    } else {
+      return failure();
+    }
+    value = op->getOperand(0);
+  }
+  return index;
+}
+
+LogicalResult EntryTiler::emitStage(hr::StageOp stage, OpBuilder &runs,
+                                    bool inLoop) {
+  std::string why;
+  FailureOr<std::unique_ptr<StageAnalysis>> made =
+      StageAnalysis::create(stage, &why);
+  if (failed(made))
+    return stage.emitError() << "cannot tile the stage: " << why;
+  const StageAnalysis &analysis = **made;
+  if (!stage.getPlanAttr())
+    return stage.emitError() << "the stage has no plan";
+  StagePlan plan = StagePlan::fromAttr(stage.getPlanAttr());
+  if (plan.tile.size() != analysis.getClasses().size() ||
+      plan.nests.size() != analysis.getNests().size())
+    return stage.emitError()
+           << "the plan is for " << plan.tile.size() << " classes and "
+           << plan.nests.size() << " nests but the stage has "
+           << analysis.getClasses().size() << " and "
+           << analysis.getNests().size();
+  tiled.clear();
+  SmallVector<SizeExpr> grid;
+  for (auto [c, tile] : llvm::enumerate(plan.tile))
+    if (tile > 0) {
+      tiled.push_back(c);
+      grid.push_back(
+          analysis.getClasses()[c].extent.ceilDiv(SizeExpr(tile)));
+    }
+  if (grid.empty())
+    grid.push_back(SizeExpr(1));
+
+  // Operands of the run: each buffer slot once.
+  struct Operand {
+    BufferRef ref;
+    bool read = false, write = false;
+    hr::FootprintAttr print;
+    SmallVector<SizeExpr> dims;
+    Type elementType;
+  };
+  SmallVector<Operand> operands;
+  auto getOperand = [&](BufferRef ref) -> unsigned {
+    for (auto [i, operand] : llvm::enumerate(operands))
+      if (operand.ref == ref)
+        return i;
+    auto buffer = ref.buffer.getDefiningOp<hr::BufferOp>();
+    Operand &operand = operands.emplace_back();
+    operand.ref = ref;
+    operand.dims = hr::getSizes(buffer.getDims());
+    operand.elementType =
+        cast<hr::BufferType>(buffer.getType()).getElementType();
+    return operands.size() - 1;
+  };
+  Block &body = stage.getBody().front();
+  DenseMap<Value, unsigned> operandOf;
+  for (auto [arg, input] :
+       llvm::zip(body.getArguments(), stage.getInputs())) {
+    if (!refs.count(input))
+      return stage.emitError() << "an input has no buffer";
+    operandOf[arg] = getOperand(refs.lookup(input));
+  }
+  for (auto [value, result] :
+       llvm::zip(body.getTerminator()->getOperands(), stage.getResults()))
+    operandOf[value] = getOperand(refs.lookup(result));
+
+  // Footprints.
+  for (const auto &node : analysis.getNodes()) {
+    auto noteRead = [&](const Access &access, std::optional<unsigned> number) {
+      if (!access.source || !access.isInput() ||
+          !isa<RankedTensorType>(access.source.getType()))
+        return;
+      Operand &operand = operands[operandOf[access.source]];
+      operand.read = true;
+      hr::FootprintAttr print = whole();
+      if (number) {
+        // The operand as the op names it, to see the views.
+        Value value = node->op->getOperand(*number);
+        SmallVector<Linear> index;
+        bool known = true;
+        if (auto linalgOp = dyn_cast<linalg::LinalgOp>(node->op)) {
+          FailureOr<SmallVector<Linear>> linear =
+              getLinear(linalgOp.getMatchingIndexingMap(
+                  &node->op->getOpOperand(*number)));
+          known = succeeded(linear);
+          if (known)
+            index = *linear;
+        } else if (auto softmax = dyn_cast<hr::SoftmaxSumOp>(node->op)) {
+          index = *getLinear(
+              cast<AffineMapAttr>(softmax.getMaps()[*number]).getValue());
+        } else {
+          known = false;
+        }
+        if (known && !access.panel) {
+          FailureOr<SmallVector<Linear>> base =
+              getBaseIndex(value, index, node->loops.size());
+          if (succeeded(base) && base->size() == operand.dims.size())
+            print = footprint(analysis, plan, node.get(), *base, operand.dims);
+        }
+      }
+      operand.print = join(operand.print, print, operand.dims);
+    };
+    bool named = isa<linalg::LinalgOp, hr::SoftmaxSumOp>(node->op);
+    for (auto [i, access] : llvm::enumerate(node->operands))
+      noteRead(access,
+               named ? std::optional<unsigned>(unsigned(i)) : std::nullopt);
+    if (node->source && node->kind == NodeKind::Map)
+      noteRead(*node->source, std::nullopt);
+    if (node->kind == NodeKind::Update || node->kind == NodeKind::Scatter) {
+      Operand &operand = operands[operandOf[node->source->source]];
+      operand.write = true;
+      hr::FootprintAttr print = whole();
+      if (node->kind == NodeKind::Update)
+        print = footprint(analysis, plan, node.get(), node->source->logical,
+                          operand.dims);
+      else
+        operand.read = true;
+      operand.print = join(operand.print, print, operand.dims);
+      continue;
+    }
+    for (OpResult result : node->op->getResults()) {
+      auto it = operandOf.find(result);
+      if (it == operandOf.end())
+        continue;
+      Operand &operand = operands[it->second];
+      operand.write = true;
+      SmallVector<Linear> index;
+      for (unsigned loop : node->resultLoops[result.getResultNumber()]) {
+        Linear &linear = index.emplace_back();
+        linear.coef.assign(node->loops.size(), SizeExpr(0));
+        linear.coef[loop] = SizeExpr(1);
+      }
+      operand.print = join(
+          operand.print,
+          footprint(analysis, plan, node.get(), index, operand.dims),
+          operand.dims);
+    }
+  }
+
+  // The function.
+  OpBuilder b(context);
+  b.setInsertionPoint(entry);
+  Type index = b.getIndexType();
+  auto flat = [&](Type elementType) -> Type {
+    if (elementType.isInteger(1))
+      elementType = b.getI8Type();
+    return MemRefType::get({ShapedType::kDynamic}, elementType);
+  };
+  SmallVector<Type> types{index, index, flat(b.getI8Type()),
+                          flat(b.getI8Type())};
+  for (Operand &operand : operands)
+    types.push_back(flat(operand.elementType));
+  SmallVector<StringRef> symbols = hr::getSymbolNames(entry);
+  types.append(symbols.size() + (inLoop ? 1 : 0), index);
+  StringRef name = stage.getSymName();
+  auto func = func::FuncOp::create(b, stage.getLoc(), name,
+                                   b.getFunctionType(types, {}));
+  func.setPrivate();
+  Block *block = func.addEntryBlock();
+  StageEmitter emitter(func, stage, analysis, plan, ranges);
+  for (auto [value, i] : operandOf) {
+    Value memref = block->getArgument(4 + i);
+    if (isa<BlockArgument>(value))
+      emitter.inputs[value] = memref;
+    else
+      emitter.results[value] = memref;
+  }
+  for (auto [i, symbol] : llvm::enumerate(symbols))
+    emitter.symbols[symbol] = block->getArgument(4 + operands.size() + i);
+  FailureOr<int64_t> scratch = emitter.emit();
+  if (failed(scratch))
+    return stage.emitError() << "cannot emit the stage";
+
+  SizeExpr flops(0);
+  for (const auto &node : analysis.getNodes()) {
+    SizeExpr points(1);
+    for (const Loop &loop : node->loops)
+      points = points * loop.extent;
+    int64_t perPoint = node->kind == NodeKind::Contraction ||
+                               node->kind == NodeKind::SoftmaxSum
+                           ? 2
+                           : static_cast<int64_t>(node->flopsPerPoint);
+    flops = flops + points * SizeExpr(perPoint);
+  }
+  SmallVector<Value> values;
+  SmallVector<Attribute> access, prints;
+  SmallVector<AffineMap> slots;
+  for (Operand &operand : operands) {
+    values.push_back(operand.ref.buffer);
+    slots.push_back(operand.ref.slot);
+    access.push_back(hr::AccessAttr::get(
+        context, operand.write ? (operand.read ? hr::Access::ReadWrite
+                                               : hr::Access::Write)
+                               : hr::Access::Read));
+    prints.push_back(operand.print ? operand.print : whole());
+  }
+  SmallVector<Attribute> symbolAttrs;
+  for (StringRef symbol : symbols)
+    symbolAttrs.push_back(b.getStringAttr(symbol));
+  hr::RunOp::create(
+      runs, stage.getLoc(), FlatSymbolRefAttr::get(context, name),
+      hr::getSizeArrayAttr(context, grid), values, b.getArrayAttr(access),
+      b.getAffineMapArrayAttr(slots), b.getArrayAttr(prints),
+      b.getArrayAttr(symbolAttrs), b.getI64IntegerAttr(*scratch),
+      hr::SizeAttr::get(context, flops), StringAttr(), UnitAttr());
+  return success();
+}
+
+LogicalResult EntryTiler::emitRuns(Block &block, OpBuilder &runs,
+                                   bool inLoop) {
+  for (Operation &op : block) {
+    if (auto stage = dyn_cast<hr::StageOp>(op)) {
+      if (failed(emitStage(stage, runs, inLoop)))
+        return failure();
+      continue;
+    }
+    if (auto repeat = dyn_cast<hr::RepeatOp>(op)) {
+      auto loop = hr::LoopOp::create(runs, op.getLoc(), repeat.getCount());
+      OpBuilder inner(context);
+      inner.createBlock(&loop.getBody());
+      if (failed(emitRuns(repeat.getBody().front(), inner, true)))
+        return failure();
+      continue;
+    }
+  }
+  return success();
+}
+
+LogicalResult EntryTiler::run() {
+  Block &old = entry.getBody().front();
+  // New ops go before the old ones, which are dropped at the end.
+  OpBuilder atStart = OpBuilder::atBlockBegin(&old);
+  Operation *marker =
+      arith::ConstantIndexOp::create(atStart, entry.getLoc(), 0);
+  buffers.setInsertionPoint(marker);
+  for (BlockArgument arg : old.getArguments()) {
+    auto type = cast<RankedTensorType>(arg.getType());
+    FailureOr<SmallVector<SizeExpr>> dims = hr::getDims(arg);
+    if (failed(dims))
+      return entry.emitError()
+             << "argument " << arg.getArgNumber() << " has unknown sizes";
+    refs[arg] = createBuffer(hr::BufferKind::Input,
+                             buffers.getI64IntegerAttr(arg.getArgNumber()),
+                             ArrayAttr(), 1, *dims, type.getElementType(),
+                             entry.getLoc());
+  }
+  if (failed(assign(old)))
+    return failure();
+  OpBuilder runs(marker);
+  if (failed(emitRuns(old, runs, false)))
+    return failure();
+
+  // What stands before the marker stays. The tensors of the entry are only its
+  // signature from here on, so it returns nothing in particular.
+  Operation *terminator = old.getTerminator();
+  OpBuilder b(terminator);
+  for (OpOperand &operand : terminator->getOpOperands())
+    operand.set(ub::PoisonOp::create(b, entry.getLoc(),
+                                     operand.get().getType()));
+  SmallVector<Operation *> dead;
+  for (Operation *op = marker; op != terminator; op = op->getNextNode())
+    if (!isa<ub::PoisonOp>(op))
+      dead.push_back(op);
+  for (Operation *op : llvm::reverse(dead)) {
+    op->dropAllUses();
+    op->erase();
+  }
+  return success();
+}
+
+namespace {
+struct TileStagesPass : headrace::impl::TileStagesPassBase<TileStagesPass> {
+  using TileStagesPassBase::TileStagesPassBase;
+
+  void runOnOperation() override {
+    SmallVector<func::FuncOp> entries;
+    for (auto func : getOperation().getOps<func::FuncOp>())
+      if (hr::isEntry(func))
+        entries.push_back(func);
+    for (func::FuncOp entry : entries)
+      if (failed(EntryTiler(entry).run()))
+        return signalPassFailure();
+  }
+};
+} // namespace
