@@ -19,10 +19,10 @@ static inline uint64_t hrHashRotate(uint64_t x, int bits) {
   return (x << bits) | (x >> (64 - bits));
 }
 
+/** All targets are little-endian, as the algorithm's definition is. */
 static inline uint64_t hrHashLoad(const uint8_t *p, int bytes) {
   uint64_t value = 0;
-  for (int i = bytes - 1; i >= 0; --i)
-    value = value << 8 | p[i];
+  __builtin_memcpy(&value, p, (size_t)bytes);
   return value;
 }
 

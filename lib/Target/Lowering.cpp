@@ -1,0 +1,142 @@
+//===- Lowering.cpp - Stage functions to the LLVM dialect -----------------===//
+//
+// Part of Headrace, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+#include "Lowering.h"
+#include "mlir/Conversion/AffineToStandard/AffineToStandard.h"
+#include "mlir/Conversion/ArithToLLVM/ArithToLLVM.h"
+#include "mlir/Conversion/ControlFlowToLLVM/ControlFlowToLLVM.h"
+#include "mlir/Conversion/FuncToLLVM/ConvertFuncToLLVMPass.h"
+#include "mlir/Conversion/IndexToLLVM/IndexToLLVM.h"
+#include "mlir/Conversion/MathToLLVM/MathToLLVM.h"
+#include "mlir/Conversion/MathToLibm/MathToLibm.h"
+#include "mlir/Conversion/MemRefToLLVM/MemRefToLLVM.h"
+#include "mlir/Conversion/ReconcileUnrealizedCasts/ReconcileUnrealizedCasts.h"
+#include "mlir/Conversion/SCFToControlFlow/SCFToControlFlow.h"
+#include "mlir/Conversion/UBToLLVM/UBToLLVM.h"
+#include "mlir/Conversion/VectorToLLVM/ConvertVectorToLLVMPass.h"
+#include "mlir/Conversion/VectorToSCF/VectorToSCF.h"
+#include "mlir/Dialect/Arith/Transforms/Passes.h"
+#include "mlir/Dialect/LLVMIR/LLVMDialect.h"
+#include "mlir/Dialect/LLVMIR/Transforms/Passes.h"
+#include "mlir/Dialect/MemRef/Transforms/Passes.h"
+#include "mlir/Transforms/Passes.h"
+
+using namespace mlir;
+using namespace headrace;
+
+std::string headrace::getStageSymbol(StringRef stage) {
+  return ("stage." + stage).str();
+}
+
+//===----------------------------------------------------------------------===//
+// Splitting
+//===----------------------------------------------------------------------===//
+
+/// Adds to `needed` the symbols that `op` refers to, and theirs, in the order
+/// in which they are met.
+static void collectReferences(Operation *op, const SymbolTable &symbols,
+                              llvm::SetVector<Operation *> &needed) {
+  SmallVector<Operation *> work = {op};
+  while (!work.empty()) {
+    Operation *next = work.pop_back_val();
+    if (!needed.insert(next))
+      continue;
+    auto visit = [&](Operation *inner) {
+      for (NamedAttribute attribute : inner->getAttrs())
+        attribute.getValue().walk([&](FlatSymbolRefAttr ref) {
+          if (Operation *target = symbols.lookup(ref.getValue()))
+            work.push_back(target);
+        });
+    };
+    next->walk(visit);
+  }
+}
+
+FailureOr<OwningOpRef<ModuleOp>>
+headrace::splitStages(ModuleOp module, ArrayRef<StringRef> stages) {
+  SymbolTable symbols(module);
+  OwningOpRef<ModuleOp> all = ModuleOp::create(module.getLoc());
+  OpBuilder builder = OpBuilder::atBlockEnd(all->getBody());
+  for (StringRef name : stages) {
+    auto stage = symbols.lookup<func::FuncOp>(name);
+    if (!stage || stage.isExternal())
+      return emitError(module.getLoc())
+             << "no body for stage '" << name << "'";
+    llvm::SetVector<Operation *> needed;
+    collectReferences(stage, symbols, needed);
+    auto one = ModuleOp::create(builder, stage.getLoc());
+    OpBuilder inner = OpBuilder::atBlockEnd(one.getBody());
+    for (Operation *op : needed)
+      inner.clone(*op);
+    SymbolTable table(one);
+    auto copy = table.lookup<func::FuncOp>(name);
+    if (failed(table.rename(copy, getStageSymbol(name))))
+      return failure();
+    copy.setPublic();
+  }
+  return all;
+}
+
+//===----------------------------------------------------------------------===//
+// Lowering
+//===----------------------------------------------------------------------===//
+
+void headrace::buildStageLowering(OpPassManager &pm, bool debugInfo) {
+  // Narrow floats are computed in f32: every target then rounds alike, and f32
+  // has more than twice their digits, so that rounding twice does no harm.
+  {
+    arith::ArithEmulateUnsupportedFloatsOptions options;
+    SmallVector<std::string> narrow = {"bf16", "f16"};
+    options.sourceTypeStrs = narrow;
+    options.targetTypeStr = "f32";
+    pm.addPass(arith::createArithEmulateUnsupportedFloats(options));
+  }
+  // Transfers that are not a plain vector load become loops over such.
+  VectorTransferToSCFOptions transfers;
+  transfers.enableFullUnroll();
+  pm.addNestedPass<func::FuncOp>(createConvertVectorToSCFPass(transfers));
+  // Canonicalizing before expanding, while ops still say what they mean.
+  pm.addPass(createCanonicalizerPass());
+  pm.addPass(createCSEPass());
+  pm.addPass(memref::createExpandStridedMetadataPass());
+  pm.addPass(createLowerAffinePass());
+  {
+    // The conversions to and from bf16 are integer arithmetic: hardware's
+    // instruction flushes denormals, and without one LLVM calls a function of
+    // the compiler's own library.
+    arith::ArithExpandOpsPassOptions options;
+    options.includeBf16 = true;
+    pm.addPass(arith::createArithExpandOpsPass(options));
+  }
+  pm.addPass(createSCFToControlFlowPass());
+  {
+    ConvertVectorToLLVMPassOptions options;
+    options.reassociateFPReductions = false;
+    // Offsets beyond 2^31 are legal.
+    options.force32BitVectorIndices = false;
+    options.x86Vector = true;
+    options.armNeon = true;
+    options.vectorContractLowering =
+        vector::VectorContractLowering::OuterProduct;
+    options.vectorTransposeLowering =
+        vector::VectorTransposeLowering::Shuffle1D;
+    pm.addPass(createConvertVectorToLLVMPass(options));
+  }
+  pm.addPass(createConvertMathToLLVMPass());
+  // Rounding functions and the like, where the vector math library has not
+  // taken them; anything else fails to link, with its name.
+  pm.addPass(createConvertMathToLibmPass());
+  pm.addPass(createConvertIndexToLLVMPass());
+  pm.addPass(createArithToLLVMConversionPass());
+  pm.addPass(createFinalizeMemRefToLLVMConversionPass());
+  pm.addPass(createConvertControlFlowToLLVMPass());
+  pm.addPass(createConvertFuncToLLVMPass());
+  pm.addPass(createUBToLLVMConversionPass());
+  pm.addPass(createReconcileUnrealizedCastsPass());
+  pm.addPass(createCSEPass());
+  if (debugInfo)
+    pm.addPass(LLVM::createDIScopeForLLVMFuncOpPass());
+}

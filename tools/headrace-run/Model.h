@@ -1,0 +1,62 @@
+//===- Model.h - An artifact, checked and opened --------------------------===//
+//
+// Part of Headrace, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+#ifndef HEADRACE_RUN_MODEL_H
+#define HEADRACE_RUN_MODEL_H
+
+#include "Npz.h"
+#include "headrace/Runtime/headrace.h"
+#include <map>
+#include <string>
+#include <vector>
+
+namespace headrace {
+
+/// An input or output as the signature has it.
+struct Port {
+  std::string name;
+  std::string dtype; // float32, bfloat16, int64, bool, ...
+  /// Per dimension a number or an expression of symbols, as text.
+  std::vector<std::string> shape;
+
+  DLDataType getType() const;
+  /// NumPy's kind and size; bfloat16 is u2.
+  std::string getNumpyType() const;
+};
+
+struct Symbol {
+  std::string name;
+  int64_t least = 0, largest = INT64_MAX;
+};
+
+struct Entry {
+  std::string name;
+  std::vector<Symbol> symbols;
+  std::vector<Port> inputs, outputs;
+};
+
+/// An artifact, from its file.
+struct Model {
+  std::string signature;
+  std::vector<Entry> entries;
+  const hr_table *table = nullptr;
+
+  /// Checks code and signature (and the weights) against their checksums, and
+  /// reads the signature. Runs no code of the artifact.
+  bool check(const std::string &path, bool weights,
+             const std::string &weightsPath, std::string &error);
+  /// Loads the code.
+  bool load(const std::string &path, std::string &error);
+  const Entry *find(const std::string &entry, std::string &error) const;
+};
+
+/// The value of a size. Returns false if it is not an expression of `symbols`.
+bool evaluateSize(const std::string &text,
+                  const std::map<std::string, int64_t> &symbols,
+                  int64_t &value);
+
+} // namespace headrace
+#endif // HEADRACE_RUN_MODEL_H

@@ -1,0 +1,42 @@
+//===- Npz.h - Arrays in .npz files ---------------------------------------===//
+//
+// Part of Headrace, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+//
+// NumPy's archive of named arrays. NumPy has no bfloat16: such a tensor is kept
+// as the 16 bits of each element, dtype uint16 (`x.view(torch.uint16).numpy()`);
+// two-byte void, which the ml_dtypes package writes, is read too.
+//
+//===----------------------------------------------------------------------===//
+#ifndef HEADRACE_RUN_NPZ_H
+#define HEADRACE_RUN_NPZ_H
+
+#include <cstdint>
+#include <map>
+#include <string>
+#include <vector>
+
+namespace headrace {
+
+/// A row-major array.
+struct Array {
+  /// NumPy's kind and size: "f4", "i8", "u2", "b1", "V2", ...
+  std::string type;
+  std::vector<int64_t> shape;
+  std::vector<char> bytes;
+
+  int64_t getNumElements() const;
+};
+
+/// Reads all arrays of a file. Returns false, with `error`, if it cannot.
+bool readNpz(const std::string &path, std::map<std::string, Array> &arrays,
+             std::string &error);
+/// Writes a file, uncompressed; to a temporary name first.
+bool writeNpz(const std::string &path,
+              const std::vector<std::pair<std::string, Array>> &arrays,
+              std::string &error);
+
+} // namespace headrace
+#endif // HEADRACE_RUN_NPZ_H
