@@ -1,0 +1,349 @@
+//===- ConvertToTensor.cpp - aten-convert-to-tensor -----------------------===//
+//
+// Part of Headrace, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+//
+// Walks each entry from top to bottom and gives every call to its entry of the
+// registry. A call that cannot be converted gets a placeholder for its results,
+// so that the walk goes on and everything that stands in the way is reported at
+// once; the module is not used after that.
+//
+//===----------------------------------------------------------------------===//
+
+#include "Lowering.h"
+#include "headrace/Conversion/Passes.h"
+
+namespace headrace {
+#define GEN_PASS_DEF_CONVERTTOTENSORPASS
+#include "headrace/Conversion/Passes.h.inc"
+} // namespace headrace
+
+using namespace mlir;
+using namespace headrace;
+using namespace headrace::conversion;
+
+SmallVector<StringRef> headrace::getSupportedOperators() {
+  return Registry::get().getNames();
+}
+
+bool headrace::isSupportedOperator(StringRef name) {
+  return Registry::get().lookup(name) != nullptr;
+}
+
+//===----------------------------------------------------------------------===//
+// Types
+//===----------------------------------------------------------------------===//
+
+static std::string toString(Type type) {
+  std::string text;
+  llvm::raw_string_ostream(text) << type;
+  return text;
+}
+
+/// The type at the tensor level: no encoding, no signs. Null if there is none.
+static RankedTensorType convertType(Type type) {
+  auto tensor = dyn_cast<RankedTensorType>(type);
+  if (!tensor)
+    return {};
+  std::optional<DType> dtype = getDType(tensor.getElementType());
+  if (!dtype)
+    return {};
+  return RankedTensorType::get(
+      tensor.getShape(), getElementType(type.getContext(), *dtype));
+}
+
+static Tensor asTensor(Value value, Type atenType) {
+  SmallVector<SizeExpr> dims = aten::getDims(atenType);
+  DType dtype =
+      getDType(cast<RankedTensorType>(atenType).getElementType()).value();
+  return {value, Dims(dims.begin(), dims.end()), dtype};
+}
+
+//===----------------------------------------------------------------------===//
+// What stands in the way
+//===----------------------------------------------------------------------===//
+
+namespace {
+/// Everything that cannot be converted, by operator and reason, in the order of
+/// appearance.
+class Obstacles {
+public:
+  void add(StringRef name, StringRef reason, Location loc) {
+    auto [it, isNew] = found.insert({{name.str(), reason.str()}, {loc, 0}});
+    ++it->second.count;
+  }
+  bool empty() const { return found.empty(); }
+
+  void report(ModuleOp module) const {
+    if (found.size() == 1) {
+      const auto &[key, uses] = *found.begin();
+      emitError(uses.first) << getText(key, uses);
+      return;
+    }
+    InFlightDiagnostic diagnostic =
+        emitError(found.begin()->second.first)
+        << found.size() << " unsupported operators or uses of operators";
+    for (const auto &[key, uses] : found)
+      diagnostic.attachNote(uses.first) << getText(key, uses);
+  }
+
+private:
+  using Key = std::pair<std::string, std::string>;
+  struct Uses {
+    Location first;
+    unsigned count;
+  };
+
+  static std::string getText(const Key &key, const Uses &uses) {
+    std::string text;
+    llvm::raw_string_ostream os(text);
+    os << "unsupported " << (key.second.empty() ? "" : "use of ")
+       << "operator " << key.first << " (" << uses.count
+       << (uses.count == 1 ? " use" : " uses, first");
+    Location user = aten::getUserLocation(uses.first);
+    if (auto line = dyn_cast<FileLineColLoc>(user))
+      os << " at " << line.getFilename().getValue() << ":" << line.getLine();
+    os << ")";
+    if (!key.second.empty())
+      os << ": " << key.second;
+    return text;
+  }
+
+  llvm::MapVector<Key, Uses, std::map<Key, unsigned>> found;
+};
+
+class ConvertToTensorPass
+    : public headrace::impl::ConvertToTensorPassBase<ConvertToTensorPass> {
+  void runOnOperation() override;
+
+  void convertDeclarations();
+  void convertEntry(func::FuncOp func);
+  void convertCall(aten::CallOp call, const SymbolRanges &ranges);
+  void convertOther(Operation *op);
+  void dropDeadCalls(func::FuncOp func);
+
+  DenseMap<Value, Tensor> values;
+  Obstacles obstacles;
+};
+} // namespace
+
+//===----------------------------------------------------------------------===//
+// Calls
+//===----------------------------------------------------------------------===//
+
+/// Assertions have no results, and hold by the types or are checked here.
+static bool hasNoResult(aten::CallOp call) {
+  return call.getNumResults() == 0;
+}
+
+void ConvertToTensorPass::convertCall(aten::CallOp call,
+                                      const SymbolRanges &ranges) {
+  OpBuilder builder(call);
+  StringRef name = call.getCallee();
+  const LoweringFn *entry = Registry::get().lookup(name);
+  std::string reason;
+  SmallVector<std::optional<Tensor>, 2> results;
+  auto isConvertible = [](Type type) { return bool(convertType(type)); };
+
+  if (!entry) {
+    obstacles.add(name, "", call.getLoc());
+  } else if (!llvm::all_of(call.getInputs().getTypes(), isConvertible) ||
+             !llvm::all_of(call.getResultTypes(), isConvertible)) {
+    Type bad;
+    for (Type type : llvm::concat<Type>(
+             llvm::to_vector(call.getInputs().getTypes()),
+             llvm::to_vector(call.getResultTypes())))
+      if (!isConvertible(type))
+        bad = type;
+    auto tensor = dyn_cast<RankedTensorType>(bad);
+    reason = "element type " +
+             toString(tensor ? tensor.getElementType() : bad) +
+             " is not supported";
+  } else {
+    Lowering lowering(builder, call, ranges, values);
+    (*entry)(lowering);
+    reason = lowering.reason;
+    results = std::move(lowering.results);
+    if (reason.empty() && !hasNoResult(call) &&
+        results.size() != call.getNumResults())
+      reason = "gives " + std::to_string(results.size()) + " of " +
+               std::to_string(call.getNumResults()) + " results";
+  }
+  if (!reason.empty())
+    obstacles.add(name, reason, call.getLoc());
+
+  results.resize(call.getNumResults());
+  for (auto [result, value] : llvm::zip_equal(call.getResults(), results)) {
+    if (value) {
+      values[result] = *value;
+      continue;
+    }
+    if (result.use_empty())
+      continue;
+    // A placeholder that lets the walk go on.
+    auto type = dyn_cast<RankedTensorType>(result.getType());
+    RankedTensorType converted = convertType(result.getType());
+    SmallVector<SizeExpr> dims =
+        type ? aten::getDims(type) : SmallVector<SizeExpr>();
+    Type elementType =
+        converted ? converted.getElementType() : builder.getF32Type();
+    DType dtype = converted ? *getDType(type.getElementType())
+                            : DType::Float32;
+    values[result] = {
+        hr::createEmpty(builder, call.getLoc(), dims, elementType),
+        Dims(dims.begin(), dims.end()), dtype};
+  }
+}
+
+/// Ops that are already of the tensor level: constants and state.
+void ConvertToTensorPass::convertOther(Operation *op) {
+  OpBuilder builder(op);
+  SymbolRanges none;
+  for (OpOperand &operand : op->getOpOperands()) {
+    auto it = values.find(operand.get());
+    if (it == values.end())
+      continue;
+    // The new value of a state has the state's type.
+    Dims dims = it->second.dims;
+    if (auto write = dyn_cast<hr::WriteStateOp>(op)) {
+      SmallVector<SizeExpr> declared =
+          aten::getDims(write.getValue().getType());
+      dims = Dims(declared.begin(), declared.end());
+    }
+    operand.set(
+        Emitter(builder, op->getLoc(), none).reshape(it->second, dims).value);
+  }
+  for (Value result : op->getResults()) {
+    Type type = result.getType();
+    if (!isa<RankedTensorType>(type))
+      continue;
+    RankedTensorType converted = convertType(type);
+    if (!converted) {
+      obstacles.add(op->getName().getStringRef(),
+                    "type " + toString(type) + " is not supported",
+                    op->getLoc());
+      continue;
+    }
+    result.setType(converted);
+    values[result] = asTensor(result, type);
+  }
+}
+
+/// From the last to the first, so that what only feeds a dead call dies too.
+void ConvertToTensorPass::dropDeadCalls(func::FuncOp func) {
+  for (Operation &op :
+       llvm::make_early_inc_range(llvm::reverse(func.front())))
+    if (isOpTriviallyDead(&op))
+      op.erase();
+}
+
+//===----------------------------------------------------------------------===//
+// Entries and the module
+//===----------------------------------------------------------------------===//
+
+void ConvertToTensorPass::convertEntry(func::FuncOp func) {
+  values.clear();
+  Block &body = func.front();
+  SymbolRanges ranges = hr::getSymbolRanges(func);
+  dropDeadCalls(func);
+
+  for (BlockArgument arg : body.getArguments()) {
+    Type type = arg.getType();
+    if (!isa<RankedTensorType>(type))
+      continue;
+    RankedTensorType converted = convertType(type);
+    if (!converted) {
+      obstacles.add("argument", "type " + toString(type) + " is not supported",
+                    arg.getLoc());
+      return;
+    }
+    arg.setType(converted);
+    values[arg] = asTensor(arg, type);
+  }
+
+  SmallVector<Operation *> ops =
+      llvm::map_to_vector(body, [](Operation &op) { return &op; });
+  SmallVector<Operation *> calls;
+  for (Operation *op : ops) {
+    if (auto call = dyn_cast<aten::CallOp>(op)) {
+      convertCall(call, ranges);
+      calls.push_back(op);
+      continue;
+    }
+    if (auto call = dyn_cast<aten::RegionCallOp>(op)) {
+      obstacles.add(call.getCallee(), "", call.getLoc());
+      return;
+    }
+    if (auto returnOp = dyn_cast<func::ReturnOp>(op)) {
+      OpBuilder builder(returnOp);
+      SmallVector<Type> types;
+      for (auto [i, operand] : llvm::enumerate(returnOp->getOpOperands())) {
+        auto it = values.find(operand.get());
+        if (it == values.end()) {
+          types.push_back(operand.get().getType());
+          continue;
+        }
+        // As the signature says it.
+        SmallVector<SizeExpr> dims =
+            aten::getDims(func.getResultTypes()[i]);
+        operand.set(Emitter(builder, returnOp.getLoc(), ranges)
+                        .reshape(it->second, dims)
+                        .value);
+        types.push_back(operand.get().getType());
+      }
+      func.setType(FunctionType::get(func.getContext(),
+                                     body.getArgumentTypes(), types));
+      continue;
+    }
+    convertOther(op);
+  }
+  for (Operation *call : llvm::reverse(calls)) {
+    call->dropAllUses();
+    call->erase();
+  }
+  dropDeadCalls(func);
+}
+
+/// Weights and states of type `ui8` become `i8`, in the table of bytes too.
+void ConvertToTensorPass::convertDeclarations() {
+  WeightStore &store =
+      getContext().getOrLoadDialect<hr::HRDialect>()->getWeights();
+  for (Operation &op : getOperation().getOps()) {
+    auto convert = [&](auto decl) {
+      RankedTensorType converted = convertType(decl.getType());
+      if (!converted) {
+        obstacles.add(op.getName().getStringRef(),
+                      "type " + toString(decl.getType()) +
+                          " is not supported",
+                      op.getLoc());
+        return;
+      }
+      if (converted == decl.getType())
+        return;
+      decl.setType(converted);
+      if (const WeightStore::Entry *entry = store.lookup(decl.getSymName())) {
+        WeightStore::Entry copy = *entry;
+        copy.type = converted;
+        store.add(decl.getSymName(), copy);
+      }
+    };
+    if (auto weight = dyn_cast<hr::WeightOp>(op))
+      convert(weight);
+    else if (auto state = dyn_cast<hr::StateOp>(op))
+      convert(state);
+  }
+}
+
+void ConvertToTensorPass::runOnOperation() {
+  obstacles = {};
+  convertDeclarations();
+  for (auto func : getOperation().getOps<func::FuncOp>())
+    if (!func.isExternal())
+      convertEntry(func);
+  if (obstacles.empty())
+    return;
+  obstacles.report(getOperation());
+  signalPassFailure();
+}

@@ -1,0 +1,389 @@
+//===- Indexing.cpp - Operators whose positions are data ------------------===//
+//
+// Part of Headrace, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+//
+// Lookups and writes through index tensors, as hr.gather and hr.scatter, which
+// check every index when they run. Where torch counts negative indices from the
+// end (index, index_put), so do they; where it refuses them, they are errors.
+//
+// Masks select a number of elements that depends on data: that is refused,
+// except where the mask can stay a mask.
+//
+//===----------------------------------------------------------------------===//
+
+#include "Lowering.h"
+
+using namespace mlir;
+using namespace headrace;
+using namespace headrace::conversion;
+
+using Args = ArrayRef<Scalar>;
+using Position = Emitter::Position;
+
+/// An index tensor as integers that can be used as such.
+static bool checkIndex(Lowering &c, const Tensor &index) {
+  if (isInteger(index.dtype) && index.dtype != DType::UInt8)
+    return true;
+  c.fail(isBool(index.dtype) || index.dtype == DType::UInt8
+             ? "a mask as index selects as many elements as it has true ones: "
+               "the result's shape depends on data"
+             : "an index of type " + getName(index.dtype).str());
+  return false;
+}
+
+static void lowerEmbedding(Lowering &c) {
+  Tensor table = c.tensor("weight"), ids = c.tensor("indices");
+  if (!c.checkRank(table, 2, "weight") || !checkIndex(c, ids))
+    return;
+  int64_t rank = ids.rank();
+  Dims loops = ids.dims;
+  loops.push_back(table.dims[1]);
+  SmallVector<AffineExpr> exprs;
+  for (int64_t d = 0; d < rank; ++d)
+    exprs.push_back(c.dim(d));
+  c.yield(c.gather(table, {Position{c.zero(), 0u}, Position{c.dim(rank), {}}},
+                   {{ids, c.getMap(rank + 1, exprs)}}, loops, "embedding",
+                   false));
+}
+
+//===----------------------------------------------------------------------===//
+// index and index_put
+//===----------------------------------------------------------------------===//
+
+namespace {
+/// How self[indices] walks: a loop per dimension of the result.
+struct IndexPlan {
+  Dims loops;
+  SmallVector<Position> positions;
+  SmallVector<Access> indices;
+};
+} // namespace
+
+/// numpy's rule: the broadcast shape of the indices stands where they are, or
+/// first if dimensions without an index lie between them.
+static std::optional<IndexPlan>
+planIndexing(Lowering &c, const Tensor &self,
+             ArrayRef<std::optional<Tensor>> given) {
+  if (static_cast<int64_t>(given.size()) > self.rank()) {
+    c.fail("has " + Twine(given.size()) + " indices for a tensor of rank " +
+           Twine(self.rank()));
+    return std::nullopt;
+  }
+  SmallVector<Operand> indexOperands;
+  SmallVector<int64_t> indexed;
+  for (auto [d, index] : llvm::enumerate(given)) {
+    if (!index)
+      continue;
+    if (!checkIndex(c, *index))
+      return std::nullopt;
+    indexOperands.push_back(*index);
+    indexed.push_back(d);
+  }
+  if (indexed.empty()) {
+    c.fail("has no index");
+    return std::nullopt;
+  }
+  Dims shape = c.broadcast(indexOperands);
+  bool adjacent =
+      indexed.back() - indexed.front() + 1 ==
+      static_cast<int64_t>(indexed.size());
+  int64_t at = adjacent ? indexed.front() : 0;
+
+  IndexPlan plan;
+  plan.positions.resize(self.rank());
+  int64_t shapeStart = -1;
+  auto addShape = [&] {
+    shapeStart = plan.loops.size();
+    plan.loops.append(shape.begin(), shape.end());
+  };
+  if (!adjacent || at == 0)
+    addShape();
+  for (int64_t d = 0; d < self.rank(); ++d) {
+    if (llvm::is_contained(indexed, d))
+      continue;
+    if (shapeStart < 0 && d > at)
+      addShape();
+    plan.positions[d].expr = c.dim(plan.loops.size());
+    plan.loops.push_back(self.dims[d]);
+  }
+  if (shapeStart < 0)
+    addShape();
+  for (auto [i, d] : llvm::enumerate(indexed)) {
+    plan.positions[d] = {c.zero(), static_cast<unsigned>(i)};
+    const Tensor &index = *given[d];
+    SmallVector<AffineExpr> exprs;
+    int64_t lead = shape.size() - index.rank();
+    for (int64_t k = 0; k < index.rank(); ++k) {
+      bool stretched = isOne(index.dims[k]) && !isOne(shape[lead + k]);
+      exprs.push_back(stretched ? c.zero() : c.dim(shapeStart + lead + k));
+    }
+    plan.indices.push_back({index, c.getMap(plan.loops.size(), exprs)});
+  }
+  return plan;
+}
+
+static void lowerIndex(Lowering &c) {
+  Tensor self = c.tensor("self");
+  SmallVector<std::optional<Tensor>> given = c.optionalTensors("indices");
+  if (llvm::none_of(given, [](const auto &index) { return index.has_value(); }))
+    return c.yield(self);
+  std::optional<IndexPlan> plan = planIndexing(c, self, given);
+  if (plan)
+    c.yield(c.gather(self, plan->positions, plan->indices, plan->loops,
+                     "index", /*wrap=*/true));
+}
+
+static void lowerIndexPut(Lowering &c) {
+  Tensor self = c.tensor("self");
+  Tensor values = c.cast(c.tensor("values"), self.dtype);
+  SmallVector<std::optional<Tensor>> given = c.optionalTensors("indices");
+  bool accumulate = c.flag("accumulate");
+
+  // One mask over leading dimensions, and a value for all: a selection.
+  std::optional<Tensor> mask;
+  if (!given.empty() && given.front() && isBool(given.front()->dtype) &&
+      llvm::count_if(given, [](const auto &i) { return i.has_value(); }) == 1)
+    mask = given.front();
+  if (mask && mask->rank() <= self.rank()) {
+    bool oneRow = true;
+    for (auto [d, size] : llvm::enumerate(values.dims))
+      oneRow &= static_cast<int64_t>(d) + self.rank() - mask->rank() >=
+                        values.rank() ||
+                isOne(size);
+    // The value may vary along the dimensions that the mask does not cover.
+    if (oneRow && !accumulate) {
+      Dims dims = mask->dims;
+      while (static_cast<int64_t>(dims.size()) < self.rank())
+        dims.push_back(SizeExpr(1));
+      while (values.rank() > self.rank() - mask->rank() && values.rank() > 0 &&
+             isOne(values.dims.front()))
+        values = c.squeeze(values, {0});
+      return c.yield(
+          c.where(c.reshape(*mask, dims), values, self, self.dtype));
+    }
+  }
+  std::optional<IndexPlan> plan = planIndexing(c, self, given);
+  if (!plan)
+    return;
+  c.yield(c.scatter(self, c.expand(values, plan->loops), plan->positions,
+                    plan->indices,
+                    accumulate ? hr::Combiner::Add : hr::Combiner::Replace,
+                    "index_put", /*wrap=*/true));
+}
+
+//===----------------------------------------------------------------------===//
+// Along one dimension
+//===----------------------------------------------------------------------===//
+
+/// The walk of gather and scatter: every loop is a dimension of the index; only
+/// dimension `d` of the tensor is looked up.
+static SmallVector<Position> alongDimension(Lowering &c, int64_t rank,
+                                            int64_t d) {
+  SmallVector<Position> positions;
+  for (int64_t i = 0; i < rank; ++i)
+    positions.push_back(i == d ? Position{c.zero(), 0u}
+                               : Position{c.dim(i), {}});
+  return positions;
+}
+
+static void lowerGather(Lowering &c) {
+  Tensor self = c.tensor("self"), index = c.tensor("index");
+  if (!checkIndex(c, index))
+    return;
+  if (self.rank() == 0) {
+    self = c.reshape(self, {SizeExpr(1)});
+    index = c.reshape(index, {product(index.dims)});
+  }
+  if (index.rank() != self.rank())
+    return c.fail("self and index differ in rank");
+  int64_t d = c.dimension("dim", self.rank());
+  Tensor result = c.gather(
+      self, alongDimension(c, self.rank(), d),
+      {{index, c.builder.getMultiDimIdentityMap(index.rank())}}, index.dims,
+      "gather", false);
+  c.yield(c.reshape(result, c.resultDims()));
+}
+
+/// take_along_dim: gather with broadcasting.
+static void lowerTakeAlongDim(Lowering &c) {
+  Tensor self = c.tensor("self"), index = c.tensor("indices");
+  if (!checkIndex(c, index))
+    return;
+  if (c.isNone("dim")) {
+    self = c.reshape(self, {product(self.dims)});
+    index = c.reshape(index, {product(index.dims)});
+    return c.yield(c.gather(
+        self, alongDimension(c, 1, 0),
+        {{index, c.builder.getMultiDimIdentityMap(1)}}, index.dims,
+        "take_along_dim", false));
+  }
+  int64_t d = c.dimension("dim", self.rank());
+  if (index.rank() != self.rank())
+    return c.fail("self and indices differ in rank");
+  Dims loops = c.resultDims();
+  c.yield(c.gather(c.expand(self, [&] {
+                     Dims dims = loops;
+                     dims[d] = self.dims[d];
+                     return dims;
+                   }()),
+                   alongDimension(c, self.rank(), d),
+                   {{c.expand(index, loops),
+                     c.builder.getMultiDimIdentityMap(self.rank())}},
+                   loops, "take_along_dim", false));
+}
+
+static hr::Combiner getCombiner(Lowering &c, StringRef reduce) {
+  if (reduce == "sum" || reduce == "add")
+    return hr::Combiner::Add;
+  if (reduce == "prod" || reduce == "multiply")
+    return hr::Combiner::Mul;
+  if (reduce == "amax")
+    return hr::Combiner::Max;
+  if (reduce == "amin")
+    return hr::Combiner::Min;
+  c.fail("reduce is '" + reduce + "'");
+  return hr::Combiner::Replace;
+}
+
+/// scatter of a tensor or a value, with or without a combination.
+static void lowerScatter(Lowering &c, hr::Combiner combiner) {
+  Tensor self = c.tensor("self"), index = c.tensor("index");
+  if (!checkIndex(c, index))
+    return;
+  if (c.has("include_self") && !c.flag("include_self"))
+    return c.fail("include_self is false");
+  Tensor source = c.has("src")
+                      ? c.cast(c.tensor("src"), self.dtype)
+                      : c.scalarTensor(c.operand("value"), self.dtype);
+  Dims shape = self.dims;
+  if (self.rank() == 0) {
+    self = c.reshape(self, {SizeExpr(1)});
+    index = c.reshape(index, {product(index.dims)});
+    if (c.has("src"))
+      source = c.reshape(source, {product(source.dims)});
+  }
+  if (index.rank() != self.rank())
+    return c.fail("self and index differ in rank");
+  int64_t d = c.dimension("dim", self.rank());
+  // Of the source only what the index covers is read.
+  if (!c.has("src"))
+    source = c.expand(source, index.dims);
+  if (source.rank() != index.rank())
+    return c.fail("src and index differ in rank");
+  for (int64_t i = 0; i < source.rank(); ++i)
+    if (source.dims[i] != index.dims[i])
+      source = c.slice(source, i, SizeExpr(0), index.dims[i]);
+  Tensor result = c.scatter(
+      self, source, alongDimension(c, self.rank(), d),
+      {{index, c.builder.getMultiDimIdentityMap(index.rank())}}, combiner,
+      "scatter", false);
+  c.yield(c.reshape(result, shape));
+}
+
+/// The walk of index_select and its kin: dimension `d` runs over a vector.
+static Access alongVector(Lowering &c, Tensor index, int64_t rank, int64_t d) {
+  if (index.rank() == 0)
+    index = c.reshape(index, {SizeExpr(1)});
+  return {index, c.getMap(rank, {c.dim(d)})};
+}
+
+static void lowerIndexSelect(Lowering &c) {
+  Tensor self = c.tensor("self"), index = c.tensor("index");
+  if (!checkIndex(c, index) || index.rank() > 1)
+    return c.fail("the index is not a vector");
+  if (self.rank() == 0)
+    return c.yield(self);
+  int64_t d = c.dimension("dim", self.rank());
+  Dims loops = self.dims;
+  loops[d] = product(index.dims);
+  c.yield(c.gather(self, alongDimension(c, self.rank(), d),
+                   {alongVector(c, index, self.rank(), d)}, loops,
+                   "index_select", false));
+}
+
+/// index_copy, index_add, index_reduce.
+static void lowerIndexWrite(Lowering &c, hr::Combiner combiner) {
+  Tensor self = c.tensor("self"), index = c.tensor("index");
+  Tensor source = c.cast(c.tensor("source"), self.dtype);
+  if (!checkIndex(c, index) || index.rank() > 1)
+    return c.fail("the index is not a vector");
+  if (c.has("include_self") && !c.flag("include_self"))
+    return c.fail("include_self is false");
+  if (self.rank() == 0)
+    return c.fail("self is of rank 0");
+  int64_t d = c.dimension("dim", self.rank());
+  Dims loops = self.dims;
+  loops[d] = product(index.dims);
+  if (source.rank() != self.rank())
+    source = c.reshape(source, loops);
+  if (c.has("alpha") && c.number("alpha").constant() != 1.0) {
+    Number alpha = c.number("alpha");
+    source = c.map({source, alpha}, source.dtype, source.dtype,
+                   [](Body &b, Args a) { return b.mul(a[0], a[1]); });
+  }
+  source = c.expand(source, loops);
+  c.yield(c.scatter(self, source, alongDimension(c, self.rank(), d),
+                    {alongVector(c, index, self.rank(), d)}, combiner,
+                    ("index_" + Twine(combiner == hr::Combiner::Replace
+                                          ? "copy"
+                                          : "add"))
+                        .str(),
+                    false));
+}
+
+static void lowerIndexFill(Lowering &c) {
+  Tensor self = c.tensor("self"), index = c.tensor("index");
+  if (!checkIndex(c, index) || index.rank() > 1 || self.rank() == 0)
+    return c.fail("the index is not a vector");
+  int64_t d = c.dimension("dim", self.rank());
+  Dims loops = self.dims;
+  loops[d] = product(index.dims);
+  Tensor value =
+      c.expand(c.scalarTensor(c.operand("value"), self.dtype), loops);
+  // Counts from the end, unlike index_copy.
+  c.yield(c.scatter(self, value, alongDimension(c, self.rank(), d),
+                    {alongVector(c, index, self.rank(), d)},
+                    hr::Combiner::Replace, "index_fill", true));
+}
+
+static void lowerTake(Lowering &c) {
+  Tensor self = c.tensor("self"), index = c.tensor("index");
+  if (!checkIndex(c, index))
+    return;
+  Tensor flat = c.reshape(self, {product(self.dims)});
+  c.yield(c.gather(flat, {Position{c.zero(), 0u}},
+                   {{index, c.builder.getMultiDimIdentityMap(index.rank())}},
+                   index.dims, "take", true));
+}
+
+void conversion::registerIndexing(Registry &r) {
+  r.add("aten.embedding.default", lowerEmbedding);
+  r.add({"aten.index.Tensor", "aten._unsafe_index.Tensor"}, lowerIndex);
+  r.add({"aten.index_put.default", "aten._unsafe_index_put.default"},
+        lowerIndexPut);
+  r.add("aten.gather.default", lowerGather);
+  r.add("aten.take_along_dim.default", lowerTakeAlongDim);
+  r.add({"aten.scatter.src", "aten.scatter.value"},
+        [](Lowering &c) { lowerScatter(c, hr::Combiner::Replace); });
+  r.add("aten.scatter_add.default",
+        [](Lowering &c) { lowerScatter(c, hr::Combiner::Add); });
+  r.add({"aten.scatter_reduce.two", "aten.scatter.reduce",
+         "aten.scatter.value_reduce"},
+        [](Lowering &c) {
+          lowerScatter(c, getCombiner(c, c.text("reduce")));
+        });
+  r.add("aten.index_select.default", lowerIndexSelect);
+  r.add("aten.index_copy.default",
+        [](Lowering &c) { lowerIndexWrite(c, hr::Combiner::Replace); });
+  r.add("aten.index_add.default",
+        [](Lowering &c) { lowerIndexWrite(c, hr::Combiner::Add); });
+  r.add("aten.index_reduce.default", [](Lowering &c) {
+    lowerIndexWrite(c, getCombiner(c, c.text("reduce")));
+  });
+  r.add({"aten.index_fill.int_Scalar", "aten.index_fill.int_Tensor"},
+        lowerIndexFill);
+  r.add("aten.take.default", lowerTake);
+}

@@ -1,0 +1,439 @@
+//===- Views.cpp - Operators that only rearrange --------------------------===//
+//
+// Part of Headrace, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+//
+// What is a view in eager and what is a copy there makes no difference here:
+// values have no strides. Operators whose result has the same elements in the
+// same order are one hr.reshape to the declared shape.
+//
+//===----------------------------------------------------------------------===//
+
+#include "Lowering.h"
+
+using namespace mlir;
+using namespace headrace;
+using namespace headrace::conversion;
+
+/// The same elements in order, under the declared shape.
+static void lowerReshape(Lowering &c) {
+  Tensor self = c.tensor("self");
+  Dims dims = c.resultDims();
+  if (auto from = product(self.dims).getConstant())
+    if (auto to = product(dims).getConstant(); to && *to != *from)
+      return c.fail("expected " + Twine(*from) + " elements but got " +
+                    Twine(*to));
+  c.yield(c.reshape(self, dims));
+}
+
+static void lowerViewDType(Lowering &c) {
+  Tensor self = c.tensor("self");
+  DType to = c.resultDType();
+  if (to == self.dtype)
+    return c.yield(self);
+  if (getBitWidth(to) != getBitWidth(self.dtype) || isBool(to) ||
+      isBool(self.dtype))
+    return c.fail("reinterprets " + getName(self.dtype) + " as " +
+                  getName(to) + ", which is of another size");
+  // int8 and uint8 are one element type.
+  if (getElementType(c.context(), to) ==
+      getElementType(c.context(), self.dtype))
+    return c.yield({self.value, self.dims, to});
+  AffineMap identity = c.builder.getMultiDimIdentityMap(self.rank());
+  Type type = getElementType(c.context(), to);
+  // 16-bit floats reach a body as f32, so the bits are taken from the tensor.
+  if (isHalf(self.dtype) || isHalf(to))
+    return c.fail("reinterprets the bits of a 16-bit float");
+  c.yield(c.structured(self.dims, {{self, identity}}, identity, to,
+                       std::nullopt, [&](Body &b, ArrayRef<Scalar> a) {
+                         return Scalar{arith::BitcastOp::create(
+                                           b.builder, b.loc, type, a[0].value),
+                                       to};
+                       }));
+}
+
+static void lowerPermute(Lowering &c) {
+  Tensor self = c.tensor("self");
+  SmallVector<int64_t> order;
+  llvm::SmallBitVector seen(self.rank());
+  for (int64_t d : c.integers("dims")) {
+    int64_t dim = c.wrapDimension(d, self.rank());
+    if (dim >= self.rank() || seen.test(dim))
+      return c.fail("dims is not a permutation");
+    seen.set(dim);
+    order.push_back(dim);
+  }
+  if (static_cast<int64_t>(order.size()) != self.rank())
+    return c.fail("dims is not a permutation");
+  c.yield(c.permute(self, order));
+}
+
+static void lowerTranspose(Lowering &c, StringRef first, StringRef second) {
+  Tensor self = c.tensor("self");
+  int64_t dim0 = c.dimension(first, self.rank());
+  int64_t dim1 = c.dimension(second, self.rank());
+  if (self.rank() == 0)
+    return c.yield(self);
+  c.yield(c.transpose(self, dim0, dim1));
+}
+
+/// t, numpy_T, mT: reversal of the dimensions, or of the last two.
+static void lowerReverseDims(Lowering &c, bool lastTwo) {
+  Tensor self = c.tensor("self");
+  auto order = llvm::to_vector(llvm::seq<int64_t>(0, self.rank()));
+  if (lastTwo && order.size() >= 2)
+    std::swap(order[order.size() - 1], order[order.size() - 2]);
+  else if (!lastTwo)
+    std::reverse(order.begin(), order.end());
+  c.yield(c.permute(self, order));
+}
+
+static void lowerMovedim(Lowering &c) {
+  Tensor self = c.tensor("self");
+  SmallVector<int64_t> from, to;
+  for (int64_t d : c.integers("source"))
+    from.push_back(c.wrapDimension(d, self.rank()));
+  for (int64_t d : c.integers("destination"))
+    to.push_back(c.wrapDimension(d, self.rank()));
+  if (self.rank() == 0)
+    return c.yield(self);
+  if (from.size() != to.size())
+    return c.fail("source and destination differ in length");
+  SmallVector<int64_t> order(self.rank(), -1);
+  llvm::SmallBitVector used(self.rank());
+  for (auto [f, t] : llvm::zip(from, to)) {
+    order[t] = f;
+    used.set(f);
+  }
+  int64_t next = 0;
+  for (int64_t &d : order) {
+    if (d >= 0)
+      continue;
+    while (next < self.rank() && used.test(next))
+      ++next;
+    if (next >= self.rank())
+      return c.fail("source names a dimension twice");
+    d = next++;
+  }
+  c.yield(c.permute(self, order));
+}
+
+static void lowerExpand(Lowering &c) {
+  Tensor self = c.tensor("self");
+  Dims dims = c.resultDims();
+  if (static_cast<int64_t>(dims.size()) < self.rank())
+    return c.fail("expands to a lower rank");
+  c.yield(c.expand(self, dims));
+}
+
+/// A position counted from the end if negative, held in [0, size].
+static std::optional<SizeExpr> clampPosition(Lowering &c, SizeExpr position,
+                                             const SizeExpr &size) {
+  Interval bounds = position.bounds(c.ranges);
+  if (bounds.max < 0)
+    position = position + size;
+  else if (bounds.min < 0)
+    return std::nullopt;
+  return c.min(c.max(position, SizeExpr(0)), size);
+}
+
+/// The first element of a slice; fails if its side is not known.
+static SizeExpr getSliceStart(Lowering &c, const SizeExpr &size) {
+  if (c.isNone("start"))
+    return SizeExpr(0);
+  SizeExpr start = c.size("start");
+  if (std::optional<SizeExpr> position = clampPosition(c, start, size))
+    return *position;
+  c.fail("start " + Twine(start.str()) +
+         " can be negative or not, depending on the input's shape");
+  return SizeExpr(0);
+}
+
+static void lowerSlice(Lowering &c) {
+  Tensor self = c.tensor("self");
+  if (self.rank() == 0)
+    return c.fail("slices a tensor of rank 0");
+  int64_t d = c.dimension("dim", self.rank());
+  int64_t step = c.integer("step");
+  SizeExpr start = getSliceStart(c, self.dims[d]);
+  Dims dims = c.resultDims();
+  if (c.failed() || dims.size() != self.dims.size())
+    return c.fail("changes the rank");
+  // How many there are is declared.
+  c.yield(c.slice(self, d, start, dims[d], step));
+}
+
+/// The element that a select takes, counted from the end if negative.
+static SizeExpr getSelectIndex(Lowering &c, const SizeExpr &size) {
+  SizeExpr index = c.size("index");
+  Interval bounds = index.bounds(c.ranges);
+  if (bounds.max < 0)
+    return index + size;
+  if (bounds.min < 0)
+    c.fail("index " + Twine(index.str()) +
+           " can be negative or not, depending on the input's shape");
+  if (auto constant = index.getConstant(), limit = size.getConstant();
+      constant && limit && *constant >= *limit)
+    c.fail("index " + Twine(*constant) + " is not in [0, " + Twine(*limit) +
+           ")");
+  return index;
+}
+
+static void lowerSelect(Lowering &c) {
+  Tensor self = c.tensor("self");
+  if (self.rank() == 0)
+    return c.fail("selects from a tensor of rank 0");
+  int64_t d = c.dimension("dim", self.rank());
+  c.yield(c.select(self, d, getSelectIndex(c, self.dims[d])));
+}
+
+static void lowerNarrow(Lowering &c) {
+  Tensor self = c.tensor("self");
+  if (self.rank() == 0)
+    return c.fail("narrows a tensor of rank 0");
+  int64_t d = c.dimension("dim", self.rank());
+  SizeExpr start = getSliceStart(c, self.dims[d]);
+  c.yield(c.slice(self, d, start, c.size("length")));
+}
+
+/// split, chunk, split_with_sizes, unbind: the declared results lie one after
+/// the other.
+static void lowerSplit(Lowering &c, bool unbind) {
+  Tensor self = c.tensor("self");
+  if (self.rank() == 0)
+    return c.fail("splits a tensor of rank 0");
+  int64_t d = c.dimension("dim", self.rank());
+  SizeExpr start(0);
+  for (unsigned i = 0; i < c.numResults(); ++i) {
+    if (unbind) {
+      c.yield(c.select(self, d, start));
+      start = start + SizeExpr(1);
+      continue;
+    }
+    Dims dims = c.resultDims(i);
+    if (dims.size() != self.dims.size())
+      return c.fail("changes the rank");
+    c.yield(c.slice(self, d, start, dims[d]));
+    start = start + dims[d];
+  }
+}
+
+static void lowerFlip(Lowering &c) {
+  Tensor self = c.tensor("self");
+  for (int64_t d : c.dimensions("dims", self.rank(), /*emptyIsAll=*/false))
+    self = c.flip(self, d);
+  c.yield(self);
+}
+
+static void lowerRoll(Lowering &c) {
+  Tensor self = c.tensor("self");
+  Dims shifts = c.sizes("shifts");
+  SmallVector<int64_t> dims = c.integers("dims");
+  Dims shape = self.dims;
+  if (dims.empty() && shifts.size() == 1) {
+    self = c.reshape(self, {product(shape)});
+    dims.push_back(0);
+  }
+  if (dims.size() != shifts.size())
+    return c.fail("shifts and dims differ in length");
+  for (auto [shift, given] : llvm::zip(shifts, dims)) {
+    int64_t d = c.wrapDimension(given, self.rank());
+    if (self.rank() == 0)
+      continue;
+    if (self.dims[d].getConstant() == 0)
+      continue;
+    // The last `by` elements come first.
+    SizeExpr by = shift.mod(self.dims[d]);
+    if (auto constant = shift.getConstant(), size = self.dims[d].getConstant();
+        constant && size)
+      by = SizeExpr(((*constant % *size) + *size) % *size);
+    if (by == SizeExpr(0))
+      continue;
+    SizeExpr rest = self.dims[d] - by;
+    self = c.concat(
+        {c.slice(self, d, rest, by), c.slice(self, d, SizeExpr(0), rest)}, d);
+  }
+  c.yield(c.reshape(self, shape));
+}
+
+/// A new last dimension that runs over windows of another.
+static void lowerUnfold(Lowering &c) {
+  Tensor self = c.tensor("self");
+  int64_t d = c.dimension("dimension", self.rank());
+  int64_t step = c.integer("step");
+  Dims dims = c.resultDims();
+  if (self.rank() == 0)
+    return c.yield(c.reshape(self, dims));
+  if (static_cast<int64_t>(dims.size()) != self.rank() + 1)
+    return c.fail("does not add one dimension");
+  SmallVector<AffineExpr> exprs;
+  for (int64_t i = 0; i < self.rank(); ++i)
+    exprs.push_back(i == d ? c.dim(i) * step + c.dim(self.rank()) : c.dim(i));
+  c.yield(c.view(self, Dims(self.rank(), SizeExpr(0)),
+                 c.getMap(dims.size(), exprs), dims));
+}
+
+/// The offsets and the map of a diagonal, which becomes the last dimension.
+static AffineMap getDiagonal(Lowering &c, const Dims &dims, Dims &offsets) {
+  int64_t rank = dims.size();
+  int64_t dim1 = c.dimension("dim1", rank), dim2 = c.dimension("dim2", rank);
+  int64_t offset = c.integer("offset");
+  if (rank < 2 || dim1 == dim2) {
+    c.fail("the diagonal's dimensions are not two");
+    return c.getMap(0, {});
+  }
+  offsets = Dims(rank, SizeExpr(0));
+  offsets[offset < 0 ? dim1 : dim2] = SizeExpr(std::abs(offset));
+  SmallVector<AffineExpr> exprs;
+  unsigned next = 0;
+  for (int64_t d = 0; d < rank; ++d)
+    exprs.push_back(d == dim1 || d == dim2 ? c.dim(rank - 2)
+                                           : c.dim(next++));
+  return c.getMap(rank - 1, exprs);
+}
+
+static void lowerDiagonal(Lowering &c) {
+  Tensor self = c.tensor("self");
+  Dims offsets;
+  AffineMap map = getDiagonal(c, self.dims, offsets);
+  if (!c.failed())
+    c.yield(c.view(self, offsets, map, c.resultDims()));
+}
+
+/// unfold's and as_strided's general case: strides into the row-major elements
+/// of the whole tensor, which is what eager's storage holds if it is so laid
+/// out there.
+static void lowerAsStrided(Lowering &c) {
+  Tensor self = c.tensor("self");
+  Value value = c.call.getTensor("self");
+  SmallVector<SizeExpr> strides = aten::getStrides(value.getType());
+  if (strides != aten::getRowMajorStrides(self.dims))
+    return c.fail("reads a tensor that is not contiguous in eager");
+  Dims dims = c.resultDims();
+  SmallVector<int64_t> steps = c.integers("stride");
+  SizeExpr offset =
+      c.isNone("storage_offset") ? SizeExpr(0) : c.size("storage_offset");
+  if (c.failed() || steps.size() != dims.size())
+    return c.fail("size and stride differ in length");
+  SizeExpr last = offset;
+  AffineExpr expr = c.zero();
+  for (auto [d, step] : llvm::enumerate(steps)) {
+    expr = expr + c.dim(d) * step;
+    last = last + (dims[d] - SizeExpr(1)) * SizeExpr(step);
+  }
+  SizeExpr count = product(self.dims);
+  if (!(last + SizeExpr(1)).isLessEqual(count, c.ranges))
+    return c.fail("reads beyond the tensor");
+  c.yield(c.view(c.reshape(self, {count}), {offset},
+                 c.getMap(dims.size(), {expr}), dims));
+}
+
+//===----------------------------------------------------------------------===//
+// Functional writes to a view
+//===----------------------------------------------------------------------===//
+
+/// A value of the shape of a view, broadcast and cast to fit the base.
+static Tensor fitValue(Lowering &c, const Tensor &base, const Tensor &value,
+                       ArrayRef<SizeExpr> dims) {
+  return c.expand(c.cast(value, base.dtype), dims);
+}
+
+static void lowerSliceScatter(Lowering &c) {
+  Tensor self = c.tensor("self"), src = c.tensor("src");
+  if (self.rank() == 0 || src.rank() != self.rank())
+    return c.fail("src is not of self's rank");
+  int64_t d = c.dimension("dim", self.rank());
+  SizeExpr start = getSliceStart(c, self.dims[d]);
+  int64_t step = c.integer("step");
+  Dims offsets(self.rank(), SizeExpr(0));
+  offsets[d] = start;
+  SmallVector<AffineExpr> exprs;
+  for (int64_t i = 0; i < self.rank(); ++i)
+    exprs.push_back(i == d ? c.dim(i) * step : c.dim(i));
+  c.yield(c.update(self, fitValue(c, self, src, src.dims), offsets,
+                   c.getMap(self.rank(), exprs)));
+}
+
+static void lowerSelectScatter(Lowering &c) {
+  Tensor self = c.tensor("self"), src = c.tensor("src");
+  if (self.rank() == 0)
+    return c.fail("self is of rank 0");
+  int64_t d = c.dimension("dim", self.rank());
+  Dims offsets(self.rank(), SizeExpr(0)), dims;
+  offsets[d] = getSelectIndex(c, self.dims[d]);
+  SmallVector<AffineExpr> exprs;
+  for (int64_t i = 0; i < self.rank(); ++i) {
+    exprs.push_back(i == d ? c.zero() : c.dim(dims.size()));
+    if (i != d)
+      dims.push_back(self.dims[i]);
+  }
+  c.yield(c.update(self, fitValue(c, self, src, dims), offsets,
+                   c.getMap(dims.size(), exprs)));
+}
+
+static void lowerDiagonalScatter(Lowering &c) {
+  Tensor self = c.tensor("self"), src = c.tensor("src");
+  Dims offsets;
+  AffineMap map = getDiagonal(c, self.dims, offsets);
+  if (!c.failed())
+    c.yield(c.update(self, c.cast(src, self.dtype), offsets, map));
+}
+
+void conversion::registerViews(Registry &r) {
+  r.add({"aten.view.default", "aten.reshape.default",
+         "aten._unsafe_view.default", "aten.view_copy.default",
+         "aten._reshape_alias.default", "aten._reshape_copy.default",
+         "aten.flatten.using_ints", "aten.unflatten.int",
+         "aten.unsqueeze.default", "aten.unsqueeze_copy.default",
+         "aten.squeeze.default", "aten.squeeze.dim", "aten.squeeze.dims",
+         "aten.squeeze_copy.default", "aten.squeeze_copy.dim",
+         "aten.squeeze_copy.dims", "aten.view_as.default",
+         "aten.reshape_as.default", "aten.ravel.default",
+         "aten.atleast_1d.default", "aten.atleast_2d.default",
+         "aten.atleast_3d.default"},
+        lowerReshape);
+  r.add({"aten.view.dtype", "aten.view_copy.dtype"}, lowerViewDType);
+  r.add({"aten.permute.default", "aten.permute_copy.default"}, lowerPermute);
+  r.add({"aten.transpose.int", "aten.transpose_copy.int"},
+        [](Lowering &c) { lowerTranspose(c, "dim0", "dim1"); });
+  r.add("aten.swapaxes.default",
+        [](Lowering &c) { lowerTranspose(c, "axis0", "axis1"); });
+  r.add("aten.swapdims.default",
+        [](Lowering &c) { lowerTranspose(c, "dim0", "dim1"); });
+  r.add({"aten.t.default", "aten.t_copy.default", "aten.numpy_T.default"},
+        [](Lowering &c) { lowerReverseDims(c, false); });
+  r.add({"aten.mT.default", "aten.adjoint.default", "aten.mH.default",
+         "aten.matrix_H.default"},
+        [](Lowering &c) { lowerReverseDims(c, true); });
+  r.add({"aten.movedim.intlist", "aten.movedim.int", "aten.moveaxis.intlist",
+         "aten.moveaxis.int"},
+        lowerMovedim);
+  r.add({"aten.expand.default", "aten.expand_as.default",
+         "aten.broadcast_to.default", "aten.expand_copy.default"},
+        lowerExpand);
+  r.add({"aten.slice.Tensor", "aten.slice_copy.Tensor"}, lowerSlice);
+  r.add({"aten.select.int", "aten.select_copy.int"}, lowerSelect);
+  r.add("aten.narrow.default", lowerNarrow);
+  r.add("aten.narrow_copy.default", lowerNarrow);
+  auto split = [](Lowering &c) { lowerSplit(c, false); };
+  r.add({"aten.split.Tensor", "aten.split.sizes", "aten.chunk.default",
+         "aten.split_with_sizes.default", "aten.split_copy.Tensor",
+         "aten.split_with_sizes_copy.default", "aten.tensor_split.sections",
+         "aten.tensor_split.indices", "aten.unsafe_split.Tensor",
+         "aten.unsafe_split_with_sizes.default", "aten.unsafe_chunk.default"},
+        split);
+  r.add({"aten.unbind.int", "aten.unbind_copy.int"},
+        [](Lowering &c) { lowerSplit(c, true); });
+  r.add("aten.flip.default", lowerFlip);
+  r.add("aten.roll.default", lowerRoll);
+  r.add({"aten.unfold.default", "aten.unfold_copy.default"}, lowerUnfold);
+  r.add({"aten.diagonal.default", "aten.diagonal_copy.default"},
+        lowerDiagonal);
+  r.add({"aten.as_strided.default", "aten.as_strided_copy.default"},
+        lowerAsStrided);
+  r.add("aten.slice_scatter.default", lowerSliceScatter);
+  r.add("aten.select_scatter.default", lowerSelectScatter);
+  r.add("aten.diagonal_scatter.default", lowerDiagonalScatter);
+}
