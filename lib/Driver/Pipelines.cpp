@@ -11,6 +11,12 @@
 //
 //===----------------------------------------------------------------------===//
 #include "headrace/Driver/Pipelines.h"
+#ifdef HEADRACE_HAVE_CONVERSION
+#include "headrace/Conversion/Passes.h"
+#endif
+#ifdef HEADRACE_HAVE_TRANSFORMS
+#include "headrace/Transforms/Passes.h"
+#endif
 
 using namespace mlir;
 using namespace headrace;
@@ -19,13 +25,41 @@ void headrace::buildAtenPipeline(OpPassManager &pm,
                                  const PipelineOptions &options) {}
 
 void headrace::buildTensorPipeline(OpPassManager &pm,
-                                   const PipelineOptions &options) {}
+                                   const PipelineOptions &options) {
+#ifdef HEADRACE_HAVE_CONVERSION
+  // Everything that is not understood is refused here, all at once, so that no
+  // later pass meets an operator it does not know.
+  pm.addPass(createConvertToTensorPass());
+#endif
+#ifdef HEADRACE_HAVE_TRANSFORMS
+  if (options.optLevel > 0)
+    pm.addPass(createSimplifyPass());
+#endif
+#ifdef HEADRACE_HAVE_CONVERSION
+  pm.addPass(createVerifyTensorPass());
+#endif
+}
 
 void headrace::buildFusedPipeline(OpPassManager &pm,
-                                  const PipelineOptions &options) {}
+                                  const PipelineOptions &options) {
+#ifdef HEADRACE_HAVE_TRANSFORMS
+  // Copies become operations first: a stage can then store every value it
+  // hands on where its reader wants it.
+  pm.addPass(createPrepareStagesPass());
+  FormStagesPassOptions form;
+  form.target = options.target;
+  form.fuse = options.optLevel > 0;
+  form.quick = options.optLevel == 1;
+  pm.addPass(createFormStagesPass(form));
+#endif
+}
 
 void headrace::buildTiledPipeline(OpPassManager &pm,
-                                  const PipelineOptions &options) {}
+                                  const PipelineOptions &options) {
+#ifdef HEADRACE_HAVE_TRANSFORMS
+  pm.addPass(createTileStagesPass());
+#endif
+}
 
 void headrace::buildSchedulePipeline(OpPassManager &pm,
                                      const PipelineOptions &options) {}

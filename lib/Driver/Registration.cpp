@@ -23,6 +23,18 @@
 #ifdef HEADRACE_HAVE_SCHED
 #include "headrace/Dialect/Sched/Sched.h"
 #endif
+#ifdef HEADRACE_HAVE_CONVERSION
+#include "headrace/Conversion/Passes.h"
+#endif
+#ifdef HEADRACE_HAVE_TRANSFORMS
+#include "headrace/Transforms/Passes.h"
+#endif
+#ifdef HEADRACE_HAVE_SCHEDULE
+#include "headrace/Schedule/Passes.h"
+#endif
+#ifdef HEADRACE_HAVE_TARGET
+#include "headrace/Target/Target.h"
+#endif
 
 using namespace mlir;
 using namespace headrace;
@@ -40,6 +52,19 @@ void headrace::registerAllHeadraceDialects(DialectRegistry &registry) {
 #ifdef HEADRACE_HAVE_SCHED
   registry.insert<sched::SchedDialect>();
 #endif
+#ifdef HEADRACE_HAVE_TARGET
+  registerTargetDialects(registry);
+#endif
 }
 
-void headrace::registerAllHeadracePasses() {}
+void headrace::registerAllHeadracePasses() {
+#ifdef HEADRACE_HAVE_CONVERSION
+  headrace::registerConversionPasses();
+#endif
+#ifdef HEADRACE_HAVE_TRANSFORMS
+  headrace::registerTransformsPasses();
+#endif
+#ifdef HEADRACE_HAVE_SCHEDULE
+  headrace::registerSchedulePasses();
+#endif
+}
