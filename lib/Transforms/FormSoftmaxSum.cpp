@@ -231,10 +231,9 @@ static std::optional<unsigned> getReducedLoop(linalg::GenericOp op) {
       !op.getMatchingIndexingMap(op.getDpsInitOperand(0))
            .isProjectedPermutation())
     return std::nullopt;
+  SmallVector<utils::IteratorType> types = op.getIteratorTypesArray();
   return static_cast<unsigned>(
-      llvm::find(op.getIteratorTypesArray(),
-                 utils::IteratorType::reduction) -
-      op.getIteratorTypesArray().begin());
+      llvm::find(types, utils::IteratorType::reduction) - types.begin());
 }
 
 /// If `term` is a reduction over the root's loop `j`, the term reduced.
@@ -540,14 +539,10 @@ struct FormSoftmaxSum
   }
 
   static void eraseDeadOps(func::FuncOp func) {
-    SmallVector<Operation *> ops;
-    func.walk([&](Operation *op) {
-      if (op != func)
-        ops.push_back(op);
-    });
-    for (Operation *op : llvm::reverse(ops))
-      if (isOpTriviallyDead(op))
-        op->erase();
+    for (Operation &op : llvm::make_early_inc_range(
+             llvm::reverse(func.getBody().front())))
+      if (isOpTriviallyDead(&op))
+        op.erase();
   }
 };
 } // namespace
