@@ -98,6 +98,9 @@ static FailureOr<ImagePort> readPort(func::FuncOp function, bool isInput,
   else
     port.name = (Twine(kind) + Twine(index)).str();
   port.isUnsigned = attributes && attributes.contains("hr.unsigned");
+  if (auto mutates = attributes ? attributes.getAs<IntegerAttr>("hr.mutates")
+                                : IntegerAttr())
+    port.mutates = mutates.getInt();
   auto dims =
       attributes ? attributes.getAs<ArrayAttr>("hr.dims") : ArrayAttr();
   if (dims && dims.size() != static_cast<size_t>(tensor.getRank()))
@@ -189,6 +192,8 @@ FailureOr<ImageEntry> headrace::readEntry(func::FuncOp function) {
   };
   entry.inSpec = getSpec("in_spec");
   entry.outSpec = getSpec("out_spec");
+  entry.inLeaves = function->getAttrOfType<ArrayAttr>("hr.in_leaves");
+  entry.outLeaves = function->getAttrOfType<ArrayAttr>("hr.out_leaves");
   return entry;
 }
 
@@ -246,6 +251,41 @@ static void writePort(llvm::json::OStream &json, const ImagePort &port) {
           json.value(dim.str());
       }
     });
+    if (port.mutates >= 0)
+      json.attribute("mutates", port.mutates);
+  });
+}
+
+/// Per leaf of a pytree the number of the tensor, or {"constant": value}, or
+/// {"size": expression}.
+static void writeLeaves(llvm::json::OStream &json, StringRef key,
+                        ArrayAttr leaves) {
+  if (!leaves)
+    return;
+  json.attributeArray(key, [&] {
+    for (Attribute leaf : leaves) {
+      if (auto number = dyn_cast<IntegerAttr>(leaf);
+          number && !number.getType().isInteger(1)) {
+        json.value(number.getInt());
+        continue;
+      }
+      json.object([&] {
+        if (auto size = dyn_cast<hr::SizeAttr>(leaf)) {
+          if (std::optional<int64_t> value = size.getExpr().getConstant())
+            json.attribute("constant", *value);
+          else
+            json.attribute("size", size.getText());
+        } else if (auto flag = dyn_cast<BoolAttr>(leaf)) {
+          json.attribute("constant", flag.getValue());
+        } else if (auto real = dyn_cast<FloatAttr>(leaf)) {
+          json.attribute("constant", real.getValueAsDouble());
+        } else if (auto text = dyn_cast<StringAttr>(leaf)) {
+          json.attribute("constant", text.getValue());
+        } else {
+          json.attribute("constant", nullptr);
+        }
+      });
+    }
   });
 }
 
@@ -295,6 +335,8 @@ std::string headrace::writeSignature(const Image &image) {
             json.attribute("in_spec", entry.inSpec);
           if (!entry.outSpec.empty())
             json.attribute("out_spec", entry.outSpec);
+          writeLeaves(json, "in_leaves", entry.inLeaves);
+          writeLeaves(json, "out_leaves", entry.outLeaves);
         });
       }
     });

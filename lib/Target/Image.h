@@ -35,6 +35,9 @@ struct ImagePort {
   mlir::Type elementType;
   bool isUnsigned = false;
   llvm::SmallVector<SizeExpr> dims;
+  /// Of an output that is the new value of an input which the program writes
+  /// in place: that input. Else -1.
+  int64_t mutates = -1;
 };
 
 struct ImageSchedule {
@@ -50,6 +53,8 @@ struct ImageEntry {
   std::vector<ImagePort> inputs, outputs;
   std::vector<ImageSchedule> schedules;
   std::string inSpec, outSpec;
+  /// `hr.in_leaves` and `hr.out_leaves`: where the leaves of the pytrees are.
+  mlir::ArrayAttr inLeaves, outLeaves;
 
   SymbolRanges getRanges() const;
   int64_t findSymbol(llvm::StringRef name) const;
