@@ -628,10 +628,9 @@ LogicalResult Importer::importFunction(Program &program, const Object &graph,
         return reader.error("buffer '") << *fqn << "' is mutated twice";
       Value plain = *tensor;
       if (plain.getType() != weight->getType())
-        plain = UnrealizedConversionCastOp::create(
-                    b, program.file, TypeRange(weight->getType()),
-                    ValueRange(plain))
-                    .getResult(0);
+        plain = hr::ReshapeOp::create(
+            b, program.file, weight->getType(), plain,
+            hr::getSizeArrayAttr(context, aten::getDims(weight->getType())));
       hr::WriteStateOp::create(
           b, NameLoc::get(b.getStringAttr(*name), program.file), plain,
           b.getArrayAttr(FlatSymbolRefAttr::get(weight->getSymNameAttr())),
