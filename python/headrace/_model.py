@@ -34,34 +34,64 @@ class Entry:
         self.outputs: list[dict[str, Any]] = signature["outputs"]
         self._in = _spec(signature, "in_spec")
         self._out = _spec(signature, "out_spec")
+        self._in_leaves = signature.get("in_leaves",
+                                        list(range(len(self.inputs))))
+        self._out_leaves = signature.get("out_leaves",
+                                         list(range(len(self.outputs))))
+        self._mutated = [(number, port["mutates"]) for number, port
+                         in enumerate(self.outputs) if "mutates" in port]
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        leaves = self._flatten(args, kwargs)
-        torch = _torch_of(leaves)
-        prepared = [_prepare(leaf, torch) for leaf in leaves]
+        given = self._flatten(args, kwargs)
+        torch = _torch_of(given)
+        prepared = [_prepare(leaf, torch, port["name"])
+                    for leaf, port in zip(given, self.inputs)]
         results = self._context._run(self._number, prepared,
                                      len(self.outputs))
         results = [_convert(result, torch) for result in results]
-        if self._out is not None and self._out.leaves == len(results):
-            return self._out.unflatten(results)
-        return results[0] if len(results) == 1 else tuple(results)
+        for result, argument in self._mutated:
+            _assign(given[argument], results[result],
+                    self.inputs[argument]["name"])
+        leaves = [self._get_output(leaf, results, prepared)
+                  for leaf in self._out_leaves]
+        if self._out is not None:
+            return self._out.unflatten(leaves)
+        return leaves[0] if len(leaves) == 1 else tuple(leaves)
 
     def _flatten(self, args: tuple[Any, ...],
                  kwargs: dict[str, Any]) -> list[Any]:
-        count = len(self.inputs)
+        """The tensors of a call, in the order of `inputs`."""
         if self._in is None:
             leaves = [*args, *kwargs.values()]
+            if len(leaves) != len(self._in_leaves):
+                names = ", ".join(port["name"] for port in self.inputs)
+                raise TypeError(f"{self.name}() takes {len(self.inputs)} "
+                                f"tensors ({names}), got {len(leaves)}")
         else:
-            args, kwargs = self._bind(args, kwargs)
-            leaves = self._in.flatten((args, kwargs))
-        if len(leaves) != count:
-            # What was constant when the program was exported is not an input.
-            leaves = [leaf for leaf in leaves if _is_tensor(leaf)]
-        if len(leaves) != count:
-            names = ", ".join(port["name"] for port in self.inputs)
-            raise TypeError(f"{self.name}() takes {count} tensors ({names}), "
-                            f"got {len(leaves)}")
-        return leaves
+            leaves = self._in.flatten(self._bind(args, kwargs))
+        given: list[Any] = [None] * len(self.inputs)
+        for place, leaf in zip(self._in_leaves, leaves):
+            if isinstance(place, int):
+                given[place] = leaf
+            elif "constant" in place and leaf != place["constant"]:
+                # The exported graph holds for this value only.
+                raise ValueError(
+                    f"{self.name}() was exported with the constant "
+                    f"{place['constant']!r} where {leaf!r} was given")
+        return given
+
+    def _get_output(self, leaf: Any, results: list[Any],
+                    inputs: list[Any]) -> Any:
+        if isinstance(leaf, int):
+            return results[leaf]
+        if "constant" in leaf:
+            return leaf["constant"]
+        symbols: dict[str, int] = {}
+        for port, value in zip(self.inputs, inputs):
+            for size, actual in zip(port["shape"], value.shape):
+                if isinstance(size, str) and size.isidentifier():
+                    symbols[size] = int(actual)
+        return _evaluate(leaf["size"], symbols)
 
     def _bind(self, args: tuple[Any, ...], kwargs: dict[str, Any]
               ) -> tuple[tuple[Any, ...], dict[str, Any]]:
@@ -262,7 +292,25 @@ def _torch_of(leaves: list[Any]) -> Any:
     return None
 
 
-def _prepare(leaf: Any, torch: Any) -> Any:
+def _evaluate(size: str, symbols: Mapping[str, int]) -> int:
+    """The value of a symbolic size, which has Python's syntax but for words."""
+    text = size.replace(" floordiv ", " // ").replace(" mod ", " % ")
+    return int(eval(text, {"__builtins__": {}, "min": min, "max": max},
+                    dict(symbols)))
+
+
+def _assign(target: Any, value: Any, name: str) -> None:
+    """Writes what the program wrote to an argument in place."""
+    if hasattr(target, "copy_"):
+        target.copy_(value)
+    elif hasattr(target, "__setitem__"):
+        target[...] = value
+    else:
+        raise TypeError(f"the program writes to {name!r}, but a "
+                        f"{type(target).__name__} cannot be written to")
+
+
+def _prepare(leaf: Any, torch: Any, name: str) -> Any:
     if torch is not None and isinstance(leaf, torch.Tensor):
         leaf = leaf.detach()
         if leaf.is_conj() or leaf.is_neg():
@@ -278,7 +326,8 @@ def _prepare(leaf: Any, torch: Any) -> Any:
         array = numpy.asarray(leaf)
         if array.dtype != object:
             return array
-    raise TypeError(f"expected a tensor, got a {type(leaf).__name__}")
+    raise TypeError(f"argument {name!r}: expected a tensor, got a "
+                    f"{type(leaf).__name__}")
 
 
 def _convert(result: Any, torch: Any) -> Any:

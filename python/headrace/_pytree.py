@@ -5,7 +5,7 @@ A spec is JSON text: ``[1, node]``, where a node is
 null. This module flattens arguments and rebuilds results by such a spec
 without torch. Containers that torch registers under other names (dataclasses,
 model outputs) come back as their own class if it can be imported, else as a
-``Fields``.
+``Fields``, and named tuples as a tuple.
 """
 
 from __future__ import annotations
@@ -48,6 +48,7 @@ class Spec:
 
 _SEQUENCES = {"builtins.tuple": tuple, "builtins.list": list,
               "collections.deque": collections.deque}
+_NAMED_TUPLE = "collections.namedtuple"
 _MAPPINGS = {"builtins.dict": dict, "collections.OrderedDict":
              collections.OrderedDict, "collections.defaultdict": dict}
 
@@ -64,11 +65,13 @@ class _Node:
     def _find_keys(self) -> list[Any]:
         if self.type is None or self.type in _SEQUENCES:
             return []
+        if self.type == _NAMED_TUPLE:  # its context is its class's name
+            return list(range(len(self.children)))
         context = self.context
         if isinstance(context, str):
             context = json.loads(context)
-        if isinstance(context, dict):  # defaultdict, namedtuple
-            context = context.get("dict_context", context.get("fields", []))
+        if isinstance(context, dict):  # a defaultdict has its factory too
+            context = context.get("dict_context", [])
         keys = _first_list_of(context, len(self.children))
         return keys if keys is not None else list(range(len(self.children)))
 
@@ -118,9 +121,15 @@ class _Node:
             return _SEQUENCES[self.type](values)
         if self.type in _MAPPINGS:
             return _MAPPINGS[self.type](zip(self.keys, values))
-        if self.type == "builtins.NoneType":
-            return None
-        return _rebuild(self.type, self.context, self.keys, values)
+        if self.type == _NAMED_TUPLE:
+            try:
+                return _import(self.context)(*values)
+            except Exception:  # its class is not to be had here
+                return tuple(values)
+        try:
+            return _import(self.type)(**dict(zip(self.keys, values)))
+        except Exception:
+            return Fields(zip(map(str, self.keys), values))
 
 
 def _first_list_of(value: Any, count: int) -> list[Any] | None:
@@ -138,18 +147,9 @@ def _first_list_of(value: Any, count: int) -> list[Any] | None:
     return None
 
 
-def _rebuild(name: str, context: Any, keys: list[Any],
-             values: list[Any]) -> Any:
-    fields = Fields(zip(map(str, keys), values))
-    if isinstance(context, str):
-        context = json.loads(context)
-    if isinstance(context, dict) and "class_name" in context:
-        name = context["class_name"]
+def _import(name: str) -> Any:
     module, _, attribute = name.rpartition(".")
-    try:
-        return getattr(importlib.import_module(module), attribute)(**fields)
-    except Exception:  # not importable here, or made in another way
-        return fields
+    return getattr(importlib.import_module(module), attribute)
 
 
 def _describe(tree: Any) -> str:
