@@ -63,6 +63,23 @@ def FormSoftmaxSumPass : Pass<"hr-form-softmax-sum", "::mlir::ModuleOp"> {
   ];
 }
 
+def RollLayersPass : Pass<"hr-roll-layers", "::mlir::ModuleOp"> {
+  let summary = "identical layers become one hr.repeat";
+  let description = [{
+    After it, no run of layers that differ in nothing but their weights and
+    states, and pass values from each to the next, is written out more than
+    once: it is an `hr.repeat` whose body indexes stacks of weights and states.
+    What all layers share is used from above. Results that anyone but the next
+    layer reads keep their layers unrolled; the longest run that is left is
+    rolled. The result depends on the dataflow alone, not on the order of ops.
+  }];
+  let dependentDialects = ["::headrace::hr::HRDialect"];
+  let statistics = [
+    Statistic<"numRuns", "runs", "runs of layers rolled">,
+    Statistic<"numLayers", "layers", "layers rolled into them">
+  ];
+}
+
 //===----------------------------------------------------------------------===//
 // From tensors to stages to functions over tiles
 //===----------------------------------------------------------------------===//
