@@ -20,6 +20,9 @@
 #ifdef HEADRACE_HAVE_HW
 #include "headrace/Dialect/HW/HW.h"
 #endif
+#ifdef HEADRACE_HAVE_IMPORT
+#include "headrace/Import/Passes.h"
+#endif
 #ifdef HEADRACE_HAVE_SCHED
 #include "headrace/Dialect/Sched/Sched.h"
 #endif
@@ -58,6 +61,9 @@ void headrace::registerAllHeadraceDialects(DialectRegistry &registry) {
 }
 
 void headrace::registerAllHeadracePasses() {
+#ifdef HEADRACE_HAVE_IMPORT
+  registerImportPasses();
+#endif
 #ifdef HEADRACE_HAVE_CONVERSION
   headrace::registerConversionPasses();
 #endif
