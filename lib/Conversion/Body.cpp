@@ -146,7 +146,11 @@ static Value convertToInteger(OpBuilder &builder, Location loc, Value value,
                                      magnitude, limit);
   Value least = arith::ConstantOp::create(
       builder, loc, IntegerAttr::get(type, APInt::getSignedMinValue(width)));
-  Value converted = arith::FPToSIOp::create(builder, loc, type, value);
+  // Converting what does not fit is undefined, even where it is not selected.
+  Value zero =
+      arith::ConstantOp::create(builder, loc, getFloatAttr(floatType, 0.0));
+  Value safe = arith::SelectOp::create(builder, loc, fits, value, zero);
+  Value converted = arith::FPToSIOp::create(builder, loc, type, safe);
   return arith::SelectOp::create(builder, loc, fits, converted, least);
 }
 

@@ -253,15 +253,35 @@ template <Compare predicate> static Scalar compareBody(Body &b, Args a) {
   return b.compare(predicate, a[0], a[1]);
 }
 
-/// Integer powers by repeated multiplication; a negative exponent leaves only
-/// the powers of one and minus one.
+/// base to the power of a constant that is not negative, by squaring.
+static Scalar integerPower(Body &b, Scalar base, uint64_t exponent) {
+  std::optional<Scalar> result;
+  for (Scalar square = base; exponent; exponent >>= 1) {
+    if (exponent & 1)
+      result = result ? b.mul(*result, square) : square;
+    if (exponent > 1)
+      square = b.mul(square, square);
+  }
+  return result ? *result : b.integer(1, base.dtype);
+}
+
+/// Integer powers modulo the type's range, by squaring: a step per bit of the
+/// exponent. A negative exponent leaves only the powers of one and minus one.
 static Scalar integerPower(Body &b, Scalar base, Scalar exponent) {
   DType type = base.dtype;
-  Scalar power = b.math<math::IPowIOp>(
-      base, b.max(exponent, b.integer(0, type)));
+  if (isBool(type))
+    return b.bitOr(base, b.bitNot(exponent));
+  Scalar zero = b.integer(0, type), one = b.integer(1, type);
+  Scalar power = one, square = base, bits = exponent;
+  unsigned width = getBitWidth(type) - (isUnsigned(type) ? 0 : 1);
+  for (unsigned bit = 0; bit < width; ++bit) {
+    Scalar isSet = b.compare(Compare::NE, b.bitAnd(bits, one), zero);
+    power = b.select(isSet, b.mul(power, square), power);
+    square = b.mul(square, square);
+    bits = b.math<arith::ShRUIOp>(bits, one);
+  }
   if (isUnsigned(type))
     return power;
-  Scalar zero = b.integer(0, type), one = b.integer(1, type);
   Scalar minusOne = b.integer(-1, type);
   Scalar odd = b.compare(Compare::NE, b.bitAnd(exponent, one), zero);
   Scalar inverse = b.select(
@@ -300,7 +320,8 @@ static Scalar constantPower(Body &b, Scalar x, double exponent) {
     return b.mul(b.mul(x, x), x);
   if (isFloat(type))
     return b.math<math::PowFOp>(x, b.constant(exponent, type));
-  return integerPower(b, x, b.constant(exponent, type));
+  // A negative one is an error in torch for a number as exponent.
+  return integerPower(b, x, static_cast<uint64_t>(std::max(exponent, 0.0)));
 }
 
 static Scalar shiftLeft(Body &b, Args a) {
@@ -345,6 +366,11 @@ static Scalar logAddExp(Body &b, Args a) {
 static Scalar hypot(Body &b, Args a) {
   DType type = a[0].dtype;
   Scalar x = b.cast(a[0], DType::Float64), y = b.cast(a[1], DType::Float64);
+  // Infinite where one operand is, whatever the other.
+  Scalar infinite = b.bitOr(
+      b.compare(Compare::EQ, b.abs(a[0]), b.infinity(type)),
+      b.compare(Compare::EQ, b.abs(a[1]), b.infinity(type)));
+  Scalar infinity = b.infinity(type);
   if (type == DType::Float64) {
     // Scaled, so that the squares neither overflow nor vanish.
     Scalar high = b.max(b.abs(x), b.abs(y)), low = b.min(b.abs(x), b.abs(y));
@@ -353,11 +379,13 @@ static Scalar hypot(Body &b, Args a) {
     Scalar root = b.mul(
         high, b.math<math::SqrtOp>(b.add(b.constant(1.0, type),
                                          b.mul(ratio, ratio))));
-    Scalar plain = b.bitOr(b.compare(Compare::EQ, low, zero),
-                           b.compare(Compare::EQ, high, b.infinity(type)));
-    return b.select(plain, high, root);
+    Scalar result =
+        b.select(b.compare(Compare::EQ, low, zero), high, root);
+    return b.select(infinite, infinity, result);
   }
-  return b.cast(b.math<math::SqrtOp>(b.add(b.mul(x, x), b.mul(y, y))), type);
+  Scalar root =
+      b.cast(b.math<math::SqrtOp>(b.add(b.mul(x, x), b.mul(y, y))), type);
+  return b.select(infinite, infinity, root);
 }
 
 static Scalar xlogy(Body &b, Args a) {
@@ -480,10 +508,7 @@ static constexpr Binary binaries[] = {
        Scalar zero = b.integer(0, a[0].dtype), one = b.integer(1, a[0].dtype);
        Scalar step =
            b.select(b.compare(Compare::GT, a[0], zero), one, zero);
-       Scalar value =
-           b.select(b.compare(Compare::EQ, a[0], zero), a[1], step);
-       return isFloat(a[0].dtype) ? b.select(b.isNaN(a[0]), a[0], value)
-                                  : value;
+       return b.select(b.compare(Compare::EQ, a[0], zero), a[1], step);
      }},
     {"bitwise_and", Typing::Promote,
      [](Body &b, Args a) { return b.bitAnd(a[0], a[1]); }},

@@ -672,14 +672,15 @@ Tensor Emitter::where(const Tensor &condition, const Operand &yes,
     inputs.push_back({tensor, getMap(rank, exprs)});
   };
   addInput(condition);
+  const Operand *choices[] = {&yes, &no};
   std::optional<Number> numbers[2];
-  for (auto [i, operand] : llvm::enumerate(ArrayRef<Operand>{yes, no})) {
-    if (operand.number())
-      numbers[i] = *operand.number();
-    else if (std::optional<Number> splat = getSplat(*operand.tensor()))
-      numbers[i] = splat;
+  for (auto [number, choice] : llvm::zip_equal(numbers, choices)) {
+    if (choice->number())
+      number = *choice->number();
     else
-      addInput(*operand.tensor());
+      number = getSplat(*choice->tensor());
+    if (!number)
+      addInput(*choice->tensor());
   }
   return structured(
       dims, inputs, builder.getMultiDimIdentityMap(rank), result, std::nullopt,
