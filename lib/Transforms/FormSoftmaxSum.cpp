@@ -19,7 +19,8 @@
 // Steps. 1. Factor one side of the product into exp(e - m) and a divisor.
 // 2. The maximum must be a reduction over j of a term equal to e, and the
 // divisor one of a term equal to exp(e - m): equal means the same scalar
-// operations on the same elements. 3. Replace the root. Nothing else is
+// operations on the same elements. A weight that is replaced by zero where m
+// is -inf is a row that a mask hides: the op has a flag for it. 3. Replace the root. Nothing else is
 // looked at: neither names nor what stands between the logits and the model's
 // inputs.
 //
@@ -48,10 +49,11 @@ struct Term {
   AffineMap map;
 };
 
-/// exp(logits - max), divided by `divisor` if there is one.
+/// exp(logits - max), divided by `divisor` if there is one; zero where
+/// `guard`, if there is one, is -inf.
 struct Factors {
   Term logits, max;
-  std::optional<Term> divisor;
+  std::optional<Term> divisor, guard;
 };
 } // namespace
 
@@ -182,8 +184,49 @@ static std::optional<Term> getInverse(const Term &term) {
   return Term{quotient.getRhs(), inner.map};
 }
 
+/// Whether `condition` is true where a term is -inf (or false there, if
+/// `negated`): that term.
+static std::optional<Term> getInfinityTest(const Term &condition,
+                                           bool negated) {
+  auto compare = opOf<arith::CmpFOp>(expand(condition));
+  AffineMap map = expand(condition).map;
+  if (!compare)
+    return std::nullopt;
+  // A maximum that is NaN is not -inf, and exp(e - NaN) is NaN either way.
+  bool matches = negated
+                     ? compare.getPredicate() == arith::CmpFPredicate::UNE
+                     : compare.getPredicate() == arith::CmpFPredicate::OEQ;
+  if (!matches)
+    return std::nullopt;
+  Value sides[] = {compare.getLhs(), compare.getRhs()};
+  for (unsigned n = 0; n < 2; ++n) {
+    std::optional<APFloat> bound = constantOf(withoutCasts({sides[n], map}));
+    if (bound && bound->isInfinity() && bound->isNegative())
+      return Term{sides[1 - n], map};
+  }
+  return std::nullopt;
+}
+
 static std::optional<Factors> factor(Term term) {
   term = withoutCasts(term);
+  if (auto select = opOf<arith::SelectOp>(term)) {
+    for (bool negated : {false, true}) {
+      Value zero = negated ? select.getFalseValue() : select.getTrueValue();
+      Value rest = negated ? select.getTrueValue() : select.getFalseValue();
+      std::optional<APFloat> constant =
+          constantOf(withoutCasts({zero, term.map}));
+      std::optional<Term> guard =
+          getInfinityTest({select.getCondition(), term.map}, negated);
+      if (!constant || !constant->isPosZero() || !guard)
+        continue;
+      std::optional<Factors> factors = factor({rest, term.map});
+      if (!factors || factors->guard)
+        return std::nullopt;
+      factors->guard = guard;
+      return factors;
+    }
+    return std::nullopt;
+  }
   if (auto exp = opOf<math::ExpOp>(term)) {
     Term argument = withoutCasts({exp.getOperand(), term.map});
     auto difference = opOf<arith::SubFOp>(argument);
@@ -191,12 +234,13 @@ static std::optional<Factors> factor(Term term) {
       return std::nullopt;
     return Factors{{difference.getLhs(), argument.map},
                    {difference.getRhs(), argument.map},
+                   std::nullopt,
                    std::nullopt};
   }
   auto divide = [&](Value dividend,
                     const Term &divisor) -> std::optional<Factors> {
     std::optional<Factors> factors = factor({dividend, term.map});
-    if (!factors || factors->divisor)
+    if (!factors || factors->divisor || factors->guard)
       return std::nullopt;
     factors->divisor = divisor;
     return factors;
@@ -293,7 +337,7 @@ static bool isSumOfExponentials(const Term &divisor, const Factors &factors,
   if (!reduced)
     return false;
   std::optional<Factors> summed = factor(*reduced);
-  return summed && !summed->divisor &&
+  return summed && !summed->divisor && !summed->guard &&
          areEqual(summed->logits, factors.logits) &&
          areEqual(summed->max, factors.max);
 }
@@ -420,7 +464,8 @@ struct FormSoftmaxSum
     for (unsigned n = 0; n < 2; ++n) {
       Term weight{sides[n], identity}, value{sides[1 - n], identity};
       std::optional<Factors> factors = factor(weight);
-      if (!factors || !hasMaximumOfLogits(*factors, *j))
+      if (!factors || !hasMaximumOfLogits(*factors, *j) ||
+          (factors->guard && !areEqual(*factors->guard, factors->max)))
         continue;
       // Weights that somebody else wants are stored anyway.
       if (std::optional<Term> element = toElement(weight);
@@ -436,6 +481,8 @@ struct FormSoftmaxSum
           return Match{root, *j, *factors, value, {}};
         continue;
       }
+      if (factors->guard)
+        continue;
       if (linalg::GenericOp divider = findDivider(root, *factors, *j))
         return Match{root, *j, *factors, value, divider};
     }
@@ -511,7 +558,8 @@ struct FormSoftmaxSum
         builder, root.getLoc(), cast<RankedTensorType>(root.getResultTypes()[0]),
         logits->value, value->value,
         builder.getAffineMapArrayAttr({logits->map, value->map, written}),
-        hr::getSizeArrayAttr(&getContext(), *dims), UnitAttr());
+        hr::getSizeArrayAttr(&getContext(), *dims),
+        match.factors.guard ? builder.getUnitAttr() : UnitAttr());
     if (match.divider) {
       for (OpOperand &use :
            llvm::make_early_inc_range(root->getResult(0).getUses())) {

@@ -42,6 +42,29 @@ def SimplifyPass : Pass<"hr-simplify", "::mlir::ModuleOp"> {
                            "::mlir::tensor::TensorDialect"];
 }
 
+def FoldConstantsPass : Pass<"hr-fold-constants", "::mlir::ModuleOp"> {
+  let summary = "what depends on weights alone is computed at compile time";
+  let description = [{
+    After it, no op whose operands are all known is left in an entry, unless it
+    is an alias of a weight, costs nothing where it is read, or is larger than
+    what it is made from; and no weight is declared that nothing reads.
+
+    Results become new weights, named after the first weight that they are made
+    from, or fills where all elements are equal. Integer weights that are one
+    value or an arithmetic sequence become computations of positions. The
+    evaluator (Evaluate.h) gives the same bytes on every host; ops with math
+    functions that it does not define exactly are left to run.
+  }];
+  let dependentDialects = ["::headrace::hr::HRDialect",
+                           "::mlir::linalg::LinalgDialect",
+                           "::mlir::arith::ArithDialect",
+                           "::mlir::tensor::TensorDialect"];
+  let statistics = [
+    Statistic<"numFolded", "folded", "values computed">,
+    Statistic<"numDead", "dead", "weights removed">
+  ];
+}
+
 def FormSoftmaxSumPass : Pass<"hr-form-softmax-sum", "::mlir::ModuleOp"> {
   let summary = "weighted sums under a softmax become hr.softmax_sum";
   let description = [{
