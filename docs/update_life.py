@@ -8,7 +8,7 @@ into the block after the marker; with --check, compares instead and fails with
 the difference. A marker is a comment alone on its line:
 
     <!-- hrcc --emit=tensor -->            all of the output
-    <!-- hrcc --emit=tiled : @stage_0 -->  the function or op of that name only
+    <!-- hrcc --emit=tiled : @stage_0 -->  the op in whose first line this stands
 
 The target is a shipped description, so that every host gives the same page.
 """
@@ -23,7 +23,7 @@ import tempfile
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 PAGE = os.path.join(ROOT, "docs", "life-of-a-model.md")
 TARGET = "generic-x86-64-v3"
-MARKER = re.compile(r"^<!-- hrcc (?P<flags>[^:]*?)(?: : (?P<symbol>@\S+))? -->$")
+MARKER = re.compile(r"^<!-- hrcc (?P<flags>[^:]*?)(?: : (?P<symbol>\S+))? -->$")
 
 
 def get_model_source(page):
@@ -42,7 +42,7 @@ def export(page, path):
 
 
 def pick(text, symbol):
-    """The op that defines `symbol`, by its indentation."""
+    """The op in whose first line `symbol` stands, by its indentation."""
     lines = text.splitlines()
     for first, line in enumerate(lines):
         if re.search(re.escape(symbol) + r"\b", line):

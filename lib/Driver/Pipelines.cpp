@@ -11,6 +11,9 @@
 //
 //===----------------------------------------------------------------------===//
 #include "headrace/Driver/Pipelines.h"
+#ifdef HEADRACE_HAVE_IMPORT
+#include "headrace/Import/Passes.h"
+#endif
 #ifdef HEADRACE_HAVE_CONVERSION
 #include "headrace/Conversion/Passes.h"
 #endif
@@ -22,18 +25,32 @@ using namespace mlir;
 using namespace headrace;
 
 void headrace::buildAtenPipeline(OpPassManager &pm,
-                                 const PipelineOptions &options) {}
+                                 const PipelineOptions &options) {
+  // The reader's work is the phase: the exported graph, exactly.
+}
 
 void headrace::buildTensorPipeline(OpPassManager &pm,
                                    const PipelineOptions &options) {
+#ifdef HEADRACE_HAVE_IMPORT
+  // The conversion knows values only: what eager does in place, and through
+  // views, has to be written out before it.
+  pm.addPass(createFunctionalizePass());
+#endif
 #ifdef HEADRACE_HAVE_CONVERSION
   // Everything that is not understood is refused here, all at once, so that no
   // later pass meets an operator it does not know.
   pm.addPass(createConvertToTensorPass());
 #endif
 #ifdef HEADRACE_HAVE_TRANSFORMS
-  if (options.optLevel > 0)
+  if (options.optLevel > 0) {
+    // Simplified first: the rewrites after it match algebra, and see it best
+    // without views, casts and dimensions of size one in between.
     pm.addPass(createSimplifyPass());
+    pm.addPass(createFormSoftmaxSumPass());
+    // Last, so that layers are compared in their final form, and all that
+    // follows sees one of them.
+    pm.addPass(createRollLayersPass());
+  }
 #endif
 #ifdef HEADRACE_HAVE_CONVERSION
   pm.addPass(createVerifyTensorPass());
@@ -61,8 +78,18 @@ void headrace::buildTiledPipeline(OpPassManager &pm,
 #endif
 }
 
+#ifndef HEADRACE_HAVE_SCHEDULE
+namespace headrace {
+std::unique_ptr<Pass> createPlainSchedulePass();
+}
+#endif
+
 void headrace::buildSchedulePipeline(OpPassManager &pm,
-                                     const PipelineOptions &options) {}
+                                     const PipelineOptions &options) {
+#ifndef HEADRACE_HAVE_SCHEDULE
+  pm.addPass(createPlainSchedulePass());
+#endif
+}
 
 void headrace::buildPipeline(Phase phase, OpPassManager &pm,
                              const PipelineOptions &options) {

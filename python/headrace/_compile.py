@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 import tempfile
@@ -19,6 +20,9 @@ from ._errors import Error, UnsupportedOpError
 from ._model import Model
 from ._native import find_hrcc
 
+#: How the reader and the conversion word it.
+_UNSUPPORTED = re.compile(
+    r"^unsupported (use of )?operator|^operator .* is not supported").search
 #: Keys of ``options`` and how hrcc spells them.
 _OPTIONS = {"weights": "--weights={}", "name": "--name={}", "threads": "-j{}"}
 _FLAGS = {"debug_info": "-g"}
@@ -121,9 +125,7 @@ def _run(command: list[str]) -> None:
     errors = [_render(m) for m in messages if m["event"] == "error"]
     notes = [_render(m) for m in messages if m["event"] == "note"]
     text = "\n".join([*errors, *notes, *other]) or f"hrcc ended with {status}"
-    unsupported = [_render(m) for m in messages
-                   if m["event"] in ("error", "note")
-                   and "unsupported operator" in m["text"]]
+    unsupported = [_render(m) for m in messages if _UNSUPPORTED(m["text"])]
     if unsupported:
         raise UnsupportedOpError(text, unsupported)
     raise Error(text)

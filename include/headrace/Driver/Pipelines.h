@@ -25,10 +25,10 @@ struct PipelineOptions {
   std::string target = "native";
 };
 
-/// What the reader leaves -> functional ATen: in-place operations and views
-/// are gone, so every value is what its operation computed.
+/// What the reader leaves is the phase already.
 void buildAtenPipeline(mlir::OpPassManager &pm, const PipelineOptions &options);
-/// ATen -> structured operations, simplified over the whole graph.
+/// ATen -> functional ATen -> structured operations, simplified over the whole
+/// graph.
 void buildTensorPipeline(mlir::OpPassManager &pm,
                          const PipelineOptions &options);
 /// The graph -> stages with plans.
