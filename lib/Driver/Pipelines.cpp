@@ -46,6 +46,10 @@ void headrace::buildTensorPipeline(OpPassManager &pm,
     // Simplified first: the rewrites after it match algebra, and see it best
     // without views, casts and dimensions of size one in between.
     pm.addPass(createSimplifyPass());
+    // What is known is computed, and may decide masks and positions: simplified
+    // again.
+    pm.addPass(createFoldConstantsPass());
+    pm.addPass(createSimplifyPass());
     pm.addPass(createFormSoftmaxSumPass());
     // Last, so that layers are compared in their final form, and all that
     // follows sees one of them.

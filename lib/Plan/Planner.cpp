@@ -33,10 +33,17 @@ Planner::Planner(const hw::Device &device, const SymbolRanges &ranges,
   lanes = options.scalar ? 1 : std::max<int64_t>(worker.vectorLanes(32), 1);
   registers = std::max<int64_t>(worker.registers, 8);
   workers = device.getWorkerCount();
-  // Plans for dynamic sizes are made for a typical call: large enough to care.
-  for (const auto &entry : ranges)
-    bindings[entry.getKey()] =
-        std::clamp<int64_t>(128, entry.getValue().min, entry.getValue().max);
+  // Plans for dynamic sizes are made for a typical call: 128 where the range is
+  // wide (lengths), else the middle of the range in orders of magnitude.
+  for (const auto &entry : ranges) {
+    int64_t least = std::max<int64_t>(entry.getValue().min, 1);
+    int64_t largest = std::max(entry.getValue().max, least);
+    int64_t typical =
+        largest >= 256
+            ? 128
+            : int64_t(std::sqrt(double(least) * double(largest)));
+    bindings[entry.getKey()] = std::clamp(typical, least, largest);
+  }
 }
 
 int64_t Planner::extentOf(const SizeExpr &size) const {

@@ -10,6 +10,7 @@
 #include "mlir/Conversion/ControlFlowToLLVM/ControlFlowToLLVM.h"
 #include "mlir/Conversion/FuncToLLVM/ConvertFuncToLLVMPass.h"
 #include "mlir/Conversion/IndexToLLVM/IndexToLLVM.h"
+#include "headrace/Target/MathLibrary.h"
 #include "mlir/Conversion/MathToLLVM/MathToLLVM.h"
 #include "mlir/Conversion/MathToLibm/MathToLibm.h"
 #include "mlir/Conversion/MemRefToLLVM/MemRefToLLVM.h"
@@ -101,6 +102,10 @@ void headrace::buildStageLowering(OpPassManager &pm, bool debugInfo) {
   // Canonicalizing before expanding, while ops still say what they mean.
   pm.addPass(createCanonicalizerPass());
   pm.addPass(createCSEPass());
+  // Our own math functions, before anything else can lower theirs: a vector
+  // never becomes calls of libm.
+  pm.addPass(createMathExpandFunctions());
+  pm.addPass(createLoopInvariantCodeMotionPass());
   pm.addPass(memref::createExpandStridedMetadataPass());
   pm.addPass(createLowerAffinePass());
   {
