@@ -36,6 +36,7 @@
 #include "headrace/Schedule/Passes.h"
 #endif
 #ifdef HEADRACE_HAVE_TARGET
+#include "headrace/Target/MathLibrary.h"
 #include "headrace/Target/Target.h"
 #endif
 
@@ -72,5 +73,8 @@ void headrace::registerAllHeadracePasses() {
 #endif
 #ifdef HEADRACE_HAVE_SCHEDULE
   headrace::registerSchedulePasses();
+#endif
+#ifdef HEADRACE_HAVE_TARGET
+  headrace::registerMathPasses();
 #endif
 }

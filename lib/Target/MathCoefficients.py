@@ -51,7 +51,7 @@ def fit(name, function, lo, hi, degree, weight, bits, fixed=()):
     ctype = "float" if bits == 32 else "double"
     suffix = "f" if bits == 32 else ""
     print(f"/// Error {float(worst):.2g}.")
-    print(f"static constexpr {ctype} {name}[] = {{")
+    print(f"[[maybe_unused]] static constexpr {ctype} {name}Coefficients[] = {{")
     for c in known:
         print(f"    {float(c).hex()}{suffix},")
     print("};\n")
@@ -120,12 +120,11 @@ def main():
 
     # erf(x) = x + x E(x^2), x up to 1
     e = safe(lambda z: erf(sqrt(z)) / sqrt(z) - 1, 2 / sqrt(pi) - 1)
-    fit("erf64", e, 0, mpf("1.0001"), 13, lambda z: 1, 64)
-    # x up to 1.25, for the f32 function.
-    fit("erf32", e, 0, mpf("1.5626"), 8, lambda z: 1, 32)
-    # -log(erfc(x)) = x H(x - 2.5), x from 1.25 to 4
+    fit("erf64", e, 0, mpf("1.0001"), 14, lambda z: 1, 64)
+    fit("erf32", e, 0, mpf("1.0001"), 6, lambda z: 1, 32)
+    # -log(erfc(x)) = x H(x - 2.5), x from 1 to 4
     h = lambda u: -log(erfc(u + mpf("2.5"))) / (u + mpf("2.5"))
-    fit("erfTail32", h, mpf("-1.251"), mpf("1.51"), 8,
+    fit("erfTail32", h, mpf("-1.501"), mpf("1.501"), 8,
         lambda u: erfc(u + mpf("2.5")) * (u + mpf("2.5")), 32)
 
     # (1 + 2 x) exp(x^2) erfc(x) as a polynomial of t = (x - 4) / (x + 4)
@@ -133,7 +132,7 @@ def main():
         x = 4 * (1 + t) / (1 - t)
         return (1 + 2 * x) * exp(x * x) * erfc(x)
     t = lambda x: (mpf(x) - 4) / (mpf(x) + 4)
-    fit("erfc64", scaled, t("0.45"), t("28"), 20, lambda t: 1, 64)
+    fit("erfc64", scaled, t("0.45"), t("28"), 22, lambda t: 1, 64)
 
     # tanh(x) = x + x^3 T(x^2), x up to 0.6
     th = safe(lambda z: (tanh(sqrt(z)) / sqrt(z) - 1) / z, -mpf(1) / 3)
