@@ -244,4 +244,4 @@ void hr_futex_wake(uint32_t *word, int count) {
   syscall(SYS_FUTEX, word, FUTEX_WAKE_PRIVATE, count);
 }
 
-long hr_getpid(void) { return syscall(SYS_GETPID); }
+long hr_process(void) { return syscall(SYS_GETPID); }

@@ -14,7 +14,9 @@
 |* the futex. Who changes the word looks at `sleepers` afterwards. Both sides
 |* use sequentially consistent operations, so one of them sees the other.
 |*
-|* A page that the kernel wipes on fork tells whether the threads are ours.
+|* A page that the kernel wipes on fork tells whether the threads are ours; where
+|* the kernel (or who plays it: an emulator) only pretends to, the process number
+|* does.
 |*
 \*===----------------------------------------------------------------------===*/
 #include "Runtime.h"
@@ -89,6 +91,7 @@ typedef struct pool {
   uint32_t stop;
   uint32_t *alive; /* on the page that fork wipes */
   void *page;
+  long process; /* 0: the page is wiped */
   void *memory;
   /* The run at hand; written before `go` is advanced. */
   void (*work)(void *argument, uint32_t worker);
@@ -129,9 +132,13 @@ static void unlock(word *w) {
     hr_futex_wake(&w->value, 1);
 }
 
+static bool is_alive(const pool *p) {
+  return p->process ? p->process == hr_process() : *p->alive;
+}
+
 static uint32_t pool_available(const hr_pool *handle) {
   const pool *p = (const pool *)handle;
-  return *p->alive ? p->num_workers : 1;
+  return is_alive(p) ? p->num_workers : 1;
 }
 
 static void pool_run(hr_pool *handle, uint32_t workers,
@@ -156,7 +163,7 @@ void hr_pool_destroy(hr_pool *handle) {
   pool *p = (pool *)handle;
   if (!p)
     return;
-  if (*p->alive) {
+  if (is_alive(p)) {
     p->stop = 1;
     for (uint32_t i = 1; i < p->num_workers; ++i)
       if (p->workers[i].pool) {
@@ -194,13 +201,10 @@ int hr_pool_create(uint32_t workers, hr_pool **result, char *message,
   p->page = page;
   p->alive = page;
   *p->alive = 1;
-  if (madvise(page, 4096, MADV_WIPEONFORK) != 0) {
-    munmap(page, 4096);
-    free(memory);
-    return hr_fail(why, HR_ERROR_SYSTEM,
-                   "the system cannot wipe memory on fork: %s",
-                   strerror(*__errno_location()));
-  }
+  /* Who accepts advice that does not exist ignores all of it. */
+  if (madvise(page, 4096, -1) == 0 ||
+      madvise(page, 4096, MADV_WIPEONFORK) != 0)
+    p->process = hr_process();
 
   /* The application's signals are for its own threads. */
   uint64_t all[16], old[16];

@@ -96,6 +96,9 @@ int hr_check_machine(hr_message why);
 /** The number of CPUs that this process may use, at least 1. */
 uint32_t hr_available_cpus(void);
 
+/** The number of this process, from the kernel. */
+long hr_process(void);
+
 /** The operations of a pool, reached through it: a pool may come from another
     artifact, with its own copy of the runtime. */
 typedef struct {
