@@ -222,13 +222,13 @@ void Compilation::setUpContext() {
                                           MLIRContext::Threading::DISABLED);
   context->getDiagEngine().registerHandler([this](Diagnostic &diagnostic) {
     if (diagnostic.getSeverity() == DiagnosticSeverity::Remark &&
-        !options.verbose)
+        !options.remarks)
       return success();
     messages.diagnostic(diagnostic);
     return success();
   });
   // The operation itself tells a user nothing, and may be long.
-  context->printOpOnDiagnostic(options.verbose);
+  context->printOpOnDiagnostic(false);
   unsigned threads = options.threads
                          ? options.threads
                          : llvm::hardware_concurrency().compute_thread_count();

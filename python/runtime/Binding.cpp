@@ -246,7 +246,8 @@ Input importTensor(py::handle object) {
   py::object capsule;
   // Old producers do not know max_version; those that do need it to hand out
   // read-only memory.
-  static py::tuple version = py::make_tuple(1, 0);
+  // Never released: at exit there is no interpreter to release it to.
+  static const py::handle version = py::make_tuple(1, 0).release();
   try {
     capsule = object.attr("__dlpack__")(py::arg("max_version") = version);
   } catch (py::error_already_set &error) {

@@ -63,6 +63,8 @@ def hash_hash_hash : F<"###", "Print what would be done, and do nothing">;
 def save_temps : F<"save-temps",
     "Keep what stands after each phase, in files beside the output">;
 def time_passes : F<"time-passes", "Print the time of each pass">;
+def Rpass : F<"Rpass", "Print what passes decided, with the predictions that "
+                       "decided it">;
 def fdiagnostics_format : Joined<["-"], "fdiagnostics-format=">,
     MetaVarName<"text|json">,
     HelpText<"Form of the messages on standard error">;

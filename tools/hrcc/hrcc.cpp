@@ -244,6 +244,7 @@ static bool parseCommand(const Options &table, const InputArgList &args,
   options.saveTemps = args.hasArg(OPT_save_temps);
   options.timePasses = args.hasArg(OPT_time_passes);
   options.verbose = args.hasArg(OPT_v);
+  options.remarks = args.hasArg(OPT_Rpass);
   options.dryRun = args.hasArg(OPT_hash_hash_hash);
   if (const Arg *arg = args.getLastArg(OPT_crash_phase))
     options.crashPhase = parsePhase(arg->getValue());

@@ -43,6 +43,8 @@ struct CompileOptions {
   bool saveTemps = false;
   bool timePasses = false;
   bool verbose = false;
+  /// Print the remarks of passes: what the planner chose, and why.
+  bool remarks = false;
   /// Say what would be done, and do nothing.
   bool dryRun = false;
   /// At most so many threads; 0: one per CPU.
