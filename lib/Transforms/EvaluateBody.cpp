@@ -12,6 +12,8 @@
 
 #include "EvaluateBody.h"
 
+#include "headrace/Dialect/HR/HR.h"
+#include "headrace/Dialect/HR/HR.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Linalg/IR/Linalg.h"
 #include "mlir/Dialect/Math/IR/Math.h"
@@ -821,9 +823,21 @@ LogicalResult Body::compile(Block &block, bool hostMath,
       registers[number].assign(blockSize, fromAttribute(constant.getValue()));
       continue;
     }
+    // A size stands for itself, wherever it is.
+    if (isa<hr::SizeOp>(op)) {
+      if (failed(use(op.getResult(0))))
+        return failure();
+      continue;
+    }
     if (auto index = dyn_cast<linalg::IndexOp>(op)) {
       unsigned number = define(index.getResult());
       indexOps.push_back({static_cast<unsigned>(index.getDim()), number});
+      continue;
+    }
+    if (isa<hr::SizeOp>(op)) {
+      // A size is the same everywhere.
+      if (failed(use(op.getResult(0))))
+        return failure();
       continue;
     }
     Step step;

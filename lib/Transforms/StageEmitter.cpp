@@ -254,6 +254,14 @@ SmallVector<Value> StageEmitter::evalBody(const Node *node,
       map.map(op.getResult(0), b.clone(op)->getResult(0));
       continue;
     }
+    if (auto extent = dyn_cast<hr::SizeOp>(op)) {
+      map.map(extent.getResult(), size(extent.getSize().getExpr()));
+      continue;
+    }
+    if (auto symbolic = dyn_cast<hr::SizeOp>(op)) {
+      map.map(symbolic.getResult(), size(symbolic.getSize().getExpr()));
+      continue;
+    }
     if (auto index = dyn_cast<linalg::IndexOp>(op)) {
       const LaneIndex &at = loops[index.getDim()];
       Value value = at.base;
@@ -624,8 +632,22 @@ LaneIndex StageEmitter::slotIndex(const Slot &slot,
 
 const Slot &StageEmitter::slotOf(Value value) {
   auto it = slots.find(value);
-  assert(it != slots.end() && "value is read before it is stored");
-  return it->second;
+  if (it != slots.end())
+    return it->second;
+  // The order of nests is wrong: a bug, reported rather than emitted.
+  if (!broken)
+    stage.emitError("a value is read before it is stored in stage '")
+        << stage.getSymName() << "'"
+        << (value.getDefiningOp()
+                ? " (" + value.getDefiningOp()->getName().getStringRef().str() +
+                      ")"
+                : "");
+  broken = true;
+  auto type = cast<RankedTensorType>(value.getType());
+  Slot slot;
+  slot.memref = allocScratch(type.getElementType(), 1);
+  slot.strides.assign(type.getRank(), SizeExpr(0));
+  return slots[value] = slot;
 }
 
 Value StageEmitter::allocScratch(Type elementType, int64_t count) {
@@ -1253,5 +1275,7 @@ FailureOr<int64_t> StageEmitter::emit() {
     if (failed(emitNest(n)))
       return failure();
   }
+  if (broken)
+    return failure();
   return scratchBytes;
 }
