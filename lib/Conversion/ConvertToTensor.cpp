@@ -197,23 +197,13 @@ void ConvertToTensorPass::convertCall(aten::CallOp call,
   }
 }
 
-/// Ops that are already of the tensor level: constants and state.
+/// Ops that are already of the tensor level: constants, state, and the region
+/// updates that in-place operators became.
 void ConvertToTensorPass::convertOther(Operation *op) {
-  OpBuilder builder(op);
-  SymbolRanges none;
   for (OpOperand &operand : op->getOpOperands()) {
     auto it = values.find(operand.get());
-    if (it == values.end())
-      continue;
-    // The new value of a state has the state's type.
-    Dims dims = it->second.dims;
-    if (auto write = dyn_cast<hr::WriteStateOp>(op)) {
-      SmallVector<SizeExpr> declared =
-          aten::getDims(write.getValue().getType());
-      dims = Dims(declared.begin(), declared.end());
-    }
-    operand.set(
-        Emitter(builder, op->getLoc(), none).reshape(it->second, dims).value);
+    if (it != values.end())
+      operand.set(it->second.value);
   }
   for (Value result : op->getResults()) {
     Type type = result.getType();

@@ -373,6 +373,12 @@ static void lowerSelectScatter(Lowering &c) {
                    c.getMap(dims.size(), exprs)));
 }
 
+/// copy: all of self is replaced.
+static void lowerCopy(Lowering &c) {
+  Tensor self = c.tensor("self");
+  c.yield(fitValue(c, self, c.tensor("src"), c.resultDims()));
+}
+
 static void lowerDiagonalScatter(Lowering &c) {
   Tensor self = c.tensor("self"), src = c.tensor("src");
   Dims offsets;
@@ -433,6 +439,7 @@ void conversion::registerViews(Registry &r) {
         lowerDiagonal);
   r.add({"aten.as_strided.default", "aten.as_strided_copy.default"},
         lowerAsStrided);
+  r.add("aten.copy.default", lowerCopy);
   r.add("aten.slice_scatter.default", lowerSliceScatter);
   r.add("aten.select_scatter.default", lowerSelectScatter);
   r.add("aten.diagonal_scatter.default", lowerDiagonalScatter);
