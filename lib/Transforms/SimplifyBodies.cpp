@@ -281,8 +281,9 @@ static bool isFree(linalg::GenericOp producer) {
   unsigned numInputs = producer.getNumDpsInputs();
   if (numInputs == 0)
     return llvm::all_of(body->without_terminator(), [](Operation &op) {
-      return isa<arith::ArithDialect, linalg::LinalgDialect>(
-                 op.getDialect()) &&
+      return (isa<hr::SizeOp>(op) ||
+              isa<arith::ArithDialect, linalg::LinalgDialect>(
+                  op.getDialect())) &&
              !isa<arith::DivFOp, arith::RemFOp, arith::DivSIOp,
                   arith::RemSIOp, arith::DivUIOp, arith::RemUIOp,
                   arith::FloorDivSIOp>(op);

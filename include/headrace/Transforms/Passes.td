@@ -86,6 +86,22 @@ def FormSoftmaxSumPass : Pass<"hr-form-softmax-sum", "::mlir::ModuleOp"> {
   ];
 }
 
+def MergeContractionsPass
+    : Pass<"hr-merge-contractions", "::mlir::ModuleOp"> {
+  let summary = "contractions of one tensor with several weights become one";
+  let description = [{
+    After it, no two contractions of the same tensor differ only in weights that
+    nothing else reads: there is one contraction with the weights joined (the
+    queries, keys and values of attention; gate and up), then the elementwise
+    ops that all results go through, joined likewise, then slices. The tensor is
+    read once. Runs after constants are folded and before layers are rolled.
+  }];
+  let dependentDialects = ["::headrace::hr::HRDialect",
+                           "::mlir::linalg::LinalgDialect",
+                           "::mlir::tensor::TensorDialect"];
+  let statistics = [Statistic<"numMerged", "merged", "groups merged">];
+}
+
 def RollLayersPass : Pass<"hr-roll-layers", "::mlir::ModuleOp"> {
   let summary = "identical layers become one hr.repeat";
   let description = [{
