@@ -348,8 +348,13 @@ static const aten::Schema *findFunctional(const aten::Schema &schema,
   std::string overload = schema.getOverload().str();
   if (StringRef(base).ends_with("_") && !StringRef(base).ends_with("__")) {
     base.pop_back();
-    const aten::Schema *other = aten::lookupSchema(base + "." + overload);
-    return takesSameArgs(other, /*withoutWritten=*/false) ? other : nullptr;
+    // A few (`floor_divide_.Tensor`) call the same overload `default`.
+    for (const std::string &candidate : {overload, std::string("default")}) {
+      const aten::Schema *other = aten::lookupSchema(base + "." + candidate);
+      if (takesSameArgs(other, /*withoutWritten=*/false))
+        return other;
+    }
+    return nullptr;
   }
   // `__iadd__` -> `__add__`.
   if (StringRef(base).contains(".__i")) {

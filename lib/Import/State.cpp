@@ -29,28 +29,28 @@ LogicalResult headrace::makeStates(ModuleOp module, ArrayRef<StringRef> names,
     hr::WeightOp weight = byName.lookup(name);
     if (!weight || !made.insert(name).second)
       continue;
+    // There is no data where a pass is run on the text of a module alone.
     const WeightStore::Entry *entry = store.lookup(name);
-    if (!entry)
-      return emitError(loc) << "weight '" << name << "' has no data";
     for (hr::WeightOp other : declared) {
       const WeightStore::Entry *otherEntry =
           other == weight ? nullptr : store.lookup(other.getSymName());
-      if (otherEntry && otherEntry->storage == entry->storage)
+      if (entry && otherEntry && otherEntry->storage == entry->storage)
         return emitError(loc)
                << "buffer '" << name << "' is written to, but shares its "
                << "storage with '" << other.getSymName()
                << "', which is not supported";
     }
     FailureOr<WeightStore::Bytes> bytes = store.read(name);
-    if (failed(bytes))
-      return emitError(loc) << "weight '" << name << "' has no data";
-    bool isZero = llvm::all_of(bytes->data, [](char c) { return c == 0; });
+    bool isZero = succeeded(bytes) && llvm::all_of(bytes->data, [](char c) {
+                    return c == 0;
+                  });
     builder.setInsertionPoint(weight);
     FlatSymbolRefAttr initial;
     std::string stateName = name.str();
     if (!isZero) {
       std::string initialName = store.uniqueName(stateName + ".initial");
-      store.add(initialName, *entry);
+      if (entry)
+        store.add(initialName, WeightStore::Entry(*entry));
       auto renamed = hr::WeightOp::create(builder, weight.getLoc(), initialName,
                                           weight.getType());
       initial = FlatSymbolRefAttr::get(renamed.getSymNameAttr());
