@@ -285,7 +285,8 @@ LogicalResult Emission::lowerStages() {
   PassManager pm(context);
   if (options.configure)
     options.configure(pm);
-  buildStageLowering(pm.nest<ModuleOp>(), options.debugInfo);
+  bool fma = !codegen.triple.isX86() || device.hasFeature("fma");
+  buildStageLowering(pm.nest<ModuleOp>(), fma, options.debugInfo);
   if (failed(pm.run(*lowered)))
     return failure();
   stageModules = llvm::to_vector(lowered->getOps<ModuleOp>());

@@ -5,6 +5,7 @@
 //
 //===----------------------------------------------------------------------===//
 #include "Lowering.h"
+#include "headrace/Target/MathLibrary.h"
 #include "mlir/Conversion/AffineToStandard/AffineToStandard.h"
 #include "mlir/Conversion/ArithToLLVM/ArithToLLVM.h"
 #include "mlir/Conversion/ControlFlowToLLVM/ControlFlowToLLVM.h"
@@ -85,7 +86,15 @@ headrace::splitStages(ModuleOp module, ArrayRef<StringRef> stages) {
 // Lowering
 //===----------------------------------------------------------------------===//
 
-void headrace::buildStageLowering(OpPassManager &pm, bool debugInfo) {
+void headrace::buildStageLowering(OpPassManager &pm, bool fma,
+                                  bool debugInfo) {
+  // Our own functions for all that is not one instruction. First, while vectors
+  // have the shape they were written with.
+  {
+    MathExpandFunctionsOptions options;
+    options.fma = fma;
+    pm.addPass(createMathExpandFunctions(options));
+  }
   // Narrow floats are computed in f32: every target then rounds alike, and f32
   // has more than twice their digits, so that rounding twice does no harm.
   {
@@ -131,8 +140,8 @@ void headrace::buildStageLowering(OpPassManager &pm, bool debugInfo) {
     pm.addPass(createConvertVectorToLLVMPass(options));
   }
   pm.addPass(createConvertMathToLLVMPass());
-  // Rounding functions and the like, where the vector math library has not
-  // taken them; anything else fails to link, with its name.
+  // Rounding functions and the like, where the machine has no instruction;
+  // anything else fails to link, with its name.
   pm.addPass(createConvertMathToLibmPass());
   pm.addPass(createConvertIndexToLLVMPass());
   pm.addPass(createArithToLLVMConversionPass());

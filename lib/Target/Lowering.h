@@ -28,7 +28,8 @@ splitStages(mlir::ModuleOp module, llvm::ArrayRef<llvm::StringRef> stages);
 /// The passes that lower a module of stage functions (func, scf, vector,
 /// memref, arith, math, index) to the LLVM dialect, without changing the result
 /// of any float operation.
-void buildStageLowering(mlir::OpPassManager &pm, bool debugInfo);
+/// `fma`: the machine has fused multiply-add.
+void buildStageLowering(mlir::OpPassManager &pm, bool fma, bool debugInfo);
 
 } // namespace headrace
 #endif // HEADRACE_LIB_TARGET_LOWERING_H
