@@ -14,9 +14,10 @@ raises AssertionError with the figures of whatever breaks the contract.
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 import math
-from typing import Any, Callable, Mapping, Sequence
+from typing import Any, Callable, Iterable, Mapping, Sequence
 
 import torch
 import torch.utils._pytree as pytree
@@ -66,7 +67,8 @@ class Oracle:
     """The program's graph with every float dtype f64; keeps its state."""
 
     def __init__(self, program: torch.export.ExportedProgram) -> None:
-        self.module = program.module(check_guards=False)
+        # A copy: the program's module shares the program's parameters.
+        self.module = copy.deepcopy(program.module(check_guards=False))
         _to_double(self.module)
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
@@ -214,8 +216,8 @@ def check(case: Case, opts: Sequence[int] = (0, 2),
     expected = []
     for run in runs:
         with torch.no_grad():
-            eager = program.module(check_guards=False)(
-                *_clone(run), **_clone(dict(case.kwargs)))
+            module = copy.deepcopy(program.module(check_guards=False))
+            eager = module(*_clone(run), **_clone(dict(case.kwargs)))
         oracle = Oracle(program)(*run, **case.kwargs)
         expected.append((eager, oracle))
     for variant, exported in variants.items():
@@ -229,6 +231,44 @@ def check(case: Case, opts: Sequence[int] = (0, 2),
                 for count, result in zip(workers[1:], results[1:]):
                     assert same_bits(results[0], result), (
                         f"{what}: {workers[0]} and {count} workers differ")
+
+
+def check_calls(programs: Mapping[str, torch.export.ExportedProgram],
+                calls: Sequence[tuple[str, tuple[Any, ...]]], what: str,
+                opts: Sequence[int] = (0, 2),
+                workers: Sequence[int] = (1, 2)) -> None:
+    """Holds a sequence of calls of several entries, which share state by the
+    names of their buffers, to the contract; each call by itself."""
+    eager = {name: copy.deepcopy(program.module(check_guards=False))
+             for name, program in programs.items()}
+    oracle = {name: Oracle(program) for name, program in programs.items()}
+    expected = []
+    for name, args in calls:
+        with torch.no_grad():
+            result = eager[name](*_clone(args))
+        expected.append((result, oracle[name](*args)))
+        _share_state(eager[name], eager.values())
+        _share_state(oracle[name].module, [o.module for o in oracle.values()])
+    for opt in opts:
+        model = headrace.compile(programs, opt=opt)
+        contexts = [model.context(count) for count in workers]
+        for number, (name, args) in enumerate(calls):
+            place = f"{what} -O{opt}, call {number} ({name})"
+            results = [context[name](*args) for context in contexts]
+            compare_trees(results[0], *expected[number], place)
+            for count, result in zip(workers[1:], results[1:]):
+                assert same_bits(results[0], result), (
+                    f"{place}: {workers[0]} and {count} workers differ")
+
+
+def _share_state(source: torch.nn.Module,
+                 modules: Iterable[torch.nn.Module]) -> None:
+    buffers = dict(source.named_buffers())
+    with torch.no_grad():
+        for module in modules:
+            for name, buffer in module.named_buffers():
+                if module is not source and name in buffers:
+                    buffer.copy_(buffers[name])
 
 
 def _clone(value: Any) -> Any:

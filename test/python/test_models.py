@@ -1,0 +1,74 @@
+"""The models of models.py keep the contract, end to end.
+
+Full-size models at -O0 take minutes: see benchmarks/correctness.py.
+"""
+
+import pytest
+import torch
+
+import contract
+import models
+
+
+def as_case(case: models.Case, **more) -> contract.Case:
+    return contract.Case(case.name, case.module, case.args,
+                         dynamic_shapes=case.dynamic_shapes, **more)
+
+
+def tokens(batch: int, length: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """Token ids, and a mask that hides a different tail of each row."""
+    ids = torch.randint(1000, 30000, (batch, length))
+    mask = torch.ones_like(ids)
+    for row in range(1, batch):
+        mask[row, max(length - row, 1):] = 0
+    return ids, mask
+
+
+def test_minilm_static():
+    contract.check(as_case(models.minilm(), runs=[tokens(1, 128)]), opts=(2,))
+
+
+def test_minilm_dynamic():
+    runs = [tokens(1, 2), tokens(1, 128), tokens(3, 17), tokens(5, 64)]
+    contract.check(as_case(models.minilm(dynamic=True), runs=runs,
+                           decomposed=False), opts=(2,))
+
+
+@pytest.mark.parametrize("opt", [0, 2])
+def test_resnet(opt):
+    contract.check(as_case(models.resnet()), opts=(opt,))
+
+
+@pytest.mark.parametrize("opt", [0, 2])
+def test_resnet_dynamic_batch(opt):
+    runs = [(torch.randn(batch, 3, 64, 64),) for batch in (1, 3)]
+    contract.check(as_case(models.resnet(dynamic=True), runs=runs,
+                           decomposed=False), opts=(opt,))
+
+
+def decode_calls(style: str, prompt: int, steps: int):
+    calls = [("prefill", (torch.randint(0, 100, (1, prompt)),))]
+    for step in range(steps):
+        token = torch.randint(0, 100, (1, 1))
+        place = torch.tensor([prompt + step])
+        if style != "positions":
+            place = torch.ones(1, prompt + step + 1, dtype=torch.int64)
+        calls.append(("decode", (token, place)))
+    return calls
+
+
+@pytest.mark.parametrize("opt", [0, 2])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16], ids=str)
+@pytest.mark.parametrize("style", ["lengths", "positions"])
+def test_decoder(style, dtype, opt):
+    cases = models.decoder(dtype=dtype, style=style)
+    programs = {case.name: case.export() for case in cases}
+    contract.check_calls(programs, decode_calls(style, 7, 5), "decoder",
+                         opts=(opt,))
+
+
+def test_decoder_of_16_layers():
+    cases = models.decoder(layers=16)
+    programs = {case.name: case.export() for case in cases}
+    contract.check_calls(programs, decode_calls("lengths", 11, 3), "decoder",
+                         opts=(2,))
