@@ -20,6 +20,9 @@
 #ifdef HEADRACE_HAVE_TRANSFORMS
 #include "headrace/Transforms/Passes.h"
 #endif
+#ifdef HEADRACE_HAVE_SCHEDULE
+#include "headrace/Schedule/Passes.h"
+#endif
 
 using namespace mlir;
 using namespace headrace;
@@ -51,6 +54,10 @@ void headrace::buildTensorPipeline(OpPassManager &pm,
     pm.addPass(createFoldConstantsPass());
     pm.addPass(createSimplifyPass());
     pm.addPass(createFormSoftmaxSumPass());
+    // Before layers are rolled: it joins the weights of each layer. What reads
+    // the joined result is simplified once more.
+    pm.addPass(createMergeContractionsPass());
+    pm.addPass(createSimplifyPass());
     // Last, so that layers are compared in their final form, and all that
     // follows sees one of them.
     pm.addPass(createRollLayersPass());
@@ -92,6 +99,16 @@ void headrace::buildSchedulePipeline(OpPassManager &pm,
                                      const PipelineOptions &options) {
 #ifndef HEADRACE_HAVE_SCHEDULE
   pm.addPass(createPlainSchedulePass());
+#else
+  BuildProgramsPassOptions build;
+  build.target = options.target;
+  pm.addPass(createBuildProgramsPass(build));
+  // After the waits: who may share bytes depends on the order of commands.
+  pm.addPass(createAssignOffsetsPass());
+  // Always: a schedule that is wrong is found here, not at run time.
+  VerifyPassOptions verify;
+  verify.target = options.target;
+  pm.addPass(createVerifyPass(verify));
 #endif
 }
 

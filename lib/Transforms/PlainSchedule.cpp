@@ -56,7 +56,7 @@ struct PlainSchedule : PassWrapper<PlainSchedule, OperationPass<ModuleOp>> {
             b, op.getLoc(), sched::BufferType::get(ctx), op.getKindAttr(),
             op.getNumberAttr(), op.getSymbolsAttr(), op.getSlotsAttr(),
             op.getDimsAttr(), TypeAttr::get(type), op.getAlignAttr(),
-            arenaName, offset, stride);
+            arenaName, offset, stride, UnitAttr());
       });
       arena.setBytesAttr(hr::SizeAttr::get(ctx, at));
       DenseSet<StringRef> seen;

@@ -280,6 +280,8 @@ LogicalResult BufferOp::verify() {
     if (!(*this)->getParentOfType<ProgramOp>().getArena(*getArena()))
       return emitOpError() << "no arena is named @" << *getArena();
   }
+  if (getReadBack() && getKind() != hr::BufferKind::State)
+    return emitOpError() << "only a state can be read back";
   if ((getOffset() || getStride()) && !getArena())
     return emitOpError() << "an offset needs an arena";
   if (getOffset() && getSlots() > 1 && !getStride())

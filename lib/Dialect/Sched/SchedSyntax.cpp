@@ -311,6 +311,9 @@ ParseResult BufferOp::parse(OpAsmParser &parser, OperationState &result) {
       parseNumberAfter(parser, "align", result,
                        getAlignAttrName(result.name)))
     return failure();
+  if (succeeded(parser.parseOptionalKeyword("read_back")))
+    result.addAttribute(getReadBackAttrName(result.name),
+                        parser.getBuilder().getUnitAttr());
   result.addAttribute(getDimsAttrName(result.name), dims);
   if (succeeded(parser.parseOptionalKeyword("at"))) {
     StringAttr arena;
@@ -347,6 +350,8 @@ void BufferOp::print(OpAsmPrinter &p) {
   p << " " << getElementType();
   if (getAlign() != 64)
     p << " align " << getAlign();
+  if (getReadBack())
+    p << " read_back";
   if (getArena()) {
     p << " at ";
     p.printSymbolName(*getArena());
@@ -364,7 +369,7 @@ void BufferOp::print(OpAsmPrinter &p) {
                            getSymbolsAttrName(), getSlotsAttrName(),
                            getDimsAttrName(), getElementTypeAttrName(),
                            getAlignAttrName(), getArenaAttrName(), getOffsetAttrName(),
-                           getStrideAttrName()});
+                           getStrideAttrName(), getReadBackAttrName()});
 }
 
 ParseResult StageOp::parse(OpAsmParser &parser, OperationState &result) {

@@ -167,12 +167,15 @@ def Sched_BufferOp : Sched_Op<"buffer", [HasParent<"ProgramOp">,
     its slots `stride` bytes apart; both are there once offsets are assigned.
     Other kinds have no arena: they lie where the runtime puts them.
 
-    Sizes, offset and stride are expressions of the entry's symbols.
+    Sizes, offset and stride are expressions of the entry's symbols. `read_back`
+    says of a state that it is read after the call's write, and that this means
+    the new value.
 
     ```mlir
     %x = buffer input 0 [s0, 384] f32
     %w = buffer const [@"l0.w", @"l1.w"] [24, 384, 64] f32
     %t = buffer temp slots 2 [s0, 384] f32 at @dram + 4096 stride 1536 * s0
+    %k = buffer state [@k_cache] [1, 4, 128, 32] f32 read_back
     ```
   }];
   let arguments = (ins HR_BufferKindAttr:$kind, OptionalAttr<I64Attr>:$number,
@@ -182,7 +185,8 @@ def Sched_BufferOp : Sched_Op<"buffer", [HasParent<"ProgramOp">,
                        DefaultValuedAttr<I64Attr, "64">:$align,
                        OptionalAttr<StrAttr>:$arena,
                        OptionalAttr<HR_SizeAttr>:$offset,   // bytes
-                       OptionalAttr<HR_SizeAttr>:$stride);  // bytes
+                       OptionalAttr<HR_SizeAttr>:$stride,   // bytes
+                       UnitAttr:$read_back);
   let results = (outs Sched_BufferType:$result);
   let extraClassDeclaration = [{
     /// Bytes of an element; i1 takes one.
