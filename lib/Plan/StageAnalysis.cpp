@@ -253,6 +253,9 @@ FailureOr<Access> StageAnalysis::resolve(Value value, ArrayRef<Linear> index,
     return access;
   }
 
+  if (producer->kind == NodeKind::Update ||
+      producer->kind == NodeKind::Scatter)
+    return fail(why, def, "an updated buffer is read in the same stage");
   access.producer = producer;
   SmallVector<Linear> current(index.begin(), index.end());
   while (value != base) {

@@ -558,13 +558,23 @@ LogicalResult StageFormer::createStages() {
       if (to && to != from)
         order[to].push_back(from);
     }
-  Operation *lastEffect = nullptr;
-  for (Operation &op : *block)
-    if (isa<hr::ReadStateOp, hr::WriteStateOp, hr::RepeatOp>(op)) {
-      if (lastEffect)
-        order[&op].push_back(lastEffect);
-      lastEffect = &op;
+  // Reads and writes of one state keep their order.
+  DenseMap<Attribute, Operation *> lastEffect;
+  for (Operation &op : *block) {
+    SetVector<Attribute> touched;
+    op.walk([&](Operation *inner) {
+      if (auto read = dyn_cast<hr::ReadStateOp>(inner))
+        touched.insert(read.getStates().begin(), read.getStates().end());
+      else if (auto write = dyn_cast<hr::WriteStateOp>(inner))
+        touched.insert(write.getStates().begin(), write.getStates().end());
+    });
+    for (Attribute state : touched) {
+      Operation *&last = lastEffect[state];
+      if (last && last != &op)
+        order[&op].push_back(last);
+      last = &op;
     }
+  }
   for (Group &group : groups)
     if (group.alive)
       for (Operation *op : llvm::reverse(group.ops)) {

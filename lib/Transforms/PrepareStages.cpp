@@ -261,6 +261,97 @@ static bool isStoredHere(Value value, Block &block, DenseSet<Value> &taken,
   return taken.insert(root).second;
 }
 
+/// An update of a reshape that only drops or adds dimensions of size one is an
+/// update of what was reshaped: so a state is reached and written in place.
+static void updateUnderReshapes(Block &block) {
+  for (Operation &op : llvm::make_early_inc_range(block)) {
+    if (!isa<hr::UpdateOp, hr::ScatterOp>(op))
+      continue;
+    unsigned at = isa<hr::UpdateOp>(op) ? 0 : 1;
+    auto reshape = op.getOperand(at).getDefiningOp<hr::ReshapeOp>();
+    if (!reshape)
+      continue;
+    Value source = reshape.getSource();
+    FailureOr<SmallVector<SizeExpr>> from = hr::getDims(source);
+    FailureOr<SmallVector<SizeExpr>> to = hr::getDims(reshape.getResult());
+    if (failed(from) || failed(to))
+      continue;
+    // dimension of the source -> dimension of the reshape, -1 for a unit one.
+    SmallVector<int64_t> match;
+    size_t next = 0;
+    bool same = true;
+    auto skip = [&]() {
+      while (next < to->size() && (*to)[next] == SizeExpr(1))
+        ++next;
+    };
+    for (const SizeExpr &size : *from) {
+      if (size == SizeExpr(1)) {
+        match.push_back(-1);
+        continue;
+      }
+      skip();
+      same &= next < to->size() && (*to)[next] == size;
+      match.push_back(next++);
+    }
+    skip();
+    if (!same || next < to->size())
+      continue;
+    OpBuilder b(&op);
+    MLIRContext *context = op.getContext();
+    AffineMap map = isa<hr::UpdateOp>(op)
+                        ? cast<hr::UpdateOp>(op).getMap()
+                        : cast<hr::ScatterOp>(op).getSourceMap();
+    SmallVector<AffineExpr> exprs;
+    for (int64_t d : match)
+      exprs.push_back(d < 0 ? getAffineConstantExpr(0, context)
+                            : map.getResult(d));
+    auto newMap = AffineMapAttr::get(
+        AffineMap::get(map.getNumDims(), 0, exprs, context));
+    Value result;
+    if (auto update = dyn_cast<hr::UpdateOp>(op)) {
+      SmallVector<SizeExpr> offsets = hr::getSizes(update.getOffsets());
+      SmallVector<SizeExpr> newOffsets;
+      for (int64_t d : match)
+        newOffsets.push_back(d < 0 ? SizeExpr(0) : offsets[d]);
+      result = hr::UpdateOp::create(b, op.getLoc(), source.getType(), source,
+                                    update.getValue(),
+                                    hr::getSizeArrayAttr(context, newOffsets),
+                                    newMap);
+    } else {
+      auto scatter = cast<hr::ScatterOp>(op);
+      SmallVector<int64_t> dims;
+      for (int64_t d : match)
+        dims.push_back(d < 0 ? -1 : scatter.getSourceDims()[d]);
+      result = hr::ScatterOp::create(
+          b, op.getLoc(), source.getType(), scatter.getUpdates(), source,
+          scatter.getIndices(), scatter.getCombinerAttr(), newMap,
+          scatter.getIndexMaps(), b.getDenseI64ArrayAttr(dims),
+          scatter.getWhatAttr(), scatter.getWrapAttr());
+    }
+    Value back = hr::ReshapeOp::create(b, op.getLoc(),
+                                       reshape.getResult().getType(), result,
+                                       reshape.getDims());
+    op.getResult(0).replaceAllUsesWith(back);
+    op.erase();
+    if (reshape.use_empty())
+      reshape.erase();
+  }
+  // Reshapes there and back are nothing.
+  for (Operation &op : llvm::make_early_inc_range(block)) {
+    auto reshape = dyn_cast<hr::ReshapeOp>(op);
+    if (!reshape)
+      continue;
+    if (auto inner = reshape.getSource().getDefiningOp<hr::ReshapeOp>())
+      reshape.getSourceMutable().assign(inner.getSource());
+    FailureOr<SmallVector<SizeExpr>> from = hr::getDims(reshape.getSource());
+    if (reshape.getSource().getType() == reshape.getType() &&
+        succeeded(from) && *from == hr::getSizes(reshape.getDims())) {
+      reshape.getResult().replaceAllUsesWith(reshape.getSource());
+      reshape.erase();
+    }
+  }
+}
+
 static LogicalResult prepareBlock(Block &block) {
   for (Operation &op : llvm::make_early_inc_range(block))
     if (auto repeat = dyn_cast<hr::RepeatOp>(op))
@@ -272,6 +363,7 @@ static LogicalResult prepareBlock(Block &block) {
     else if (auto pad = dyn_cast<hr::PadOp>(op))
       lowerPad(pad);
   }
+  updateUnderReshapes(block);
   writeStatesInPlace(block);
   materializeViews(block);
 

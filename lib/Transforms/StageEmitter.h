@@ -176,6 +176,7 @@ private:
   llvm::DenseMap<mlir::Value, Slot> slots;
   mlir::Value scratch;
   int64_t scratchBytes = 0;
+  bool broken = false;
   /// Vector class of the nest being emitted (scratch has it innermost).
   llvm::DenseMap<const plan::Node *, int64_t> innermostClass;
 };
