@@ -285,8 +285,7 @@ LogicalResult Emission::lowerStages() {
   PassManager pm(context);
   if (options.configure)
     options.configure(pm);
-  bool fma = !codegen.triple.isX86() || device.hasFeature("fma");
-  buildStageLowering(pm.nest<ModuleOp>(), fma, options.debugInfo);
+  buildStageLowering(pm.nest<ModuleOp>(), codegen.fma, options.debugInfo);
   if (failed(pm.run(*lowered)))
     return failure();
   stageModules = llvm::to_vector(lowered->getOps<ModuleOp>());

@@ -24,6 +24,8 @@ struct Codegen {
   unsigned optLevel = 2;
   /// Widest vector register in bits.
   int64_t vectorBits = 128;
+  /// Whether there is a fused multiply-add.
+  bool fma = true;
 
   static Codegen forDevice(const hw::Device &device, unsigned optLevel);
 
