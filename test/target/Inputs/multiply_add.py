@@ -1,7 +1,7 @@
-"""Prints model.mlir with x * 2 + x in the place of x * 2."""
+"""Prints model.mlir with x * x + x in the place of x * 2."""
 import sys
 
 text = open(sys.argv[1]).read()
 print(text.replace("%d = arith.mulf %v, %two : f32",
-                   "%p = arith.mulf %v, %two : f32\n"
+                   "%p = arith.mulf %v, %v : f32\n"
                    "          %d = arith.addf %p, %v : f32"))
