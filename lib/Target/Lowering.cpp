@@ -111,9 +111,6 @@ void headrace::buildStageLowering(OpPassManager &pm, bool fma,
   // Canonicalizing before expanding, while ops still say what they mean.
   pm.addPass(createCanonicalizerPass());
   pm.addPass(createCSEPass());
-  // Our own math functions, before anything else can lower theirs: a vector
-  // never becomes calls of libm.
-  pm.addPass(createMathExpandFunctions());
   pm.addPass(createLoopInvariantCodeMotionPass());
   pm.addPass(memref::createExpandStridedMetadataPass());
   pm.addPass(createLowerAffinePass());

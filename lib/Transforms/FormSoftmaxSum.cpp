@@ -374,19 +374,10 @@ static std::optional<Term> materialize(Term term, OpBuilder &builder) {
   FailureOr<Sizes> loops = getLoopSizes(generic);
   if (failed(loops))
     return std::nullopt;
-  OpBuilder::InsertionGuard guard(builder);
-  builder.setInsertionPoint(generic);
-  GenericParts parts(generic);
-  unsigned inputs = parts.inputs.size();
-  parts.inits = {hr::createEmpty(builder, generic.getLoc(), *loops,
-                                 term.value.getType())};
-  parts.initMaps = {AffineMap::getMultiDimIdentityMap(
-      generic.getNumLoops(), builder.getContext())};
-  parts.iterators.assign(generic.getNumLoops(),
-                         utils::IteratorType::parallel);
-  // The part of the body that computes the term reads no accumulator: `step`
-  // ends there and the match would have failed. The rest is cut off.
+  // The part of the body that computes the term, and the inputs that it reads.
+  // It reads no accumulator: `step` ends there and nothing would have matched.
   SetVector<Operation *> needed;
+  SetVector<unsigned> read;
   needed.insert(term.value.getDefiningOp());
   for (unsigned n = 0; n < needed.size(); ++n)
     for (Value operand : needed[n]->getOperands()) {
@@ -394,17 +385,33 @@ static std::optional<Term> materialize(Term term, OpBuilder &builder) {
       if (def && def->getBlock() == generic.getBody())
         needed.insert(def);
       auto argument = dyn_cast<BlockArgument>(operand);
-      if (argument && argument.getOwner() == generic.getBody() &&
-          argument.getArgNumber() >= inputs)
+      if (!argument || argument.getOwner() != generic.getBody())
+        continue;
+      if (argument.getArgNumber() >= generic.getNumDpsInputs())
         return std::nullopt;
+      read.insert(argument.getArgNumber());
     }
+
+  OpBuilder::InsertionGuard guard(builder);
+  builder.setInsertionPoint(generic);
+  GenericParts parts(generic);
+  SmallVector<Value> inputs;
+  SmallVector<AffineMap> maps;
+  for (unsigned n : read) {
+    inputs.push_back(parts.inputs[n]);
+    maps.push_back(parts.inputMaps[n]);
+  }
+  maps.push_back(builder.getMultiDimIdentityMap(generic.getNumLoops()));
+  Value init = hr::createEmpty(builder, generic.getLoc(), *loops,
+                               term.value.getType());
+  SmallVector<utils::IteratorType> iterators(generic.getNumLoops(),
+                                             utils::IteratorType::parallel);
   auto result = linalg::GenericOp::create(
-      builder, generic.getLoc(), parts.inits[0].getType(), parts.inputs,
-      parts.inits, parts.maps(), parts.iterators,
+      builder, generic.getLoc(), init.getType(), inputs, init, maps, iterators,
       [&](OpBuilder &inner, Location loc, ValueRange arguments) {
         IRMapping mapping;
-        for (unsigned n = 0; n < inputs; ++n)
-          mapping.map(generic.getBody()->getArgument(n), arguments[n]);
+        for (auto [k, n] : llvm::enumerate(read))
+          mapping.map(generic.getBody()->getArgument(n), arguments[k]);
         for (Operation &op : generic.getBody()->without_terminator())
           if (needed.contains(&op))
             inner.clone(op, mapping);

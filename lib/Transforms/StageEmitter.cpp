@@ -25,10 +25,11 @@ using namespace mlir;
 using namespace headrace;
 using namespace headrace::plan;
 
-/// Booleans take a byte in memory.
-static Type memoryType(Type elementType) {
+Type headrace::getStageMemoryType(Type elementType) {
   if (elementType.isInteger(1))
     return IntegerType::get(elementType.getContext(), 8);
+  if (elementType.isBF16() || elementType.isF16())
+    return IntegerType::get(elementType.getContext(), 16);
   return elementType;
 }
 
@@ -540,10 +541,16 @@ Value StageEmitter::evalGather(const Node *node, ArrayRef<LaneIndex> loops,
 
 Value StageEmitter::loadAt(Value memref, LaneIndex at, Type elementType,
                            Place &place) {
-  Type stored = memoryType(elementType);
+  Type stored = getStageMemoryType(elementType);
   auto fromMemory = [&](Value value) -> Value {
     if (stored == elementType)
       return value;
+    if (isa<FloatType>(elementType)) {
+      Type type = elementType;
+      if (auto vector = dyn_cast<VectorType>(value.getType()))
+        type = VectorType::get(vector.getShape(), type);
+      return arith::BitcastOp::create(b, loc, type, value);
+    }
     Value zero = toVector(scalarConstant(stored, 0),
                           isa<VectorType>(value.getType()) ? place.lanes : 1);
     return arith::CmpIOp::create(b, loc, arith::CmpIPredicate::ne, value,
@@ -588,7 +595,10 @@ void StageEmitter::storeAt(Value memref, LaneIndex at, Value value,
     Type type = stored;
     if (auto vector = dyn_cast<VectorType>(value.getType()))
       type = VectorType::get(vector.getShape(), stored);
-    value = arith::ExtUIOp::create(b, loc, type, value);
+    if (isa<FloatType>(getElementTypeOrSelf(value.getType())))
+      value = arith::BitcastOp::create(b, loc, type, value);
+    else
+      value = arith::ExtUIOp::create(b, loc, type, value);
   }
   bool vectorAddress = isa<VectorType>(at.base.getType());
   if (place.lanes == 1 || (at.step == SizeExpr(0) && !vectorAddress)) {
@@ -651,7 +661,7 @@ const Slot &StageEmitter::slotOf(Value value) {
 }
 
 Value StageEmitter::allocScratch(Type elementType, int64_t count) {
-  Type stored = memoryType(elementType);
+  Type stored = getStageMemoryType(elementType);
   int64_t bytes = llvm::alignTo(count * getElementBytes(stored), 64);
   Value offset = constant(scratchBytes);
   scratchBytes += bytes;

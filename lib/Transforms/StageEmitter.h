@@ -34,6 +34,11 @@
 
 namespace headrace {
 
+/// What a stage's memrefs hold for elements of this type: a byte for a boolean,
+/// the bits of a narrow float (few machines have vectors of those, and moving
+/// them must not go through conversions).
+mlir::Type getStageMemoryType(mlir::Type elementType);
+
 struct LaneIndex {
   mlir::Value base;
   SizeExpr step;

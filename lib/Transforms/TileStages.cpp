@@ -384,6 +384,8 @@ LogicalResult EntryTiler::emitStage(hr::StageOp stage, OpBuilder &runs,
   struct Operand {
     BufferRef ref;
     bool read = false, write = false;
+    /// What is not written keeps its value: the footprint may be too large.
+    bool keeps = false;
     hr::FootprintAttr print;
     SmallVector<SizeExpr> dims;
     Type elementType;
@@ -457,7 +459,7 @@ LogicalResult EntryTiler::emitStage(hr::StageOp stage, OpBuilder &runs,
       noteRead(*node->source, std::nullopt);
     if (node->kind == NodeKind::Update || node->kind == NodeKind::Scatter) {
       Operand &operand = operands[operandOf[node->source->source]];
-      operand.write = true;
+      operand.write = operand.keeps = true;
       hr::FootprintAttr print = whole();
       if (node->kind == NodeKind::Update)
         print = footprint(analysis, plan, node.get(), node->source->logical,
@@ -491,9 +493,8 @@ LogicalResult EntryTiler::emitStage(hr::StageOp stage, OpBuilder &runs,
   b.setInsertionPoint(entry);
   Type index = b.getIndexType();
   auto flat = [&](Type elementType) -> Type {
-    if (elementType.isInteger(1))
-      elementType = b.getI8Type();
-    return MemRefType::get({ShapedType::kDynamic}, elementType);
+    return MemRefType::get({ShapedType::kDynamic},
+                           getStageMemoryType(elementType));
   };
   SmallVector<Type> types{index, index, flat(b.getI8Type()),
                           flat(b.getI8Type())};
@@ -546,12 +547,18 @@ LogicalResult EntryTiler::emitStage(hr::StageOp stage, OpBuilder &runs,
   SmallVector<Attribute> symbolAttrs;
   for (StringRef symbol : symbols)
     symbolAttrs.push_back(b.getStringAttr(symbol));
-  hr::RunOp::create(
+  auto run = hr::RunOp::create(
       runs, stage.getLoc(), FlatSymbolRefAttr::get(context, name),
       hr::getSizeArrayAttr(context, grid), values, b.getArrayAttr(access),
       b.getAffineMapArrayAttr(slots), b.getArrayAttr(prints),
       b.getArrayAttr(symbolAttrs), b.getI64IntegerAttr(*scratch),
       hr::SizeAttr::get(context, flops), StringAttr(), UnitAttr());
+  SmallVector<int64_t> keeps;
+  for (auto [i, operand] : llvm::enumerate(operands))
+    if (operand.keeps)
+      keeps.push_back(i);
+  if (!keeps.empty())
+    run->setAttr("hr.keeps", b.getDenseI64ArrayAttr(keeps));
   return success();
 }
 
