@@ -939,8 +939,8 @@ headrace::importBytes(MLIRContext *context, ArrayRef<char> bytes,
 }
 
 FailureOr<OwningOpRef<ModuleOp>>
-headrace::importTexts(MLIRContext *context, StringRef model, StringRef weights,
-                      StringRef constants, ArrayRef<char> archiveBytes) {
+headrace::importText(MLIRContext *context, StringRef text,
+                     ArrayRef<char> archiveBytes) {
   (void)loadDialects(context);
   Location file = FileLineColLoc::get(context, "program.pt2", 0, 0);
   Program program("main", file);
@@ -951,15 +951,19 @@ headrace::importTexts(MLIRContext *context, StringRef model, StringRef weights,
   program.archive = std::move(*archive);
   program.weightsFolder = "data/weights/";
   program.constantsFolder = "data/constants/";
-  for (auto [text, result] : {std::pair(model, &program.model),
-                              std::pair(weights, &program.weights),
-                              std::pair(constants, &program.constants)}) {
-    llvm::Expected<JsonValue> parsed = parseBoundedJson(text);
-    if (!parsed)
-      return emitError(file)
-             << "not valid JSON: " << llvm::toString(parsed.takeError());
-    *result = std::move(*parsed);
-  }
+  llvm::Expected<JsonValue> parsed = parseBoundedJson(text);
+  if (!parsed)
+    return emitError(file) << "not valid JSON: "
+                           << llvm::toString(parsed.takeError());
+  JsonReader reader(file);
+  Object *parts = parsed->getAsObject();
+  if (!parts)
+    return reader.error("expected an object");
+  for (auto [key, result] : {std::pair("model", &program.model),
+                             std::pair("weights", &program.weights),
+                             std::pair("constants", &program.constants)})
+    if (JsonValue *part = parts->get(key))
+      *result = std::move(*part);
   Importer importer(context);
   importer.reserve(program.name);
   if (failed(importer.add(program)))

@@ -21,13 +21,12 @@ mlir::FailureOr<mlir::OwningOpRef<mlir::ModuleOp>>
 importBytes(mlir::MLIRContext *context, llvm::ArrayRef<char> bytes,
             std::shared_ptr<void> owner);
 
-/// The same with the JSON texts given apart, so that mutating them needs no
-/// checksums: the model and the `config` tables of weights and constants. The
+/// The same with the JSON given apart, so that mutating it needs no checksums:
+/// an object of `model` and the `config` tables `weights` and `constants`. The
 /// archive serves for the weights' bytes.
 mlir::FailureOr<mlir::OwningOpRef<mlir::ModuleOp>>
-importTexts(mlir::MLIRContext *context, llvm::StringRef model,
-            llvm::StringRef weights, llvm::StringRef constants,
-            llvm::ArrayRef<char> archive);
+importText(mlir::MLIRContext *context, llvm::StringRef text,
+           llvm::ArrayRef<char> archive);
 
 } // namespace headrace
 #endif // HEADRACE_IMPORT_IMPORTBYTES_H
