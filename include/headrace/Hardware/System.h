@@ -300,7 +300,8 @@ public:
   /// CPU features of this machine that the operating system lets us use.
   static std::vector<std::string> getHostFeatures();
   static std::string getHostCodegen();
-  /// CPUs that this process may run on.
+  /// CPUs that this process may run on, at most what its control groups
+  /// allow.
   static int64_t getHostWorkerCount();
 
   llvm::StringRef getName() const { return name; }
