@@ -52,6 +52,9 @@ def march : Joined<["-"], "march=">, Alias<target>,
     MetaVarName<"<description>">, HelpText<"The same as --target=">;
 def j : JoinedOrSeparate<["-"], "j">, MetaVarName<"<n>">,
     HelpText<"Compile with at most <n> threads">;
+def verify : FF<"verify",
+    "Compile at -O0 too, run every entry of both on the same random inputs, and "
+    "fail where they differ">;
 }
 
 //===----------------------------------------------------------------------===//

@@ -15,14 +15,18 @@
 #include "headrace/Driver/Compiler.h"
 #include "headrace/Hardware/Probe.h"
 #include "headrace/Hardware/System.h"
+#include "headrace/Runtime/Artifact.h"
+#include "llvm/ADT/ScopeExit.h"
 #include "llvm/Option/Arg.h"
 #include "llvm/Option/ArgList.h"
 #include "llvm/Option/OptTable.h"
 #include "llvm/Support/Allocator.h"
 #include "llvm/Support/CommandLine.h"
 #include "llvm/Support/FileSystem.h"
+#include "llvm/Support/JSON.h"
 #include "llvm/Support/Path.h"
 #include "llvm/Support/Process.h"
+#include "llvm/Support/Program.h"
 #include "llvm/Support/StringSaver.h"
 #include <csignal>
 #include <cstring>
@@ -73,6 +77,7 @@ struct Options : GenericOptTable {
 /// What the command line asks for, besides a compilation.
 struct Command {
   CompileOptions compile;
+  bool verify = false;
   MessageFormat format = MessageFormat::Text;
 };
 } // namespace
@@ -246,6 +251,9 @@ static bool parseCommand(const Options &table, const InputArgList &args,
   options.verbose = args.hasArg(OPT_v);
   options.remarks = args.hasArg(OPT_Rpass);
   options.dryRun = args.hasArg(OPT_hash_hash_hash);
+  command.verify = args.hasArg(OPT_verify);
+  if (command.verify && options.emit != Phase::So)
+    error("--verify runs the artifact: it goes with no --emit= before so");
   if (const Arg *arg = args.getLastArg(OPT_crash_phase))
     options.crashPhase = parsePhase(arg->getValue());
 
@@ -395,6 +403,84 @@ static void writeReproducer(const Command &command, ArrayRef<const char *> argv,
   messages.note("this is a bug in hrcc. To reproduce it: " + text);
 }
 
+//===----------------------------------------------------------------------===//
+// --verify
+//===----------------------------------------------------------------------===//
+
+/// Names of the entries of an artifact.
+static std::vector<std::string> getEntryNames(StringRef artifact,
+                                              Messages &messages) {
+  char message[512] = "";
+  char *signature = hr_artifact_check(artifact.str().c_str(), 0, nullptr,
+                                      nullptr, message, sizeof message);
+  if (!signature) {
+    messages.error(message);
+    return {};
+  }
+  std::vector<std::string> names;
+  if (auto json = json::parse(signature)) {
+    if (json::Object *object = json->getAsObject())
+      if (json::Array *entries = object->getArray("entries"))
+        for (json::Value &entry : *entries)
+          if (json::Object *fields = entry.getAsObject())
+            names.push_back(fields->getString("name").value_or("").str());
+  } else {
+    consumeError(json.takeError());
+  }
+  std::free(signature);
+  return names;
+}
+
+/// Runs headrace-run, which lies beside this program.
+static int run(ArrayRef<std::string> arguments, Messages &messages) {
+  SmallString<128> program(
+      path::parent_path(fs::getMainExecutable(nullptr, nullptr)));
+  path::append(program, "headrace-run");
+  SmallVector<StringRef> argv = {program};
+  argv.append(arguments.begin(), arguments.end());
+  std::string why;
+  int status = sys::ExecuteAndWait(program, argv, std::nullopt, {}, 0, 0, &why);
+  if (status < 0)
+    messages.error("cannot run " + program + ": " + why);
+  return status;
+}
+
+/// Compiles at -O0 and compares what both artifacts compute.
+static int verify(const Command &command, Messages &messages, Watch *watch) {
+  SmallString<128> folder;
+  if (std::error_code error = fs::createUniqueDirectory("hrcc-verify", folder)) {
+    messages.error("cannot make a temporary folder: " + error.message());
+    return 1;
+  }
+  llvm::scope_exit cleanUp([&] { fs::remove_directories(folder); });
+  Command oracle = command;
+  oracle.compile.optLevel = 0;
+  oracle.compile.saveTemps = false;
+  oracle.compile.depfile.clear();
+  oracle.compile.output = (folder + "/oracle.so").str();
+  if (compileInChild(oracle, messages, watch) != 0) {
+    messages.error("--verify: the compilation at -O0 failed");
+    return 1;
+  }
+  std::string results = (folder + "/results.npz").str();
+  for (const std::string &entry :
+       getEntryNames(command.compile.output, messages)) {
+    if (run({oracle.compile.output, "--entry", entry, "--outputs", results},
+            messages) != 0) {
+      messages.error("--verify: entry '" + entry + "' cannot be run at -O0");
+      return 1;
+    }
+    if (run({command.compile.output, "--entry", entry, "--compare", results},
+            messages) != 0) {
+      messages.error("--verify: entry '" + entry + "' of '" +
+                     command.compile.output +
+                     "' differs from the same program at -O0");
+      return 1;
+    }
+  }
+  return 0;
+}
+
 static int compileAndReport(Command &command, ArrayRef<const char *> argv,
                             Messages &messages) {
   void *memory = mmap(nullptr, sizeof(Watch), PROT_READ | PROT_WRITE,
@@ -405,8 +491,11 @@ static int compileAndReport(Command &command, ArrayRef<const char *> argv,
   }
   Watch *watch = static_cast<Watch *>(memory);
   int status = compileInChild(command, messages, watch);
-  if (WIFEXITED(status))
+  if (WIFEXITED(status)) {
+    if (WEXITSTATUS(status) == 0 && command.verify && !command.compile.dryRun)
+      return verify(command, messages, watch);
     return WEXITSTATUS(status);
+  }
 
   fs::remove(getTemporaryName(command.compile.output, childProcess));
   int signal = WTERMSIG(status);
