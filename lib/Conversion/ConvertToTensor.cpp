@@ -251,6 +251,10 @@ void ConvertToTensorPass::convertEntry(func::FuncOp func) {
     }
     arg.setType(converted);
     values[arg] = asTensor(arg, type);
+    // The signature still says what the caller gives.
+    if (values[arg].dtype == DType::UInt8)
+      func.setArgAttr(arg.getArgNumber(), "hr.unsigned",
+                      UnitAttr::get(func.getContext()));
   }
 
   SmallVector<Operation *> ops =
@@ -282,6 +286,9 @@ void ConvertToTensorPass::convertEntry(func::FuncOp func) {
                         .reshape(it->second, dims)
                         .value);
         types.push_back(operand.get().getType());
+        if (it->second.dtype == DType::UInt8)
+          func.setResultAttr(i, "hr.unsigned",
+                             UnitAttr::get(func.getContext()));
       }
       func.setType(FunctionType::get(func.getContext(),
                                      body.getArgumentTypes(), types));

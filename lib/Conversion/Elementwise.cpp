@@ -733,17 +733,17 @@ void conversion::registerElementwise(Registry &r) {
   for (const Binary &entry : binaries) {
     for (StringRef overload : {"default", "Tensor", "Scalar", "Scalar_Tensor",
                                "Tensor_Scalar", "Tensor_Tensor",
-                               "Scalar_Self", "Scalar_Other", "Self"})
-      r.add(("aten." + entry.name + "." + overload).str(),
-            [entry](Lowering &c) {
-              // The second operand has one of several names.
-              StringRef other = "other";
-              for (StringRef name : {"values", "exponent"})
-                if (c.has(name))
-                  other = name;
-              lowerPointwise(c, {c.operand("self"), c.operand(other)},
-                             entry.typing, entry.body);
-            });
+                               "Scalar_Self", "Scalar_Other", "Self"}) {
+      std::string name = ("aten." + entry.name + "." + overload).str();
+      if (!aten::lookupSchema(name))
+        continue;
+      r.add(name, [entry](Lowering &c) {
+        // The second operand has one of two names.
+        StringRef other = c.has("values") ? "values" : "other";
+        lowerPointwise(c, {c.operand("self"), c.operand(other)},
+                       entry.typing, entry.body);
+      });
+    }
   }
   // max.other and min.other are maximum and minimum.
   r.add("aten.max.other", *r.lookup("aten.maximum.default"));
@@ -788,7 +788,7 @@ void conversion::registerElementwise(Registry &r) {
 
   r.add({"aten.to.dtype", "aten.to.dtype_layout", "aten.to.device",
          "aten.to.other", "aten._to_copy.default", "aten.type_as.default",
-         "aten.to.prim_Device", "aten.to.prim_dtype", "aten.float.default",
+         "aten.to.prim_Device", "aten.to.prim_dtype",
          "prims.convert_element_type.default"},
         lowerCast);
   r.add({"aten.clone.default", "aten.contiguous.default",

@@ -281,8 +281,7 @@ static void lowerChannelShuffle(Lowering &c) {
 }
 
 void conversion::registerJoining(Registry &r) {
-  r.add({"aten.cat.default", "aten.concat.default", "aten.concatenate.default",
-         "aten._cat.default"},
+  r.add({"aten.cat.default", "aten.concat.default", "aten.concatenate.default"},
         lowerCat);
   r.add("aten.stack.default", lowerStack);
   r.add("aten.hstack.default",

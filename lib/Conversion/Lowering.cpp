@@ -275,6 +275,7 @@ const Registry &Registry::get() {
     registerPooling(result);
     registerIndexing(result);
     registerResampling(result);
+    registerSorting(result);
     return result;
   }();
   return registry;

@@ -135,6 +135,7 @@ void registerConvolutions(Registry &registry);
 void registerPooling(Registry &registry);
 void registerIndexing(Registry &registry);
 void registerResampling(Registry &registry);
+void registerSorting(Registry &registry);
 
 } // namespace headrace::conversion
 #endif // HEADRACE_LIB_CONVERSION_LOWERING_H

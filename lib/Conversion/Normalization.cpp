@@ -333,13 +333,11 @@ static void lowerWeightNorm(Lowering &c) {
 }
 
 void conversion::registerNormalization(Registry &r) {
-  r.add({"aten.softmax.int", "aten._softmax.default",
-         "aten.special_softmax.int"},
+  r.add({"aten.softmax.int", "aten._softmax.default"},
         [](Lowering &c) { lowerSoftmax(c, false, false); });
   r.add("aten._safe_softmax.default",
         [](Lowering &c) { lowerSoftmax(c, false, true); });
-  r.add({"aten.log_softmax.int", "aten._log_softmax.default",
-         "aten.special_log_softmax.int"},
+  r.add({"aten.log_softmax.int", "aten._log_softmax.default"},
         [](Lowering &c) { lowerSoftmax(c, true, false); });
   r.add("aten.layer_norm.default",
         [](Lowering &c) { lowerLayerNorm(c, false); });

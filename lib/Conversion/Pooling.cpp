@@ -307,7 +307,8 @@ void conversion::registerPooling(Registry &r) {
     r.add("aten.max_pool" + n + "_with_indices.default", maxPool);
     r.add("aten.avg_pool" + n + ".default", average);
     r.add("aten.adaptive_avg_pool" + n + ".default", adaptive);
-    r.add("aten._adaptive_avg_pool" + n + ".default", adaptive);
+    if (spatial > 1)
+      r.add("aten._adaptive_avg_pool" + n + ".default", adaptive);
     r.add("aten.adaptive_max_pool" + n + ".default", [spatial](Lowering &c) {
       lowerAdaptivePool(c, spatial, false);
     });

@@ -645,6 +645,28 @@ case("index", "index_fill", lambda x, i: x.index_fill(1, i, 7.0), rand(3, 5),
      torch.tensor([4, 1]))
 case("index", "take", torch.take, rand(3, 5), ints(0, 15, 4))
 
+# --------------------------------------------------------------------- sorting
+
+_DISTINCT = torch.randperm(60, generator=_generator).reshape(3, 20).float()
+_LONG = torch.randperm(900, generator=_generator).reshape(3, 300).float()
+case("sort", "topk", lambda x: (*x.topk(4), *x.topk(3, dim=0),
+                                *x.topk(2, largest=False)), _DISTINCT)
+case("sort", "topk-long", lambda x: (*x.topk(4), *x.topk(3, largest=False)),
+     _LONG)
+case("sort", "topk-long-nan", lambda x: (*x.topk(3),
+                                         *x.topk(2, largest=False)),
+     torch.cat([_LONG, torch.full((3, 1), NAN)], 1))
+case("sort", "topk-int", lambda x: tuple(x.topk(4)), _DISTINCT.long())
+case("sort", "sort", lambda x: (*x.sort(), *x.sort(0, descending=True)),
+     _DISTINCT)
+case("sort", "sort-stable-ties", lambda x: (
+    *x.sort(stable=True), *x.sort(stable=True, descending=True)),
+     ints(0, 4, 3, 9).float())
+case("sort", "sort-nan", lambda x: (*x.sort(stable=True), x.argsort()),
+     torch.tensor([1.0, NAN, -INF, INF, 0.5]))
+case("sort", "kthvalue", lambda x: tuple(x.kthvalue(5)), _DISTINCT)
+case("sort", "median", lambda x: tuple(x.median(1)), _DISTINCT)
+
 # ------------------------------------------------------------------ resampling
 
 case("resample", "nearest", lambda x: (
