@@ -89,17 +89,8 @@ void headrace::buildTiledPipeline(OpPassManager &pm,
 #endif
 }
 
-#ifndef HEADRACE_HAVE_SCHEDULE
-namespace headrace {
-std::unique_ptr<Pass> createPlainSchedulePass();
-}
-#endif
-
 void headrace::buildSchedulePipeline(OpPassManager &pm,
                                      const PipelineOptions &options) {
-#ifndef HEADRACE_HAVE_SCHEDULE
-  pm.addPass(createPlainSchedulePass());
-#else
   BuildProgramsPassOptions build;
   build.target = options.target;
   pm.addPass(createBuildProgramsPass(build));
@@ -109,7 +100,6 @@ void headrace::buildSchedulePipeline(OpPassManager &pm,
   VerifyPassOptions verify;
   verify.target = options.target;
   pm.addPass(createVerifyPass(verify));
-#endif
 }
 
 void headrace::buildPipeline(Phase phase, OpPassManager &pm,

@@ -583,8 +583,8 @@ def HR_BufferOp : HR_Op<"buffer"> {
     `align` is in bytes.
 
     ```mlir
-    %x = hr.buffer input 0 dims [#hr.size<"s0">, #hr.size<"384">] : !hr.buffer<f32>
-    %w = hr.buffer const [@"l0.w", @"l1.w"] dims [...] : !hr.buffer<f32>
+    %x = hr.buffer input number 0 dims [#hr.size<"s0">, #hr.size<"384">] : !hr.buffer<f32>
+    %w = hr.buffer const of [@"l0.w", @"l1.w"] slots 2 dims [...] : !hr.buffer<f32>
     %t = hr.buffer temp slots 2 dims [...] : !hr.buffer<f32>
     ```
   }];
@@ -595,7 +595,7 @@ def HR_BufferOp : HR_Op<"buffer"> {
                        DefaultValuedAttr<I64Attr, "64">:$align);
   let results = (outs HR_BufferType:$result);
   let assemblyFormat = [{
-    $kind ($number^)? ($symbols^)? (`slots` $slots^)? `dims` $dims attr-dict `:` type($result)
+    $kind (`number` $number^)? (`of` $symbols^)? (`slots` $slots^)? `dims` $dims attr-dict `:` type($result)
   }];
   let hasVerifier = 1;
 }
@@ -617,8 +617,8 @@ def HR_RunOp : HR_Op<"run"> {
     `scratch_bytes` is what one worker needs besides; `flops`, `atom` and
     `bytes` feed the simulator (totals of all tiles, as sizes).
     Runs are listed in program order: the order fixes what the dependences are.
-    A stage reports an index out of range as headrace/Target/StageABI.h says
-    (`headrace::createIndexError`), clamps it and goes on.
+    A stage reports an index out of range as headrace/Target/StageABI.h says,
+    clamps it and goes on.
 
     ```mlir
     hr.run @ffn_up grid [#hr.size<"4">, #hr.size<"1">] (%x, %w, %h)

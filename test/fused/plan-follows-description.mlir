@@ -1,0 +1,28 @@
+// The tile of a stage is chosen for the machine's figures: with half the
+// bandwidth of the shared cache, splitting columns only wins, because the weight
+// is then brought in once. Nothing but the description differs.
+
+// RUN: hrcc --print-target=generic-x86-64-v4 > %t.fast.mlir
+// RUN: sed -e 's/read = 200 GB/read = 100 GB/' -e 's/worker_read = 25 GB/worker_read = 12.5 GB/' %t.fast.mlir > %t.slow.mlir
+// RUN: headrace-opt %s --pass-pipeline='builtin.module(hr-prepare-stages,hr-form-stages{target=%t.fast.mlir})' | FileCheck %s --check-prefix=FAST
+// RUN: headrace-opt %s --pass-pipeline='builtin.module(hr-prepare-stages,hr-form-stages{target=%t.slow.mlir})' | FileCheck %s --check-prefix=SLOW
+
+// FAST: hr.stage @product_contract_0
+// FAST-SAME: tile = [64, 192, 0]
+// SLOW: hr.stage @product_contract_0
+// SLOW-SAME: tile = [0, 96, 0]
+func.func @product(%x: tensor<128x768xf32> {hr.name = "x", hr.dims = [#hr.size<"128">, #hr.size<"768">]},
+                   %w: tensor<768x768xf32> {hr.name = "w", hr.dims = [#hr.size<"768">, #hr.size<"768">]})
+    -> (tensor<128x768xf32> {hr.name = "y", hr.dims = [#hr.size<"128">, #hr.size<"768">]}) {
+  %zero = arith.constant 0.0 : f32
+  %e = tensor.empty() : tensor<128x768xf32>
+  %f = linalg.fill ins(%zero : f32) outs(%e : tensor<128x768xf32>) -> tensor<128x768xf32>
+  %m = linalg.generic {indexing_maps = [affine_map<(i, j, k) -> (i, k)>, affine_map<(i, j, k) -> (k, j)>, affine_map<(i, j, k) -> (i, j)>],
+      iterator_types = ["parallel", "parallel", "reduction"]} ins(%x, %w : tensor<128x768xf32>, tensor<768x768xf32>) outs(%f : tensor<128x768xf32>) {
+  ^bb0(%p: f32, %q: f32, %o: f32):
+    %r = arith.mulf %p, %q : f32
+    %s = arith.addf %o, %r : f32
+    linalg.yield %s : f32
+  } -> tensor<128x768xf32>
+  return %m : tensor<128x768xf32>
+}
