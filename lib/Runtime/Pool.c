@@ -59,10 +59,8 @@ void hr_wait(hr_frame *frame, int64_t other, int64_t count) {
              SPINS_IN_RUN);
 }
 
-void hr_stage_index_error(void *allocated, hr_frame *frame, int64_t offset,
-                          int64_t size, int64_t stride, int64_t site,
-                          int64_t index, int64_t bound) {
-  (void)allocated, (void)offset, (void)size, (void)stride;
+void hr_stage_index_error(hr_frame *frame, int64_t site, int64_t index,
+                          int64_t bound) {
   uint32_t none = 0;
   if (!__atomic_compare_exchange_n(&frame->error_state, &none, 1, false,
                                    __ATOMIC_RELAXED, __ATOMIC_RELAXED))
@@ -156,6 +154,9 @@ static void pool_run(hr_pool *handle, uint32_t workers,
   unlock(&p->lock);
 }
 
+/** SIGILL, SIGTRAP, SIGABRT, SIGBUS, SIGFPE, SIGSEGV, SIGSYS. */
+static const unsigned char own_signals[] = {4, 5, 6, 7, 8, 11, 31};
+
 static const hr_pool_operations operations = {HR_ABI_VERSION, pool_run,
                                               pool_available};
 
@@ -206,10 +207,13 @@ int hr_pool_create(uint32_t workers, hr_pool **result, char *message,
       madvise(page, 4096, MADV_WIPEONFORK) != 0)
     p->process = hr_process();
 
-  /* The application's signals are for its own threads. */
-  uint64_t all[16], old[16];
-  memset(all, 0xff, sizeof all);
-  pthread_sigmask(SIG_SETMASK, all, old);
+  /* The application's signals are for its own threads; what a thread does
+     wrong itself (SIGSEGV and the like) is its own. */
+  uint64_t blocked[16], old[16];
+  memset(blocked, 0xff, sizeof blocked);
+  for (int i = 0; i < (int)sizeof own_signals; ++i)
+    blocked[0] &= ~((uint64_t)1 << (own_signals[i] - 1));
+  pthread_sigmask(SIG_SETMASK, blocked, old);
   int error = 0;
   for (uint32_t i = 1; i < workers && !error; ++i) {
     p->workers[i].pool = p;

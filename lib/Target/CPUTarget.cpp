@@ -45,6 +45,8 @@ using namespace headrace;
 
 /// Weights of an object up to this size are part of it.
 static constexpr int64_t embedLimit = 1 << 20;
+/// Beyond this the code could not reach them.
+static constexpr int64_t embedMaximum = 1 << 30;
 static constexpr int64_t stateAlignment = 128;
 
 bool CPUTarget::claims(const hw::Device &device) const {
@@ -249,6 +251,10 @@ LogicalResult Emission::placeData() {
             .str();
   else if (isObject)
     image.embedWeights = true;
+  if (image.embedWeights && image.weightBytes > embedMaximum)
+    return fail("an object holds at most " + Twine(embedMaximum) +
+                " bytes of weights but there are " + Twine(image.weightBytes) +
+                "; keep them beside it (--weights=external)");
   if (image.embedWeights) {
     llvm::raw_svector_ostream os(embedded);
     if (failed(weights.write(os, error)))

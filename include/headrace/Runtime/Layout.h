@@ -185,11 +185,9 @@ typedef struct hr_frame {
 } hr_frame;
 
 /** Called by stages (headrace/Target/StageABI.h): `index` is outside [0, bound)
-    at `hr_image.sites[site]`. The first five are the context operand as MLIR
-    passes a memref. */
-void hr_stage_index_error(void *allocated, hr_frame *frame, int64_t offset,
-                          int64_t size, int64_t stride, int64_t site,
-                          int64_t index, int64_t bound);
+    at `hr_image.sites[site]`. */
+void hr_stage_index_error(hr_frame *frame, int64_t site, int64_t index,
+                          int64_t bound);
 /** Adds one to the counter of timeline `self`. */
 void hr_signal(hr_frame *frame, int64_t self);
 /** Returns once timeline `other` has signalled `count` times in this call. */

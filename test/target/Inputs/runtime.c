@@ -56,7 +56,7 @@ static void stateful(const hr_frame *frame, int64_t self) {
   for (int64_t i = 0; i < n; ++i) {
     int64_t x = ((int64_t *)frame->inputs[0])[2 * i + 1];
     if (x < 0)
-      hr_stage_index_error(0, (hr_frame *)frame, 0, 0, 1, 0, x, 10 + i);
+      hr_stage_index_error((hr_frame *)frame, 0, x, 10 + i);
     ((int64_t *)frame->outputs[0])[i] = x + *count;
   }
   *count += 1;
