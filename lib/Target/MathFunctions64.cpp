@@ -19,6 +19,8 @@
 
 #include "MathCoefficients.inc"
 
+#include <algorithm>
+#include <iterator>
 #include <limits>
 
 using namespace headrace;
@@ -66,12 +68,12 @@ static DD twoProduct(V a, Operand b) {
   return {p, fma(a, b, -p)};
 }
 
-static DD add(DD a, DD b) {
+static DD addPairs(DD a, DD b) {
   DD s = twoSum(a.high, b.high);
   return fastTwoSum(s.high, s.low + (a.low + b.low));
 }
 
-static DD mul(DD a, DD b) {
+static DD mulPairs(DD a, DD b) {
   DD p = twoProduct(a.high, b.high);
   return fastTwoSum(p.high,
                     fma(a.high, b.low, fma(a.low, b.high, p.low)));
@@ -79,6 +81,17 @@ static DD mul(DD a, DD b) {
 
 static DD constantPair(V like, double high, double low) {
   return {constant(like, high), constant(like, low)};
+}
+
+/// What n.high / d.high, rounded to q, leaves of n / d.
+static V quotientRest(V q, DD n, DD d) {
+  V rest = fma(-q, d.high, n.high);
+  return (fma(-q, d.low, n.low) + rest) / d.high;
+}
+
+/// What sqrt(v.high), rounded to s > 0, leaves of sqrt(v).
+static V rootRest(V s, DD v) {
+  return (fma(-s, s, v.high) + v.low) / (s + s);
 }
 
 //===----------------------------------------------------------------------===//
@@ -124,18 +137,32 @@ static ExpParts splitExp(V x, const V *low, bool forF32) {
   return {toBits(t) - roundMagicBits, tail};
 }
 
-/// exp(x + low) * 2^extra.
-static V expPair(V x, const V *low, bool forF32, int64_t extra = 0) {
+/// exp(x + low) as a pair times 2^n, |x| cut to 800.
+namespace {
+struct ScaledPair {
+  DD p;
+  V n; // i64
+};
+} // namespace
+
+static ScaledPair expScaled(V x, const V *low, bool forF32) {
   x = greatest(least(x, 800.0), -800.0);
   ExpParts parts = splitExp(x, low, forF32);
   V p = parts.tail.high + 1.0;
-  if (low || !forF32)
-    p = p + (rsub(1.0, p) + parts.tail.high + parts.tail.low);
-  return scaleBy(p, parts.n + extra);
+  if (forF32 && !low)
+    return {{p, constant(x, 0.0)}, parts.n};
+  return {{p, rsub(1.0, p) + parts.tail.high + parts.tail.low}, parts.n};
+}
+
+/// exp(x + low).
+static V expRounded(V x, const V *low, bool forF32) {
+  ScaledPair e = expScaled(x, low, forF32);
+  V p = forF32 && !low ? e.p.high : e.p.high + e.p.low;
+  return scaleBy(p, e.n);
 }
 
 V math_library::exp64(V x, bool forF32) {
-  return expPair(x, nullptr, forF32);
+  return expRounded(x, nullptr, forF32);
 }
 
 V math_library::exp264(V x, bool forF32) {
@@ -153,33 +180,67 @@ V math_library::exp264(V x, bool forF32) {
   return scaleBy(p, parts.n + (toBits(t) - roundMagicBits));
 }
 
-V math_library::expm164(V x, bool forF32) {
-  V clamped = greatest(least(x, 710.0), -60.0);
-  ExpParts parts = splitExp(clamped, nullptr, forF32);
+/// exp(x) - 1 as a pair, for x up to 710; halved, as it may overflow.
+static DD halfExpm1(V x, bool forF32) {
+  ExpParts parts = splitExp(greatest(least(x, 710.0), -60.0), nullptr, forF32);
   // 2^n (1 + tail) - 1 = (2^n - 1) + 2^n tail; 2^n / 2 is always finite.
   V scale = powerOfTwo(parts.n - int64_t(1));
   V less = scale - 0.5;
   V lost = (scale - less) - 0.5;
   DD sum = twoSum(less, scale * parts.tail.high);
-  V r = sum.high + (fma(scale, parts.tail.low, sum.low) + lost);
-  r = r * 2.0;
+  return fastTwoSum(sum.high,
+                    fma(scale, parts.tail.low, sum.low) + lost);
+}
+
+V math_library::expm164(V x, bool forF32) {
+  DD half = halfExpm1(x, forF32);
   // Keeps the sign of zero, and tiny arguments as they are.
-  return select(lt(abs(x), 0x1p-54), x, r);
+  return select(lt(abs(x), 0x1p-54), x, half.high * 2.0);
+}
+
+/// exp(a) / 2 as a pair and what 1 / (2 exp(a)) adds: the halves of sinh and
+/// cosh, which do not overflow before the result does.
+namespace {
+struct HalfExp {
+  DD grows;
+  V falls;
+};
+} // namespace
+
+static HalfExp halfExp(V a, bool forF32) {
+  ScaledPair e = expScaled(a, nullptr, forF32);
+  V n = e.n - int64_t(1);
+  DD grows{scaleBy(e.p.high, n), scaleBy(e.p.low, n)};
+  V falls = constant(a, 0.25) / grows.high;
+  // Where the result overflows, the low part is of no use, and may be infinite.
+  grows.low = select(lt(a, 711.0), grows.low, 0.0);
+  return {grows, falls};
 }
 
 V math_library::sinh64(V x, bool forF32) {
   V a = abs(x);
-  // Large: e/2 - 1/(2 e), where e/2 does not overflow before the result does.
-  V half = expPair(a, nullptr, forF32, -1);
-  V large = half - constant(x, 0.25) / half;
-  V t = expm164(least(a, 2.0), forF32);
-  V small = (t + t / (t + 1.0)) * 0.5;
-  return copysign(select(lt(a, 1.0), small, large), x);
+  // Small: (t + t / (t + 1)) / 2, t = exp(a) - 1.
+  DD t = halfExpm1(least(a, 2.0), forF32);
+  DD whole{t.high * 2.0, t.low * 2.0};
+  DD d = twoSum(whole.high, constant(x, 1.0));
+  d.low = d.low + whole.low;
+  V q = t.high / d.high;
+  V qRest = quotientRest(q, t, d);
+  DD small = twoSum(t.high, q);
+  V smallSum = small.high + (small.low + (t.low + qRest));
+  smallSum = select(lt(a, 0x1p-28), a, smallSum);
+  HalfExp e = halfExp(a, forF32);
+  DD large = twoSum(e.grows.high, -e.falls);
+  V largeSum = large.high +
+               select(lt(a, 700.0), large.low + e.grows.low, e.grows.low);
+  return copysign(select(lt(a, 1.0), smallSum, largeSum), x);
 }
 
 V math_library::cosh64(V x, bool forF32) {
-  V half = expPair(abs(x), nullptr, forF32, -1);
-  return half + constant(x, 0.25) / half;
+  V a = abs(x);
+  HalfExp e = halfExp(a, forF32);
+  DD sum = twoSum(e.grows.high, e.falls);
+  return sum.high + select(lt(a, 700.0), sum.low + e.grows.low, e.grows.low);
 }
 
 V math_library::tanh64(V x, bool forF32) {
@@ -256,16 +317,20 @@ V math_library::log64(V x, bool forF32) {
   return logSpecial(logSum(parts.e, parts.m - 1.0, nullptr, forF32), x);
 }
 
-V math_library::log1p64(V x, bool forF32) {
-  V one = constant(x, 1.0);
-  DD u = twoSum(one, x);
+/// log(1 + x + low), |low| at most a unit of x's last place.
+static V log1pOf(V x, const V *low, bool forF32) {
+  DD u = twoSum(constant(x, 1.0), x);
+  V rest = low ? u.low + *low : u.low;
   LogParts parts = splitLog(u.high);
-  // log(u + c) = log(u) + c / u; c / u in terms of m.
+  // log(u + rest) = log(u) + rest / u, in terms of m.
   V scale = fromBits(rsub(int64_t(0x3ff0000000000000),
                           shiftLeft(toBits(parts.e + roundMagic), 52)));
-  V c = select(lt(x, 0x1p60), u.low * scale / parts.m, 0.0);
-  V r = logSpecial(logSum(parts.e, parts.m - 1.0, &c, forF32), u.high);
-  return select(lt(abs(x), 0x1p-54), x, r);
+  V c = select(lt(x, 0x1p60), rest * scale / parts.m, 0.0);
+  return logSpecial(logSum(parts.e, parts.m - 1.0, &c, forF32), u.high);
+}
+
+V math_library::log1p64(V x, bool forF32) {
+  return select(lt(abs(x), 0x1p-54), x, log1pOf(x, nullptr, forF32));
 }
 
 /// log(x) of positive x as a pair with about 70 bits.
@@ -278,27 +343,27 @@ static DD logPair(V x) {
   V s = f / d;
   V sLow = fma(-s, dLow, fma(-s, d, f)) / d;
   DD sPair{s, sLow};
-  DD z = mul(sPair, sPair);
+  DD z = mulPairs(sPair, sPair);
   // 2 s + s z (2/3 + z (2/5 + z (2/7 + z Tail)))
   V c7 = fma(polynomial(z.high, logTail64Coefficients), z.high,
              0x1.2492492492492p-2);
   DD p = twoProduct(z.high, c7);
   p.low = fma(z.low, c7, p.low);
-  DD c5 = add(constantPair(x, 0x1.999999999999ap-2, -0x1.999999999999ap-56), p);
-  DD c3 = add(constantPair(x, 0x1.5555555555555p-1, 0x1.5555555555555p-55),
-              mul(z, c5));
-  DD series = mul(mul(sPair, z), c3);
-  DD log = add(DD{s * 2.0, sLow * 2.0}, series);
+  DD c5 = addPairs(constantPair(x, 0x1.999999999999ap-2, -0x1.999999999999ap-56), p);
+  DD c3 = addPairs(constantPair(x, 0x1.5555555555555p-1, 0x1.5555555555555p-55),
+              mulPairs(z, c5));
+  DD series = mulPairs(mulPairs(sPair, z), c3);
+  DD log = addPairs(DD{s * 2.0, sLow * 2.0}, series);
   // e ln2, the first part exact.
   DD e{parts.e * 0x1.62e42fefa3800p-1, parts.e * 0x1.ef35793c76730p-45};
-  return add(fastTwoSum(e.high, e.low), log);
+  return addPairs(fastTwoSum(e.high, e.low), log);
 }
 
 /// log(x) / log(base), 1 / log(base) given as a pair.
 static V logOfBase(V x, double high, double low, bool forF32) {
   if (forF32)
     return log64(x, forF32) * high;
-  DD r = mul(logPair(x), constantPair(x, high, low));
+  DD r = mulPairs(logPair(x), constantPair(x, high, low));
   return logSpecial(r.high + r.low, x);
 }
 
@@ -326,7 +391,7 @@ V math_library::pow64(V x, V y, bool forF32) {
     DD p = twoProduct(log.high, y);
     V low = fma(log.low, y, p.low);
     low = select(lt(abs(p.high), 800.0), low, 0.0);
-    r = expPair(p.high, &low, forF32);
+    r = expRounded(p.high, &low, forF32);
   }
   // a is 0 or infinite, or y is infinite: the result is 0, 1 or infinite.
   V yNegative = lt(y, 0.0);
@@ -355,30 +420,58 @@ V math_library::pow64(V x, V y, bool forF32) {
   return select(one, 1.0, r);
 }
 
+/// log(2 x) for x from 2^28 on.
+static V logTwice(V x, bool forF32) {
+  LogParts parts = splitLog(x);
+  return logSpecial(logSum(parts.e + 1.0, parts.m - 1.0, nullptr, forF32), x);
+}
+
 V math_library::asinh64(V x, bool forF32) {
   V a = abs(x);
   V big = gt(a, 0x1p28);
   V b = least(a, 0x1p28);
-  V square = b * b;
-  V small = log1p64(b + square / (sqrt(square + 1.0) + 1.0), forF32);
-  V large = log64(a, forF32) + ln2High;
+  // log1p(b + b^2 / (1 + sqrt(1 + b^2)))
+  DD square = twoProduct(b, b);
+  DD v = twoSum(square.high, constant(x, 1.0));
+  v.low = v.low + square.low;
+  V root = sqrt(v.high);
+  DD d = twoSum(root, constant(x, 1.0));
+  d.low = d.low + rootRest(root, v);
+  V q = square.high / d.high;
+  DD sum = twoSum(b, q);
+  V low = sum.low + quotientRest(q, square, d);
+  V small = log1pOf(sum.high, &low, forF32);
+  small = select(lt(a, 0x1p-28), a, small);
+  V large = logTwice(a, forF32);
   return copysign(select(big, large, small), x);
 }
 
 V math_library::acosh64(V x, bool forF32) {
   V big = gt(x, 0x1p28);
-  V t = least(x, 0x1p28) - 1.0;
-  V small = log1p64(t + sqrt(t * (t + 2.0)), forF32);
-  V large = log64(x, forF32) + ln2High;
+  // log1p(t + sqrt(t (t + 2))), t = x - 1.
+  V b = least(x, 0x1p28);
+  DD t = twoSum(b, constant(x, -1.0));
+  DD t2 = twoSum(b, constant(x, 1.0));
+  DD v = mulPairs(t, t2);
+  V root = sqrt(v.high);
+  V rest = select(gt(root, 0.0), rootRest(root, v), 0.0);
+  DD sum = twoSum(t.high, root);
+  V low = sum.low + (t.low + rest);
+  V small = log1pOf(sum.high, &low, forF32);
+  V large = logTwice(x, forF32);
   return select(lt(x, 1.0), notANumber, select(big, large, small));
 }
 
 V math_library::atanh64(V x, bool forF32) {
   V a = abs(x);
+  // log1p(2 a / (1 - a)) / 2
   V twice = a + a;
-  V quotient = twice / rsub(1.0, a);
-  V arg = select(lt(a, 0.5), fma(quotient, a, twice), quotient);
-  return copysign(log1p64(arg, forF32) * 0.5, x);
+  DD d = twoSum(constant(x, 1.0), -a);
+  V q = twice / d.high;
+  V low = quotientRest(q, {twice, constant(x, 0.0)}, d);
+  low = select(lt(abs(low), 1.0), low, 0.0);
+  V r = log1pOf(q, &low, forF32) * 0.5;
+  return copysign(select(lt(a, 0x1p-28), a, r), x);
 }
 
 //===----------------------------------------------------------------------===//
@@ -513,17 +606,25 @@ V math_library::acos64(V x, bool forF32) {
 // erf, erfc
 //===----------------------------------------------------------------------===//
 
-/// erfc(a) for a from 0.5 up, without a's sign.
+/// erfc(a) for a from 0.75 up.
 static V erfcFar(V a, bool forF32) {
   V b = least(a, 28.0);
   // (1 + 2 b) exp(b^2) erfc(b), a polynomial of (b - 4) / (b + 4).
   V t = (b - 4.0) / (b + 4.0);
-  V p = polynomial(t, erfc64Coefficients);
+  // The last step as a pair.
+  double rest[std::size(erfc64Coefficients) - 1];
+  std::copy(erfc64Coefficients + 1, std::end(erfc64Coefficients), rest);
+  DD product = twoProduct(t, polynomial(t, rest));
+  DD p = fastTwoSum(constant(a, erfc64Coefficients[0]), product.high);
+  p.low = p.low + product.low;
   DD square = twoProduct(b, b);
   V low = -square.low;
-  V e = expPair(-square.high, &low, forF32);
-  V d = fma(b, 2.0, 1.0);
-  return p * e / d;
+  ScaledPair e = expScaled(-square.high, &low, forF32);
+  DD d = twoSum(b + b, constant(a, 1.0));
+  V q = p.high / d.high;
+  V qRest = quotientRest(q, p, d);
+  V r = fma(e.p.high, q, fma(e.p.high, qRest, e.p.low * q));
+  return scaleBy(r, e.n);
 }
 
 V math_library::erf64(V x, bool forF32) {
@@ -537,10 +638,12 @@ V math_library::erf64(V x, bool forF32) {
 V math_library::erfc64(V x, bool forF32) {
   V a = abs(x);
   V z = x * x;
-  V erfSmall = fma(polynomial(z, erf64Coefficients), x, x);
+  // 1 - (x + x E(x^2))
+  DD one = fastTwoSum(constant(x, 1.0), -x);
+  V nearZero = one.high + fma(polynomial(z, erf64Coefficients), -x, one.low);
   V far = erfcFar(a, forF32);
   far = select(lt(x, 0.0), rsub(2.0, far), far);
-  return select(lt(a, 0.5), rsub(1.0, erfSmall), far);
+  return select(lt(a, 0.75), nearZero, far);
 }
 
 //===----------------------------------------------------------------------===//

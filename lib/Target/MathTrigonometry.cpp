@@ -222,17 +222,25 @@ static Reduced reduce(V x) {
           V{&e, branch.getResult(2)}};
 }
 
+namespace {
+/// An unevaluated sum.
+struct Pair {
+  V high, low;
+  V round() const { return high + low; }
+};
+} // namespace
+
 /// sin(r) and cos(r) of a reduced argument.
-static V sinOf(const Reduced &r, bool forF32) {
+static Pair sinOf(const Reduced &r, bool forF32) {
   V z = r.high * r.high;
   V p = forF32 ? polynomial(z, sin64For32Coefficients)
                : polynomial(z, sin64Coefficients);
   // sin(r + low) = sin(r) + low cos(r)
   V tail = fma(r.high * z, p, r.low * fma(z, -0.5, 1.0));
-  return r.high + tail;
+  return {r.high, tail};
 }
 
-static V cosOf(const Reduced &r, bool forF32) {
+static Pair cosOf(const Reduced &r, bool forF32) {
   V z = r.high * r.high;
   V p = forF32 ? polynomial(z, cos64For32Coefficients)
                : polynomial(z, cos64Coefficients);
@@ -240,14 +248,14 @@ static V cosOf(const Reduced &r, bool forF32) {
   V w = rsub(1.0, half);
   V lost = rsub(1.0, w) - half;
   // cos(r + low) = cos(r) - low r
-  return w + (lost + fma(z * z, p, -(r.high * r.low)));
+  return {w, lost + fma(z * z, p, -(r.high * r.low))};
 }
 
 /// sin(r + turns pi/2), for finite x.
 static V turned(const Reduced &r, int64_t turns, V x, bool forF32) {
   V quarter = r.quarter + turns;
   V odd = ne(quarter & int64_t(1), int64_t(0));
-  V value = select(odd, cosOf(r, forF32), sinOf(r, forF32));
+  V value = select(odd, cosOf(r, forF32).round(), sinOf(r, forF32).round());
   V sign = shiftLeft(quarter & int64_t(2), 62);
   V result = fromBits(toBits(value) ^ sign);
   return select(lt(abs(x), std::numeric_limits<double>::infinity()), result,
@@ -265,9 +273,20 @@ V math_library::cos64(V x, bool forF32) {
 
 V math_library::tan64(V x, bool forF32) {
   Reduced r = reduce(x);
-  V s = sinOf(r, forF32), c = cosOf(r, forF32);
+  Pair s = sinOf(r, forF32), c = cosOf(r, forF32);
   V odd = ne(r.quarter & int64_t(1), int64_t(0));
-  V t = select(odd, -c, s) / select(odd, s, c);
+  auto normalize = [](Pair p) -> Pair {
+    V high = p.high + p.low;
+    return {high, p.low - (high - p.high)};
+  };
+  Pair n = normalize({select(odd, c.high, s.high), select(odd, c.low, s.low)});
+  Pair d = normalize({select(odd, s.high, c.high), select(odd, s.low, c.low)});
+  V t = n.high / d.high;
+  if (!forF32) {
+    V rest = fma(-t, d.high, n.high) + fma(-t, d.low, n.low);
+    t = t + rest / d.high;
+  }
+  t = select(odd, -t, t);
   t = select(lt(abs(x), std::numeric_limits<double>::infinity()), t, x - x);
   return select(lt(abs(x), 0x1p-27), x, t);
 }
