@@ -28,6 +28,9 @@ using namespace headrace;
 /// More entries than any program has tensors.
 static constexpr uint64_t kMaxEntries = 1 << 20;
 
+/// The size of the record that ends an archive.
+static constexpr uint64_t kEndSize = 22;
+
 template <typename... Ts>
 static Error makeError(const char *format, const Ts &...values) {
   return createStringError(formatv(format, values...).str());
@@ -62,11 +65,18 @@ Archive::openBytes(ArrayRef<char> bytes, std::shared_ptr<void> owner) {
   std::unique_ptr<Archive> archive(new Archive());
   archive->bytes = bytes;
   archive->owner = std::move(owner);
+  // An archive without entries; libzip takes no bytes at all for one, too.
+  if (bytes.size() <= kEndSize)
+    return makeError("not a .pt2 archive: the file has {0} bytes",
+                     bytes.size());
   zip_error_t error;
   zip_error_init(&error);
   auto fail = [&]() {
-    Error result =
-        makeError("not a .pt2 archive: {0}", zip_error_strerror(&error));
+    // How libzip says that a name is there twice.
+    const char *reason = zip_error_code_zip(&error) == ZIP_ER_EXISTS
+                             ? "an entry appears twice"
+                             : zip_error_strerror(&error);
+    Error result = makeError("not a .pt2 archive: {0}", reason);
     zip_error_fini(&error);
     return result;
   };
@@ -174,9 +184,6 @@ Error Archive::findLocalHeaders(StringMap<uint64_t> &offsets) const {
   };
 
   // The end record is the last one whose comment reaches the end of the file.
-  constexpr uint64_t kEndSize = 22;
-  if (size < kEndSize)
-    return fail();
   std::optional<uint64_t> end;
   uint64_t lowest = size > kEndSize + 0xffff ? size - kEndSize - 0xffff : 0;
   for (uint64_t at = size - kEndSize + 1; at-- > lowest;) {

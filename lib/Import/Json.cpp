@@ -15,13 +15,18 @@ using llvm::formatv;
 
 /// Subgraphs nest, and little else does: real programs stay below 30.
 static constexpr unsigned kMaxDepth = 200;
-/// A parsed value takes up to about 150 bytes.
-static constexpr uint64_t kMaxValues = 6'000'000;
+/// What the tree of a text may take. LLVM's objects are hash tables of 64
+/// buckets from their first key on (measured); other values are small.
+static constexpr uint64_t kMaxTreeBytes = 1400ull << 20;
+static constexpr uint64_t kObjectBytes = 6500;
+/// Twice the size of a value, because arrays grow by doubling.
+static constexpr uint64_t kValueBytes = 80;
 
 llvm::Expected<llvm::json::Value>
 headrace::parseBoundedJson(StringRef text) {
   unsigned depth = 0;
-  uint64_t values = 0;
+  // Strings are copied out of the text.
+  uint64_t bytes = text.size();
   bool quoted = false;
   for (size_t i = 0; i < text.size(); ++i) {
     char c = text[i];
@@ -41,7 +46,7 @@ headrace::parseBoundedJson(StringRef text) {
       if (++depth > kMaxDepth)
         return createStringError(
             formatv("nested more than {0} deep", kMaxDepth).str());
-      ++values;
+      bytes += c == '{' ? kObjectBytes : kValueBytes;
       break;
     case ']':
     case '}':
@@ -50,14 +55,16 @@ headrace::parseBoundedJson(StringRef text) {
       break;
     case ',':
     case ':':
-      ++values;
+      bytes += kValueBytes;
       break;
     default:
       break;
     }
-    if (values > kMaxValues)
+    if (bytes > kMaxTreeBytes)
       return createStringError(
-          formatv("more than {0} values", kMaxValues).str());
+          formatv("its tree would take more than {0} MiB",
+                  kMaxTreeBytes >> 20)
+              .str());
   }
   return llvm::json::parse(text);
 }
