@@ -18,6 +18,8 @@
 //===----------------------------------------------------------------------===//
 #include "headrace/Schedule/Program.h"
 #include "llvm/ADT/STLExtras.h"
+#include "llvm/ADT/StringRef.h"
+#include "llvm/ADT/Twine.h"
 #include "llvm/ADT/SmallVector.h"
 #include <random>
 #include <set>
@@ -497,6 +499,7 @@ LogicalResult Expander::expandRun(const Command &command) {
         }
         access->boxes = boxes.boxes;
         access->exact = boxes.exact;
+        access->keeps = operand.keeps;
         // A whole-buffer footprint says that any of it may be written.
         if (operand.footprint.whole && stage.operands[k].access != Access::Read)
           access->exact = values.tiles == flatCommand.to - flatCommand.from &&
@@ -560,20 +563,19 @@ LogicalResult Expander::expandWait(const Command &command, int repeat) {
   }
   const Family &family = program.families[command.family];
   int64_t first = program.firstTimeline(command.family);
-  for (int64_t v = std::max<int64_t>(0, *from),
-               e = std::min(family.count, *to);
-       v < e; ++v) {
-    if (command.family == timeline->family && v == timeline->number)
-      continue;
-    FlatCommand flatCommand;
-    flatCommand.kind = FlatCommand::Kind::Wait;
-    flatCommand.command = &command;
-    flatCommand.target = first + v;
-    flatCommand.count = target;
-    if (failed(push(std::move(flatCommand))))
-      return failure();
-  }
-  return success();
+  int64_t begin = std::max<int64_t>(0, *from);
+  int64_t end = std::min(family.count, *to);
+  bool own = command.family == timeline->family && begin <= timeline->number &&
+             timeline->number < end;
+  if (end - begin <= (own ? 1 : 0))
+    return success();
+  FlatCommand flatCommand;
+  flatCommand.kind = FlatCommand::Kind::Wait;
+  flatCommand.command = &command;
+  flatCommand.target = first + begin;
+  flatCommand.targetEnd = first + end;
+  flatCommand.count = target;
+  return push(std::move(flatCommand));
 }
 
 LogicalResult Expander::expandCommands(ArrayRef<Command> commands, int repeat) {
@@ -669,8 +671,14 @@ std::string FlatProgram::describe(int timeline, int command) const {
   default: {
     const FlatTimeline &target = timelines[flat.target];
     text = "wait @" + program->families[target.family].name + "[" +
-           std::to_string(target.number) +
-           "] >= " + std::to_string(flat.count);
+           std::to_string(target.number);
+    if (flat.targetEnd - flat.target > 1)
+      text += ", " +
+              std::to_string(target.number + flat.targetEnd - flat.target) +
+              ")";
+    else
+      text += "]";
+    text += " >= " + std::to_string(flat.count);
     break;
   }
   }

@@ -53,7 +53,7 @@ static std::vector<Life> findLives(const FlatProgram &flat, const Order &order,
   std::vector<bool> cutBefore(touches.size(), false);
   for (size_t i = touches.size(); i-- > 0;) {
     const FlatAccess &access = *touches[i].access;
-    if (writes(access.access) && access.exact)
+    if (writes(access.access) && access.exact && !access.keeps)
       for (const Box &box : access.boxes)
         needed.subtract(box);
     if (reads(access.access))

@@ -35,20 +35,26 @@ Order::Order(const FlatProgram &flat) : width(flat.timelines.size()) {
       while (positions[t] < int(commands.size())) {
         const FlatCommand &command = commands[positions[t]];
         if (command.kind == FlatCommand::Kind::Wait) {
-          if (int64_t(done[command.target]) < command.count)
+          bool satisfied = true;
+          for (int v = command.target; v < command.targetEnd && satisfied; ++v)
+            satisfied = v == int(t) || int64_t(done[v]) >= command.count;
+          if (!satisfied)
             break;
           ++positions[t];
           progress = true;
-          if (command.count <= 0 ||
-              int64_t(now[t][command.target]) >= command.count)
-            continue;
-          const FlatTimeline &target = flat.timelines[command.target];
-          int signal = target.signals[command.count - 1];
-          const uint32_t *theirs = getClock(command.target, signal);
-          for (size_t v = 0; v < width; ++v)
-            now[t][v] = std::max(now[t][v], theirs[v]);
-          now[t][command.target] = command.count;
-          epoch[t] = -1;
+          for (int v = command.target; v < command.targetEnd; ++v) {
+            if (v == int(t) || command.count <= 0 ||
+                int64_t(now[t][v]) >= command.count)
+              continue;
+            const FlatTimeline &target = flat.timelines[v];
+            int signal = target.signals[command.count - 1];
+            const uint32_t *theirs = getClock(v, signal);
+            uint32_t *mine = now[t].data();
+            for (size_t u = 0; u < width; ++u)
+              mine[u] = std::max(mine[u], theirs[u]);
+            mine[v] = command.count;
+            epoch[t] = -1;
+          }
           continue;
         }
         if (epoch[t] < 0) {

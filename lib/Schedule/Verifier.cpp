@@ -508,16 +508,25 @@ static void reportDeadlock(const FlatProgram &flat, const Order &order,
     if (position >= int(line.commands.size()) || ++named > 4)
       continue;
     const FlatCommand &wait = line.commands[position];
-    const FlatTimeline &target = flat.timelines[wait.target];
-    int at = order.getPositions()[wait.target];
-    int64_t done = 0;
-    for (int c = 0; c < at; ++c)
-      done += target.commands[c].kind == FlatCommand::Kind::Work;
+    // One that has not come so far.
+    auto countDone = [&](int v) {
+      int64_t done = 0;
+      for (int c = 0; c < order.getPositions()[v]; ++c)
+        done += flat.timelines[v].commands[c].kind == FlatCommand::Kind::Work;
+      return done;
+    };
+    int late = wait.target;
+    while (late + 1 < wait.targetEnd &&
+           (late == int(t) || countDone(late) >= wait.count))
+      ++late;
+    const FlatTimeline &target = flat.timelines[late];
+    int at = order.getPositions()[late];
+    int64_t done = countDone(late);
     fault.message += (named == 1 ? ": '" : "; '") +
                      flat.describe(t, position) + "' never goes on, " +
                      (at < int(target.commands.size())
                           ? "the other stands at " + std::to_string(done) +
-                                " before '" + flat.describe(wait.target, at) +
+                                " before '" + flat.describe(late, at) +
                                 "'"
                           : "the other ends at " + std::to_string(done));
     fault.commands.push_back({wait.command->id, "waits here"});

@@ -27,6 +27,7 @@
 
 #include "headrace/Support/SizeExpr.h"
 #include "mlir/Support/LLVM.h"
+#include "llvm/ADT/ArrayRef.h"
 #include "llvm/ADT/SmallVector.h"
 #include <map>
 #include <string>
@@ -92,6 +93,9 @@ struct Footprint {
 struct StageOperand {
   Access access = Access::Read;
   Footprint footprint;
+  /// An update in place: some of the footprint may keep its value. The buffer
+  /// must not lose what it holds.
+  bool keeps = false;
 };
 
 struct Stage {
@@ -235,10 +239,12 @@ struct FlatAccess {
   int operand = 0;
   /// All indices in `boxes` are touched, not just some.
   bool exact = true;
+  /// See StageOperand.
+  bool keeps = false;
   llvm::SmallVector<Box, 1> boxes;
 };
 
-/// A part of a run, a copy, or a wait for one timeline.
+/// A part of a run, a copy, or a wait.
 struct FlatCommand {
   enum class Kind { Work, Wait };
   Kind kind = Kind::Work;
@@ -250,8 +256,9 @@ struct FlatCommand {
   /// Work: tiles.
   int64_t from = 0, to = 0;
   std::vector<FlatAccess> accesses;
-  /// Wait: timeline, and its signal that is waited for (1: the first).
-  int target = 0;
+  /// Wait: timelines [target, targetEnd), its own passed over, and the signal
+  /// that is waited for (1: the first).
+  int target = 0, targetEnd = 0;
   int64_t count = 0;
 };
 

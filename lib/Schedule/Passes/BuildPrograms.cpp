@@ -172,6 +172,7 @@ LogicalResult EntryBuilder::collectBlock(Block &block) {
           first.getFlops() == run.getFlops() &&
           first.getAtom() == run.getAtom() &&
           first.getNonTemporal() == run.getNonTemporal() &&
+          first->getAttr("hr.keeps") == run->getAttr("hr.keeps") &&
           stage.splitDims == countSplitDims(run))
         found = k;
     }
@@ -412,7 +413,7 @@ LogicalResult EntryBuilder::build(int64_t workers, OpBuilder &builder) {
     }
     SmallVector<Attribute> footprints(stage.footprints.begin(),
                                       stage.footprints.end());
-    sched::StageOp::create(
+    auto made = sched::StageOp::create(
         b, run.getLoc(), b.getStringAttr(stage.name), run.getStageAttr(),
         run.getGridAttr(), run.getAccessAttr(), b.getArrayAttr(footprints),
         b.getArrayAttr(names), run.getScratchBytesAttr(),
@@ -421,6 +422,8 @@ LogicalResult EntryBuilder::build(int64_t workers, OpBuilder &builder) {
                                        ? sched::StoreClass::NonTemporal
                                        : sched::StoreClass::Normal),
         run.getFlopsAttr(), run.getAtomAttr());
+    if (Attribute keeps = run->getAttr("hr.keeps"))
+      made->setAttr("sched.keeps", keeps);
   }
   auto timeline = sched::TimelineOp::create(
       b, entry.getLoc(), b.getStringAttr(kind.name), b.getStringAttr(worker),

@@ -246,6 +246,10 @@ void Importer::run(sched::ProgramOp op) {
                stage.getFootprints().getAsRange<hr::FootprintAttr>()))
         own.operands.push_back(
             {getAccess(access.getValue()), importFootprint(footprint)});
+      if (auto keeps = stage->getAttrOfType<DenseI64ArrayAttr>("sched.keeps"))
+        for (int64_t k : keeps.asArrayRef())
+          if (k >= 0 && k < int64_t(own.operands.size()))
+            own.operands[k].keeps = true;
     } else if (auto timeline = dyn_cast<sched::TimelineOp>(inner)) {
       families[timeline.getName()] = program.families.size();
       schedule::Family &own = program.families.emplace_back();

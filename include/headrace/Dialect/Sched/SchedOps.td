@@ -206,7 +206,9 @@ def Sched_StageOp : Sched_Op<"stage", [HasParent<"ProgramOp">]> {
     dimension, and the number of indices, clamped to the buffer; or `whole`.
     `symbols` are the names of the entry's symbols that the function's last index
     arguments take, in order. `flops` and `atom` feed the simulator: operations
-    of all tiles together, and what executes them.
+    of all tiles together, and what executes them. The attribute `sched.keeps`
+    lists operands that the stage updates in place: parts of their footprint may
+    keep their value, so the buffer must not have been reused since.
 
     ```mlir
     stage @A function @ffn_up grid [8, 1] operands [
