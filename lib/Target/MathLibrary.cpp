@@ -74,6 +74,18 @@ bool headrace::isMathFunction(Operation *op) {
   return getUnary(op) || getBinary(op);
 }
 
+/// Whether the library has the function at the type of `op`.
+static bool isExpandable(Operation *op) {
+  if (!isMathFunction(op) || op->getNumResults() != 1)
+    return false;
+  Type type = op->getResult(0).getType();
+  if (auto vector = dyn_cast<VectorType>(type); vector && vector.isScalable())
+    return false;
+  auto element = dyn_cast<FloatType>(getElementTypeOrSelf(type));
+  return element && (element.isF64() || element.isF32() || element.isF16() ||
+                     element.isBF16());
+}
+
 /// `value` with another float element type.
 static Value convert(OpBuilder &builder, Location loc, Value value,
                      FloatType element) {
@@ -90,18 +102,12 @@ static Value convert(OpBuilder &builder, Location loc, Value value,
 
 Value headrace::expandMathFunction(OpBuilder &builder, Operation *op,
                                    bool fma) {
+  if (!isExpandable(op))
+    return {};
   std::optional<Unary> unary = getUnary(op);
   std::optional<Binary> binary = getBinary(op);
-  if ((!unary && !binary) || op->getNumResults() != 1)
-    return {};
-  Type type = op->getResult(0).getType();
-  if (auto vector = dyn_cast<VectorType>(type))
-    if (vector.isScalable())
-      return {};
-  auto element = dyn_cast<FloatType>(getElementTypeOrSelf(type));
-  if (!element || !(element.isF64() || element.isF32() || element.isF16() ||
-                    element.isBF16()))
-    return {};
+  auto element =
+      cast<FloatType>(getElementTypeOrSelf(op->getResult(0).getType()));
   Location loc = op->getLoc();
   Emitter emitter{builder, loc, fma};
   FloatType f32 = builder.getF32Type(), f64 = builder.getF64Type();
@@ -127,6 +133,68 @@ Value headrace::expandMathFunction(OpBuilder &builder, Operation *op,
   return convert(builder, loc, result.value, element);
 }
 
+/// The same op on other operands.
+static Operation *cloneOn(OpBuilder &builder, Operation *op,
+                          ValueRange operands) {
+  Type element = getElementTypeOrSelf(op->getResult(0).getType());
+  Type type = cast<VectorType>(operands[0].getType()).clone(element);
+  OperationState state(op->getLoc(), op->getName().getStringRef(), operands,
+                       type, op->getAttrs());
+  return builder.create(state);
+}
+
+/// The value of `op` computed piece by piece: first by rows, then by parts of
+/// at most `lanes` lanes. All the intermediate values of a piece fit in
+/// registers; those of a whole tile would not.
+static Value expandInPieces(OpBuilder &builder, Operation *op, bool fma,
+                            int64_t lanes) {
+  auto type = dyn_cast<VectorType>(op->getResult(0).getType());
+  if (!type || type.isScalable() ||
+      (type.getRank() == 1 && type.getNumElements() <= lanes))
+    return expandMathFunction(builder, op, fma);
+  Location loc = op->getLoc();
+  bool rows = type.getRank() != 1;
+  auto expandPiece = [&](ValueRange operands) -> Value {
+    Operation *piece = cloneOn(builder, op, operands);
+    Value value = expandInPieces(builder, piece, fma, lanes);
+    piece->erase();
+    return value;
+  };
+  if (type.getRank() == 0) {
+    auto one = VectorType::get({1}, type.getElementType());
+    SmallVector<Value, 2> operands;
+    for (Value operand : op->getOperands())
+      operands.push_back(
+          vector::ShapeCastOp::create(builder, loc, one, operand));
+    Value value = expandPiece(operands);
+    return vector::ShapeCastOp::create(builder, loc, type, value);
+  }
+  Value result =
+      arith::ConstantOp::create(builder, loc, builder.getZeroAttr(type));
+  int64_t size = type.getDimSize(0), step = rows ? 1 : lanes;
+  for (int64_t at = 0; at < size; at += step) {
+    int64_t count = std::min(step, size - at);
+    SmallVector<Value, 2> operands;
+    for (Value operand : op->getOperands()) {
+      if (rows)
+        operands.push_back(
+            vector::ExtractOp::create(builder, loc, operand, at));
+      else
+        operands.push_back(vector::ExtractStridedSliceOp::create(
+            builder, loc, operand, ArrayRef<int64_t>(at),
+            ArrayRef<int64_t>(count), ArrayRef<int64_t>(1)));
+    }
+    Value value = expandPiece(operands);
+    if (rows)
+      result = vector::InsertOp::create(builder, loc, value, result, at);
+    else
+      result = vector::InsertStridedSliceOp::create(
+          builder, loc, value, result, ArrayRef<int64_t>(at),
+          ArrayRef<int64_t>(1));
+  }
+  return result;
+}
+
 namespace {
 struct MathExpandFunctions
     : headrace::impl::MathExpandFunctionsBase<MathExpandFunctions> {
@@ -140,10 +208,13 @@ struct MathExpandFunctions
     });
     for (Operation *op : worklist) {
       OpBuilder builder(op);
-      Value result =
-          expandMathFunction(builder, op, bool(this->fma));
-      if (!result)
+      Type element = getElementTypeOrSelf(op->getResult(0).getType());
+      if (!isExpandable(op))
         continue;
+      // Narrow types are computed in f32.
+      int64_t bits = std::max(32u, element.getIntOrFloatBitWidth());
+      int64_t lanes = std::max<int64_t>(1, vectorBits / bits);
+      Value result = expandInPieces(builder, op, fma, lanes);
       op->getResult(0).replaceAllUsesWith(result);
       op->erase();
     }

@@ -84,3 +84,30 @@ func.func @others(%x: vector<[4]xf32>, %y: f128) -> (vector<[4]xf32>, f128) {
   %1 = math.exp %y : f128
   return %0, %1 : vector<[4]xf32>, f128
 }
+
+// A tile is computed row by row, and rows in pieces of 512 bits.
+// CHECK-LABEL: func @tile
+// CHECK-SAME:    %[[X:.+]]: vector<2x24xf32>
+// CHECK:         %[[ROW:.+]] = vector.extract %[[X]][0] : vector<24xf32>
+// CHECK:         vector.extract_strided_slice %[[ROW]] {offsets = [0], sizes = [16]
+// CHECK:         vector.insert_strided_slice
+// CHECK:         vector.extract_strided_slice %[[ROW]] {offsets = [16], sizes = [8]
+// CHECK:         vector.insert_strided_slice
+// CHECK:         vector.insert {{.*}} [0] : vector<24xf32> into vector<2x24xf32>
+// CHECK:         vector.extract %[[X]][1]
+// CHECK-NOT:     math.exp
+// CHECK:         %[[R:.+]] = vector.insert {{.*}} [1]
+// CHECK:         return %[[R]]
+func.func @tile(%x: vector<2x24xf32>) -> vector<2x24xf32> {
+  %0 = math.exp %x : vector<2x24xf32>
+  return %0 : vector<2x24xf32>
+}
+
+// CHECK-LABEL: func @rank_zero
+// CHECK:         vector.shape_cast %{{.*}} : vector<f32> to vector<1xf32>
+// CHECK-NOT:     math.log
+// CHECK:         vector.shape_cast %{{.*}} : vector<1xf32> to vector<f32>
+func.func @rank_zero(%x: vector<f32>) -> vector<f32> {
+  %0 = math.log %x : vector<f32>
+  return %0 : vector<f32>
+}

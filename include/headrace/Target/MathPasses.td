@@ -23,6 +23,9 @@ def MathExpandFunctions : Pass<"math-expand-functions"> {
     `fma=false`, f32 multiply-adds are emulated bit for bit, and those of f64
     are left to a call of libm's exact `fma`, which is slow.
 
+    Vectors of several dimensions, or of more than `vector-bits` bits, are
+    computed in pieces, so that intermediate values stay in registers.
+
     sin, cos and tan create an `scf.if` around the reduction of arguments of
     2^40 and more; all else is straight-line code.
 
@@ -38,7 +41,9 @@ def MathExpandFunctions : Pass<"math-expand-functions"> {
   }];
   let options = [
     Option<"fma", "fma", "bool", /*default=*/"true",
-           "the target has fused multiply-add">];
+           "the target has fused multiply-add">,
+    Option<"vectorBits", "vector-bits", "int64_t", /*default=*/"512",
+           "largest piece of a vector that is computed at a time">];
   let dependentDialects = [
     "::mlir::arith::ArithDialect", "::mlir::math::MathDialect",
     "::mlir::scf::SCFDialect", "::mlir::vector::VectorDialect"];
