@@ -403,6 +403,26 @@ void Checker::check(int timeline, int command) {
       }
     }
 
+    // A command may not use both while it writes one: its tiles would meet.
+    if (write && !unit.aliases.empty())
+      for (const FlatAccess &second : work.accesses) {
+        int alias = firstUnit[second.buffer] + second.slot;
+        if (!llvm::is_contained(unit.aliases, alias) ||
+            !said.insert({work.command, work.command, Fault::Kind::Overlap})
+                 .second ||
+            full())
+          continue;
+        const Unit &other = units[alias];
+        faults.push_back(
+            {Fault::Kind::Overlap,
+             "'" + flat.describe(timeline, command) + "' writes " + name(unit) +
+                 " and uses " + name(other) + ", but both share bytes [" +
+                 std::to_string(std::max(unit.begin, other.begin)) + ", " +
+                 std::to_string(std::min(unit.end, other.end)) +
+                 ") of arena @" + program.arenas[unit.arena].name,
+             {{work.command->id, "the run"}}});
+      }
+
     if (reads(access.access) && !unit.unwritten.empty())
       for (const Box &box : access.boxes)
         if (unit.unwritten.overlaps(box))
