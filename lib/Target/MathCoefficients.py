@@ -38,7 +38,7 @@ def fit(name, function, lo, hi, degree, weight, bits, fixed=()):
                 for v, x in zip(values, nodes)]
         a = matrix(len(nodes), len(free))
         b = matrix(len(nodes), 1)
-        # Lawson-like: the ends of the interval weigh more, which brings the
+        # Chebyshev nodes are dense at the ends, which brings the
         # least-squares error near the least maximum.
         for r, x in enumerate(nodes):
             for c, power in enumerate(free):
@@ -51,7 +51,8 @@ def fit(name, function, lo, hi, degree, weight, bits, fixed=()):
     ctype = "float" if bits == 32 else "double"
     suffix = "f" if bits == 32 else ""
     print(f"/// Error {float(worst):.2g}.")
-    print(f"[[maybe_unused]] static constexpr {ctype} {name}Coefficients[] = {{")
+    print(f"[[maybe_unused]] static constexpr {ctype} {name}Coefficients[] = "
+          "{")
     for c in known:
         print(f"    {float(c).hex()}{suffix},")
     print("};\n")
@@ -90,7 +91,8 @@ def main():
     fit("log64", p, 0, s_max**2, 7, lambda z: z, 64)
     fit("log64For32", p, 0, s_max**2, 3, lambda z: z, 64)
     # The same without its three first terms, which pow adds in two parts.
-    p3 = lambda z: (p(z) - mpf(2) / 3 - mpf(2) / 5 * z - mpf(2) / 7 * z**2) / z**3
+    p3 = lambda z: (p(z) - mpf(2) / 3 - mpf(2) / 5 * z
+                    - mpf(2) / 7 * z**2) / z**3
     fit("logTail64", p3, mpf(10)**-6, s_max**2, 6, lambda z: z**4, 64)
 
     # log(1+f) = f - f^2/2 + f^3 P(f)

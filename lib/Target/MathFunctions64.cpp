@@ -10,8 +10,8 @@
 // round once.
 //
 // Terms: a *pair* (DD) is an unevaluated sum high + low, |low| at most half a
-// unit of high's last place. Integers are rounded to by adding 1.5 * 2^52, which
-// leaves them in the low bits of the sum.
+// unit of high's last place. Integers are rounded to by adding 1.5 * 2^52,
+// which leaves them in the low bits of the sum.
 //
 //===----------------------------------------------------------------------===//
 
@@ -38,7 +38,8 @@ static constexpr double pi4Low = 0x1.1a62633145c07p-55;
 
 /// A polynomial by its long or its short coefficients.
 #define POLYNOMIAL(x, name)                                                    \
-  (forF32 ? polynomial(x, name##For32Coefficients) : polynomial(x, name##Coefficients))
+  (forF32 ? polynomial(x, name##For32Coefficients)                             \
+          : polynomial(x, name##Coefficients))
 
 //===----------------------------------------------------------------------===//
 // Pairs
@@ -277,8 +278,8 @@ static LogParts splitLog(V x) {
   V bits = toBits(select(small, x * 0x1p54, x));
   // The bits of sqrt(1/2) are the lower end. The bias keeps the shifted number
   // positive, as there is no arithmetic shift of i64 before AVX-512.
-  V high = shiftRight(bits - int64_t(0x3fe6a09e667f3bcd) + (int64_t(2048) << 52),
-                      52);
+  auto offset = int64_t((uint64_t(2048) << 52) - 0x3fe6a09e667f3bcd);
+  V high = shiftRight(bits + offset, 52);
   V e = fromBits(high + (roundMagicBits - 2048)) - roundMagic;
   V m = fromBits(bits - shiftLeft(high - int64_t(2048), 52));
   return {select(small, e - 54.0, e), m};
@@ -349,7 +350,8 @@ static DD logPair(V x) {
              0x1.2492492492492p-2);
   DD p = twoProduct(z.high, c7);
   p.low = fma(z.low, c7, p.low);
-  DD c5 = addPairs(constantPair(x, 0x1.999999999999ap-2, -0x1.999999999999ap-56), p);
+  DD c5 = addPairs(
+      constantPair(x, 0x1.999999999999ap-2, -0x1.999999999999ap-56), p);
   DD c3 = addPairs(constantPair(x, 0x1.5555555555555p-1, 0x1.5555555555555p-55),
               mulPairs(z, c5));
   DD series = mulPairs(mulPairs(sPair, z), c3);

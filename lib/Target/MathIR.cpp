@@ -34,7 +34,8 @@ static V constantOf(V like, Attribute element) {
     attr = DenseElementsAttr::get(vector, element);
   else
     attr = cast<TypedAttr>(element);
-  return {like.e, arith::ConstantOp::create(like.e->builder, like.e->loc, attr)};
+  return {like.e,
+          arith::ConstantOp::create(like.e->builder, like.e->loc, attr)};
 }
 
 V math_library::constant(V like, Operand number) {

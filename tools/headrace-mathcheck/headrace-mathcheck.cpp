@@ -59,7 +59,8 @@ static llvm::cl::opt<int> width("width", llvm::cl::desc("vector lanes"),
 static llvm::cl::opt<int> threadCount("j", llvm::cl::desc("threads"),
                                       llvm::cl::init(0));
 static llvm::cl::opt<bool>
-    useFma("fma", llvm::cl::desc("use fused multiply-add"), llvm::cl::init(true));
+    useFma("fma", llvm::cl::desc("use fused multiply-add"),
+           llvm::cl::init(true));
 static llvm::cl::opt<bool>
     baseline("baseline", llvm::cl::desc("compile for the family's first CPU"));
 static llvm::cl::opt<double>
@@ -296,9 +297,9 @@ static void compare(Report &report, T x, T y, T got,
     return std::min(std::max(v, -top), top);
   };
   Wide reference = finite(exact);
-  int exponent = std::max(std::ilogb(reference == 0 ? Wide(1e-300) : reference) -
-                              (F::digits - 1),
-                          F::least);
+  int exponent = reference == 0 ? F::least
+                                : std::ilogb(reference) - (F::digits - 1);
+  exponent = std::max(exponent, F::least);
   exponent = std::min(exponent, F::most - F::digits);
   double error = double(
       std::fabs(std::ldexp(finite(Wide(got)) - reference, -exponent)));

@@ -218,8 +218,8 @@ struct CodegenFacts {
   std::string ntStoreFence;
   /// The same for stores of an asynchronous proxy ("fence.proxy.async").
   std::string asyncFence;
-  /// How to load past the caches ("nta", "ldnp", "ld.global.nc.L1::no_allocate");
-  /// empty if there is no way worth taking.
+  /// How to load past the caches ("nta", "ldnp"); empty if there is no way worth
+  /// taking.
   std::string bypassLoad;
   /// How far ahead of its use a stream is worth prefetching, in bytes.
   Figure prefetchDistance;

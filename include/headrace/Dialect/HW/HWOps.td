@@ -80,7 +80,8 @@ def HW_DeviceOp : HW_Scope<"device", [ParentOneOf<["SystemOp", "DeviceOp"]>]> {
     `numa` is the number of groups of workers with a main memory of their own.
 
     ```mlir
-    hw.device @gpu x 8 (codegen = nvptx, cpu = "sm_90a", watts = 700 W documented) {
+    hw.device @gpu x 8 (codegen = nvptx, cpu = "sm_90a",
+                        watts = 700 W documented) {
       hw.memory @hbm (kind = main, bytes = 80 GiB documented,
                       read = 3.35 TB/s documented, write = 3.35 TB/s documented)
       hw.worker @sm x 132 (clock = 1.755 GHz documented,
@@ -123,8 +124,9 @@ def HW_MemoryOp : HW_Op<"memory", [Symbol,
     ```mlir
     hw.memory @dram (kind = main, bytes = 24 GiB documented,
                      read = 32 GB/s measured, write = 18 GB/s measured,
-                     nt_write = 46 GB/s measured, worker_read = 16 GB/s measured,
-                     latency = 110 ns assumed, line = 64, energy = 120 pJ/B assumed)
+                     nt_write = 46 GB/s measured,
+                     worker_read = 16 GB/s measured, latency = 110 ns assumed,
+                     line = 64, energy = 120 pJ/B assumed)
     ```
   }];
   let arguments = (ins
@@ -179,7 +181,8 @@ def HW_MoverOp : HW_Op<"mover", [Symbol,
 
     ```mlir
     hw.mover @copy_engine x 2 (from = @hbm, to = @hbm,
-                               bandwidth = 900 GB/s documented, latency = 2 us assumed)
+                               bandwidth = 900 GB/s documented,
+                               latency = 2 us assumed)
     ```
   }];
   let arguments = (ins
