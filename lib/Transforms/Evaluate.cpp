@@ -13,6 +13,7 @@
 
 #include "headrace/Transforms/Evaluate.h"
 #include "EvaluateBody.h"
+#include "headrace/Target/MathLibrary.h"
 
 #include <cmath>
 #include <cstring>
@@ -167,7 +168,42 @@ const HostTensor *Evaluator::require(Value tensor) {
 // Structured ops
 //===----------------------------------------------------------------------===//
 
+/// A copy of `op`, in no block, whose math functions are written out as the
+/// exact operations of our own library.
+static linalg::GenericOp expandMath(linalg::GenericOp op) {
+  auto copy = cast<linalg::GenericOp>(op->clone());
+  for (Operation &inner : llvm::make_early_inc_range(*copy.getBody())) {
+    if (!isMathFunction(&inner))
+      continue;
+    OpBuilder builder(&inner);
+    Value value = expandMathFunction(builder, &inner);
+    if (!value)
+      continue;
+    inner.getResult(0).replaceAllUsesWith(value);
+    inner.erase();
+  }
+  return copy;
+}
+
 LogicalResult Evaluator::evaluateStructured(Operation *op) {
+  auto generic = cast<linalg::GenericOp>(op);
+  if (hostMath || llvm::none_of(*generic.getBody(), [](Operation &inner) {
+        return isMathFunction(&inner);
+      }))
+    return evaluateGeneric(op);
+  linalg::GenericOp expanded = expandMath(generic);
+  LogicalResult result = evaluateGeneric(expanded);
+  if (succeeded(result))
+    for (auto [value, from] :
+         llvm::zip(op->getResults(), expanded->getResults()))
+      bind(value, *lookup(from));
+  for (Value from : expanded->getResults())
+    forget(from);
+  expanded->erase();
+  return result;
+}
+
+LogicalResult Evaluator::evaluateGeneric(Operation *op) {
   auto generic = cast<linalg::GenericOp>(op);
   unsigned rank = generic.getNumLoops();
   SmallVector<AffineMap> maps = generic.getIndexingMapsArray();

@@ -221,6 +221,22 @@ Value StageEmitter::laneNumbers(int64_t lanes, Type elementType) {
                                    DenseElementsAttr::get(type, values));
 }
 
+/// lane * step. A known step gives 32-bit positions: machines gather twice as
+/// many at once.
+Value StageEmitter::lanePositions(const SizeExpr &step, int64_t lanes) {
+  std::optional<int64_t> known = step.getConstant();
+  if (!known || std::abs(*known) > (int64_t(1) << 30) / lanes)
+    return arith::MulIOp::create(b, loc,
+                                 laneNumbers(lanes, b.getIndexType()),
+                                 toVector(size(step), lanes));
+  SmallVector<Attribute> values;
+  for (int64_t i = 0; i < lanes; ++i)
+    values.push_back(b.getI32IntegerAttr(static_cast<int32_t>(i * *known)));
+  auto type = VectorType::get({lanes}, b.getI32Type());
+  return arith::ConstantOp::create(b, loc,
+                                   DenseElementsAttr::get(type, values));
+}
+
 Value StageEmitter::cloneOnLanes(Operation *op, ArrayRef<Value> operands,
                                  Place &place) {
   bool vectorized = llvm::any_of(
@@ -573,9 +589,7 @@ Value StageEmitter::loadAt(Value memref, LaneIndex at, Type elementType,
   Value positions = at.base;
   Value base = constant(0);
   if (!vectorAddress) {
-    positions = arith::MulIOp::create(
-        b, loc, laneNumbers(place.lanes, b.getIndexType()),
-        toVector(size(at.step), place.lanes));
+    positions = lanePositions(at.step, place.lanes);
     base = at.base;
   }
   Value mask = place.mask;
@@ -617,9 +631,7 @@ void StageEmitter::storeAt(Value memref, LaneIndex at, Value value,
   Value positions = at.base;
   Value base = constant(0);
   if (!vectorAddress) {
-    positions = arith::MulIOp::create(
-        b, loc, laneNumbers(place.lanes, b.getIndexType()),
-        toVector(size(at.step), place.lanes));
+    positions = lanePositions(at.step, place.lanes);
     base = at.base;
   }
   Value mask = place.mask;

@@ -135,6 +135,7 @@ private:
   mlir::Value cloneOnLanes(mlir::Operation *op,
                            llvm::ArrayRef<mlir::Value> operands, Place &place);
   mlir::Value toVector(mlir::Value value, int64_t lanes);
+  mlir::Value lanePositions(const SizeExpr &step, int64_t lanes);
   mlir::Value laneNumbers(int64_t lanes, mlir::Type elementType);
 
   // --- memory

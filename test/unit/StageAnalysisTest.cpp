@@ -1,0 +1,189 @@
+//===- StageAnalysisTest.cpp - Views and classes of a stage ---------------===//
+//
+// Part of Headrace, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#include "headrace/Plan/StageAnalysis.h"
+#include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "mlir/Dialect/Math/IR/Math.h"
+#include "mlir/Parser/Parser.h"
+#include "gtest/gtest.h"
+
+using namespace mlir;
+using namespace headrace;
+using namespace headrace::plan;
+
+static SmallVector<SizeExpr> sizes(std::initializer_list<const char *> texts) {
+  SmallVector<SizeExpr> result;
+  for (const char *text : texts)
+    result.push_back(*SizeExpr::parse(text));
+  return result;
+}
+
+TEST(ReshapeStrides, SplitsAndMergesContiguous) {
+  auto from = sizes({"s0", "384"});
+  auto to = sizes({"s0", "12", "32"});
+  auto strides = reshapeStrides(from, rowMajorStrides(from), to);
+  ASSERT_TRUE(strides.has_value());
+  EXPECT_EQ(*strides, sizes({"384", "32", "1"}));
+  auto back = reshapeStrides(to, *strides, from);
+  ASSERT_TRUE(back.has_value());
+  EXPECT_EQ(*back, sizes({"384", "1"}));
+}
+
+TEST(ReshapeStrides, ProductsOfSymbols) {
+  auto from = sizes({"s0", "s1", "384"});
+  auto to = sizes({"s0 * s1", "384"});
+  auto strides = reshapeStrides(from, rowMajorStrides(from), to);
+  ASSERT_TRUE(strides.has_value());
+  EXPECT_EQ(*strides, sizes({"384", "1"}));
+}
+
+TEST(ReshapeStrides, TransposedCannotMerge) {
+  // [4, 2] with the strides of a transposed [2, 4].
+  auto from = sizes({"4", "2"});
+  EXPECT_FALSE(reshapeStrides(from, sizes({"1", "4"}), sizes({"8"})));
+  // Splitting a dimension of it is fine.
+  auto strides = reshapeStrides(from, sizes({"1", "4"}), sizes({"2", "2", "2"}));
+  ASSERT_TRUE(strides.has_value());
+  EXPECT_EQ(*strides, sizes({"2", "1", "4"}));
+}
+
+TEST(ReshapeStrides, UnitDimensionsComeAndGo) {
+  auto from = sizes({"1", "s0", "1", "8"});
+  auto strides =
+      reshapeStrides(from, rowMajorStrides(from), sizes({"s0", "8", "1"}));
+  ASSERT_TRUE(strides.has_value());
+  EXPECT_EQ((*strides)[0], SizeExpr(8));
+  EXPECT_EQ((*strides)[1], SizeExpr(1));
+}
+
+TEST(ReshapeStrides, CutsThroughDimensionsFail) {
+  auto from = sizes({"6", "4"});
+  // A padded row: not contiguous between the dimensions.
+  EXPECT_FALSE(reshapeStrides(from, sizes({"5", "1"}), sizes({"24"})));
+  EXPECT_FALSE(reshapeStrides(from, sizes({"5", "1"}), sizes({"3", "8"})));
+  EXPECT_TRUE(reshapeStrides(from, sizes({"4", "1"}), sizes({"3", "8"})));
+}
+
+namespace {
+struct StageTest : testing::Test {
+  MLIRContext context;
+  OwningOpRef<ModuleOp> module;
+  StageTest() {
+    context.loadDialect<hr::HRDialect, linalg::LinalgDialect,
+                        arith::ArithDialect, func::FuncDialect,
+                        tensor::TensorDialect, math::MathDialect>();
+  }
+  std::unique_ptr<StageAnalysis> analyze(StringRef body, std::string *why) {
+    module = parseSourceString<ModuleOp>(body, &context);
+    if (!module)
+      return nullptr;
+    std::unique_ptr<StageAnalysis> result;
+    module->walk([&](hr::StageOp stage) {
+      FailureOr<std::unique_ptr<StageAnalysis>> made =
+          StageAnalysis::create(stage, why);
+      if (succeeded(made))
+        result = std::move(*made);
+    });
+    return result;
+  }
+};
+} // namespace
+
+// x -> row sums -> x / sums: three nests over one class of rows; the columns
+// are summed, so they are not tileable.
+TEST_F(StageTest, RowClassIsTileableColumnClassIsNot) {
+  std::string why;
+  auto analysis = analyze(R"mlir(
+    func.func @f(%x: tensor<16x32xf32>) {
+      %0 = hr.stage @s (%x) : (tensor<16x32xf32>) -> tensor<16x32xf32> {
+      ^bb0(%a: tensor<16x32xf32>):
+        %c = arith.constant 0.0 : f32
+        %er = tensor.empty() : tensor<16xf32>
+        %e = tensor.empty() : tensor<16x32xf32>
+        %f = linalg.fill ins(%c : f32) outs(%er : tensor<16xf32>) -> tensor<16xf32>
+        %m = linalg.generic {indexing_maps = [affine_map<(i, j) -> (i, j)>, affine_map<(i, j) -> (i, j)>], iterator_types = ["parallel", "parallel"]}
+            ins(%a : tensor<16x32xf32>) outs(%e : tensor<16x32xf32>) {
+        ^bb0(%p: f32, %o: f32):
+          %q = math.exp %p : f32
+          linalg.yield %q : f32
+        } -> tensor<16x32xf32>
+        %s = linalg.generic {indexing_maps = [affine_map<(i, j) -> (i, j)>, affine_map<(i, j) -> (i)>], iterator_types = ["parallel", "reduction"]}
+            ins(%m : tensor<16x32xf32>) outs(%f : tensor<16xf32>) {
+        ^bb0(%p: f32, %o: f32):
+          %q = arith.addf %o, %p : f32
+          linalg.yield %q : f32
+        } -> tensor<16xf32>
+        %d = linalg.generic {indexing_maps = [affine_map<(i, j) -> (i, j)>, affine_map<(i, j) -> (i)>, affine_map<(i, j) -> (i, j)>], iterator_types = ["parallel", "parallel"]}
+            ins(%m, %s : tensor<16x32xf32>, tensor<16xf32>) outs(%e : tensor<16x32xf32>) {
+        ^bb0(%p: f32, %t: f32, %o: f32):
+          %q = arith.divf %p, %t : f32
+          linalg.yield %q : f32
+        } -> tensor<16x32xf32>
+        hr.yield %d : tensor<16x32xf32>
+      }
+      return
+    })mlir", &why);
+  ASSERT_TRUE(analysis) << why;
+  SmallVector<unsigned> tiles = analysis->getTileClasses();
+  ASSERT_EQ(tiles.size(), 1u);
+  EXPECT_EQ(analysis->getClasses()[tiles[0]].extent, SizeExpr(16));
+  // exp is read by two nests and costly: stored once rather than done twice.
+  EXPECT_EQ(analysis->getNests().size(), 3u);
+}
+
+// Reading a value at another index than it is made at keeps it whole.
+TEST_F(StageTest, ShiftedAccessIsNotTileable) {
+  std::string why;
+  auto analysis = analyze(R"mlir(
+    func.func @f(%x: tensor<16xf32>) {
+      %0 = hr.stage @s (%x) : (tensor<16xf32>) -> tensor<16xf32> {
+      ^bb0(%a: tensor<16xf32>):
+        %e = tensor.empty() : tensor<16xf32>
+        %m = linalg.generic {indexing_maps = [affine_map<(i) -> (i)>, affine_map<(i) -> (i)>], iterator_types = ["parallel"]}
+            ins(%a : tensor<16xf32>) outs(%e : tensor<16xf32>) {
+        ^bb0(%p: f32, %o: f32):
+          %q = math.exp %p : f32
+          linalg.yield %q : f32
+        } -> tensor<16xf32>
+        %v = hr.view %m at [#hr.size<"15">] map affine_map<(d0) -> (-d0)> dims [#hr.size<"16">] : tensor<16xf32> to tensor<16xf32>
+        %n = linalg.generic {indexing_maps = [affine_map<(i) -> (i)>, affine_map<(i) -> (i)>, affine_map<(i) -> (i)>], iterator_types = ["parallel"]}
+            ins(%m, %v : tensor<16xf32>, tensor<16xf32>) outs(%e : tensor<16xf32>) {
+        ^bb0(%p: f32, %t: f32, %o: f32):
+          %q = arith.addf %p, %t : f32
+          linalg.yield %q : f32
+        } -> tensor<16xf32>
+        hr.yield %n : tensor<16xf32>
+      }
+      return
+    })mlir", &why);
+  ASSERT_TRUE(analysis) << why;
+  EXPECT_TRUE(analysis->getTileClasses().empty());
+}
+
+// A buffer that the stage updates cannot be read there as a value.
+TEST_F(StageTest, ReadingAnUpdatedBufferIsRefused) {
+  std::string why;
+  auto analysis = analyze(R"mlir(
+    func.func @f(%x: tensor<16xf32>, %y: tensor<4xf32>) {
+      %0:2 = hr.stage @s (%x, %y) : (tensor<16xf32>, tensor<4xf32>) -> (tensor<16xf32>, tensor<16xf32>) {
+      ^bb0(%a: tensor<16xf32>, %b: tensor<4xf32>):
+        %u = hr.update %a with %b at [#hr.size<"2">] map affine_map<(d0) -> (d0)> : tensor<16xf32>, tensor<4xf32>
+        %e = tensor.empty() : tensor<16xf32>
+        %m = linalg.generic {indexing_maps = [affine_map<(i) -> (i)>, affine_map<(i) -> (i)>], iterator_types = ["parallel"]}
+            ins(%u : tensor<16xf32>) outs(%e : tensor<16xf32>) {
+        ^bb0(%p: f32, %o: f32):
+          %q = arith.negf %p : f32
+          linalg.yield %q : f32
+        } -> tensor<16xf32>
+        hr.yield %u, %m : tensor<16xf32>, tensor<16xf32>
+      }
+      return
+    })mlir", &why);
+  EXPECT_FALSE(analysis);
+  EXPECT_NE(why.find("updated buffer"), std::string::npos) << why;
+}
