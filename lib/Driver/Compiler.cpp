@@ -21,12 +21,8 @@
 #include "headrace/Driver/Registration.h"
 #include "headrace/Driver/WeightsFile.h"
 #include "headrace/Hardware/System.h"
-#ifdef HEADRACE_HAVE_IMPORT
 #include "headrace/Import/Import.h"
-#endif
-#ifdef HEADRACE_HAVE_TARGET
 #include "headrace/Target/Target.h"
-#endif
 #include "mlir/IR/AsmState.h"
 #include "mlir/Parser/Parser.h"
 #include "mlir/Pass/PassInstrumentation.h"
@@ -245,7 +241,6 @@ void Compilation::setUpContext() {
 }
 
 LogicalResult Compilation::readPt2() {
-#ifdef HEADRACE_HAVE_IMPORT
   SmallVector<EntryFile> entries;
   for (const CompileOptions::Input &input : options.inputs)
     entries.push_back({input.entry, input.path});
@@ -254,9 +249,6 @@ LogicalResult Compilation::readPt2() {
     return failure();
   module = std::move(*read);
   return success();
-#else
-  return failure();
-#endif
 }
 
 LogicalResult Compilation::readMLIR() {
@@ -397,7 +389,6 @@ LogicalResult Compilation::writeOutput() {
 }
 
 LogicalResult Compilation::writeArtifact() {
-#ifdef HEADRACE_HAVE_TARGET
   TargetOptions target;
   switch (options.emit) {
   case Phase::LLVM:
@@ -435,9 +426,6 @@ LogicalResult Compilation::writeArtifact() {
                  << " bytes of weights, " << info.outputBytes
                  << " bytes written to " << options.output << '\n';
   return success();
-#else
-  return failure();
-#endif
 }
 
 LogicalResult Compilation::writeDepfile() {

@@ -11,18 +11,10 @@
 //
 //===----------------------------------------------------------------------===//
 #include "headrace/Driver/Pipelines.h"
-#ifdef HEADRACE_HAVE_IMPORT
-#include "headrace/Import/Passes.h"
-#endif
-#ifdef HEADRACE_HAVE_CONVERSION
 #include "headrace/Conversion/Passes.h"
-#endif
-#ifdef HEADRACE_HAVE_TRANSFORMS
-#include "headrace/Transforms/Passes.h"
-#endif
-#ifdef HEADRACE_HAVE_SCHEDULE
+#include "headrace/Import/Passes.h"
 #include "headrace/Schedule/Passes.h"
-#endif
+#include "headrace/Transforms/Passes.h"
 
 using namespace mlir;
 using namespace headrace;
@@ -34,17 +26,12 @@ void headrace::buildAtenPipeline(OpPassManager &pm,
 
 void headrace::buildTensorPipeline(OpPassManager &pm,
                                    const PipelineOptions &options) {
-#ifdef HEADRACE_HAVE_IMPORT
   // The conversion knows values only: what eager does in place, and through
   // views, has to be written out before it.
   pm.addPass(createFunctionalizePass());
-#endif
-#ifdef HEADRACE_HAVE_CONVERSION
   // Everything that is not understood is refused here, all at once, so that no
   // later pass meets an operator it does not know.
   pm.addPass(createConvertToTensorPass());
-#endif
-#ifdef HEADRACE_HAVE_TRANSFORMS
   if (options.optLevel > 0) {
     // Simplified first: the rewrites after it match algebra, and see it best
     // without views, casts and dimensions of size one in between.
@@ -62,15 +49,11 @@ void headrace::buildTensorPipeline(OpPassManager &pm,
     // follows sees one of them.
     pm.addPass(createRollLayersPass());
   }
-#endif
-#ifdef HEADRACE_HAVE_CONVERSION
   pm.addPass(createVerifyTensorPass());
-#endif
 }
 
 void headrace::buildFusedPipeline(OpPassManager &pm,
                                   const PipelineOptions &options) {
-#ifdef HEADRACE_HAVE_TRANSFORMS
   // Copies become operations first: a stage can then store every value it
   // hands on where its reader wants it.
   pm.addPass(createPrepareStagesPass());
@@ -79,14 +62,11 @@ void headrace::buildFusedPipeline(OpPassManager &pm,
   form.fuse = options.optLevel > 0;
   form.quick = options.optLevel == 1;
   pm.addPass(createFormStagesPass(form));
-#endif
 }
 
 void headrace::buildTiledPipeline(OpPassManager &pm,
                                   const PipelineOptions &options) {
-#ifdef HEADRACE_HAVE_TRANSFORMS
   pm.addPass(createTileStagesPass());
-#endif
 }
 
 void headrace::buildSchedulePipeline(OpPassManager &pm,
