@@ -66,8 +66,8 @@ static Tensor asTensor(Value value, Type atenType) {
 //===----------------------------------------------------------------------===//
 
 namespace {
-/// Everything that cannot be converted, by operator and reason, in the order of
-/// appearance.
+/// Everything that cannot be converted, by operator (none if it is no call) and
+/// reason, in the order of appearance.
 class Obstacles {
 public:
   void add(StringRef name, StringRef reason, Location loc) {
@@ -99,6 +99,8 @@ private:
   static std::string getText(const Key &key, const Uses &uses) {
     std::string text;
     llvm::raw_string_ostream os(text);
+    if (key.first.empty())
+      return key.second;
     os << "unsupported " << (key.second.empty() ? "" : "use of ")
        << "operator " << key.first << " (" << uses.count
        << (uses.count == 1 ? " use" : " uses, first");
@@ -211,8 +213,8 @@ void ConvertToTensorPass::convertOther(Operation *op) {
       continue;
     RankedTensorType converted = convertType(type);
     if (!converted) {
-      obstacles.add(op->getName().getStringRef(),
-                    "type " + toString(type) + " is not supported",
+      obstacles.add("", "values of type " + toString(type) +
+                            " are not supported",
                     op->getLoc());
       continue;
     }
@@ -245,7 +247,8 @@ void ConvertToTensorPass::convertEntry(func::FuncOp func) {
       continue;
     RankedTensorType converted = convertType(type);
     if (!converted) {
-      obstacles.add("argument", "type " + toString(type) + " is not supported",
+      obstacles.add("", "arguments of type " + toString(type) +
+                            " are not supported",
                     arg.getLoc());
       return;
     }
@@ -311,9 +314,8 @@ void ConvertToTensorPass::convertDeclarations() {
     auto convert = [&](auto decl) {
       RankedTensorType converted = convertType(decl.getType());
       if (!converted) {
-        obstacles.add(op.getName().getStringRef(),
-                      "type " + toString(decl.getType()) +
-                          " is not supported",
+        obstacles.add("", "weights of type " + toString(decl.getType()) +
+                              " are not supported",
                       op.getLoc());
         return;
       }

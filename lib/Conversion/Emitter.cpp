@@ -423,6 +423,13 @@ Tensor Emitter::structured(ArrayRef<SizeExpr> loops, ArrayRef<Access> inputs,
   };
   for (const Access &input : inputs) {
     Access access = compress(input, kept, numLoops);
+    // A window at a single position is read by the loop over the window alone,
+    // which has to have the operand's size.
+    for (auto [d, expr] : llvm::enumerate(access.map.getResults()))
+      if (auto loop = dyn_cast<AffineDimExpr>(expr);
+          loop && access.tensor.dims[d] != sizes[loop.getPosition()])
+        access.tensor = slice(access.tensor, d, SizeExpr(0),
+                              sizes[loop.getPosition()]);
     operands.push_back(access.tensor.value);
     maps.push_back(access.map);
     dtypes.push_back(access.tensor.dtype);
