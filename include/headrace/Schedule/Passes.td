@@ -68,4 +68,22 @@ def VerifyPass : Pass<"sched-verify", "::mlir::ModuleOp"> {
   let dependentDialects = ["::headrace::hw::HWDialect"];
 }
 
+def SimulatePass : Pass<"sched-simulate", "::mlir::ModuleOp"> {
+  let summary = "prints how long schedules take on a described machine";
+  let description = [{
+    Per program: the predicted time of a call, energy and cost, bytes per level,
+    busy and stalled time per timeline, time per stage. All figures are predicted
+    from the description; see headrace/Schedule/Simulator.h for the rules.
+    Symbols take the value `size`, clamped to their range. The IR is not changed.
+  }];
+  let options = [
+    Option<"target", "target", "std::string", "\"native\"",
+           "description of the machine: name or file">,
+    Option<"size", "size", "int64_t", "128", "value of every symbol">,
+    Option<"trace", "trace", "std::string", "\"\"",
+           "file for a trace of the last program that Perfetto opens">
+  ];
+  let dependentDialects = ["::headrace::hw::HWDialect"];
+}
+
 #endif // HEADRACE_SCHEDULE_PASSES

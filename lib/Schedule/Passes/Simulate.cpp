@@ -1,0 +1,116 @@
+//===- Simulate.cpp - Predicted figures of programs -----------------------===//
+//
+// Part of Headrace, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+#include "headrace/Dialect/HW/HW.h"
+#include "headrace/Schedule/Passes.h"
+#include "headrace/Schedule/SimulateProgram.h"
+#include "llvm/Support/FileSystem.h"
+#include "llvm/Support/raw_ostream.h"
+
+namespace headrace {
+#define GEN_PASS_DEF_SIMULATEPASS
+#include "headrace/Schedule/Passes.h.inc"
+} // namespace headrace
+
+using namespace mlir;
+using namespace headrace;
+
+schedule::MachineModel headrace::getMachineModel(const hw::System &system) {
+  schedule::MachineModel model;
+  const hw::Device &device = system.getDevice();
+  const hw::Worker &worker = device.getWorker();
+  for (const hw::Memory &memory : worker.levels) {
+    schedule::MachineModel::Level &level = model.levels.emplace_back();
+    level.name = memory.name;
+    // The outermost is where the data is at home.
+    bool home = &memory == &worker.levels.back();
+    level.bytes = home ? 0 : int64_t(memory.bytes.value);
+    level.read = memory.read.value;
+    level.write = memory.write.valueOr(memory.read.value);
+    level.nonTemporalWrite = memory.ntWrite.valueOr(level.write);
+    level.workerRead = memory.workerRead.valueOr(level.read);
+    level.workerWrite = memory.workerWrite.valueOr(level.write);
+    level.sharers = memory.sharers;
+    level.joulesPerByte = memory.joulesPerByte.value;
+  }
+  for (const hw::Atom &atom : worker.atoms) {
+    model.rates[atom.name] = atom.flopsPerSecond();
+    if (atom.a == "f32" && atom.c == "f32" && !atom.joulesPerMac.absent() &&
+        model.joulesPerFlop == 0)
+      model.joulesPerFlop = atom.joulesPerMac.value / 2;
+  }
+  model.rates[""] = worker.f32FlopsPerSecond();
+  model.syncSeconds = device.sync.cost.value;
+  if (!device.movers.empty()) {
+    model.moverBandwidth = device.movers.front().bandwidth.value;
+    model.moverLatency = device.movers.front().latency.value;
+  }
+  model.pricePerHour = device.pricePerHour.value;
+  model.watts = device.watts.value;
+  return model;
+}
+
+SymbolBindings headrace::bindSymbols(sched::ProgramOp program, int64_t size) {
+  SymbolBindings bindings;
+  SymbolRanges ranges = program.getSymbolRanges();
+  for (StringRef name : program.getSymbolNames()) {
+    Interval range = ranges.lookup(name);
+    bindings[name] = std::max(range.min, std::min(range.max, size));
+  }
+  return bindings;
+}
+
+FailureOr<ProgramSimulation>
+headrace::simulateProgram(sched::ProgramOp program, const hw::System &system,
+                          const SymbolBindings &bindings) {
+  ProgramSimulation result;
+  result.imported =
+      std::make_unique<ImportedProgram>(importProgram(program));
+  result.machine = getMachineModel(system);
+  std::string error;
+  FailureOr<schedule::Simulation> simulation = schedule::simulate(
+      result.imported->program, result.machine, bindings, error);
+  if (failed(simulation))
+    return program.emitError() << "cannot simulate: " << error;
+  result.simulation = std::move(*simulation);
+  return result;
+}
+
+namespace {
+struct SimulatePass : headrace::impl::SimulatePassBase<SimulatePass> {
+  using SimulatePassBase::SimulatePassBase;
+
+  void runOnOperation() override {
+    markAllAnalysesPreserved();
+    std::string error;
+    FailureOr<hw::System> system = hw::System::load(target, error);
+    if (failed(system)) {
+      getOperation().emitError() << error;
+      return signalPassFailure();
+    }
+    for (auto program : getOperation().getOps<sched::ProgramOp>()) {
+      FailureOr<ProgramSimulation> result =
+          simulateProgram(program, *system, bindSymbols(program, size));
+      if (failed(result))
+        return signalPassFailure();
+      llvm::outs() << "@" << program.getSymName() << " on "
+                   << system->getName() << ", ";
+      schedule::printSimulation(result->simulation, result->machine,
+                                llvm::outs());
+      if (trace.empty())
+        continue;
+      std::error_code failure;
+      llvm::raw_fd_ostream os(trace, failure);
+      if (failure) {
+        program.emitError() << "cannot write '" << trace
+                            << "': " << failure.message();
+        return signalPassFailure();
+      }
+      schedule::writeTrace(result->simulation, result->machine, os);
+    }
+  }
+};
+} // namespace
