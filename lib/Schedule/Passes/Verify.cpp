@@ -39,8 +39,8 @@ struct VerifyPass : headrace::impl::VerifyPassBase<VerifyPass> {
       if (!fault.commands.empty() && fault.commands.front().first >= 0)
         at = imported.commands[fault.commands.front().first];
       InFlightDiagnostic diagnostic = at->emitError() << fault.message;
-      for (const auto &[id, what] : llvm::drop_begin(fault.commands, 1))
-        if (id >= 0)
+      for (const auto &[number, command] : llvm::enumerate(fault.commands))
+        if (const auto &[id, what] = command; number > 0 && id >= 0)
           diagnostic.attachNote(imported.commands[id]->getLoc()) << what;
       failed = true;
     }
