@@ -619,7 +619,7 @@ StagePlan Planner::plan(const StageAnalysis &analysis) const {
   for (unsigned c : tileable) {
     const ClassInfo &info = analysis.getClasses()[c];
     int64_t extent = extentOf(info.extent);
-    int64_t unit = 1, step = 1;
+    int64_t unit = 1;
     for (auto [n, nest] : llvm::enumerate(nests))
       if (nestPlans[n].vector >= 0 &&
           nest.anchor->loops[nestPlans[n].vector].cls == c) {
@@ -628,7 +628,6 @@ StagePlan Planner::plan(const StageAnalysis &analysis) const {
           unit = std::max(unit, lanes * nestPlans[n].vectors);
       }
     SmallVector<int64_t> list;
-    (void)step;
     for (int64_t multiple : {1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128,
                              192, 256, 384, 512}) {
       int64_t size = unit * multiple;
@@ -638,10 +637,12 @@ StagePlan Planner::plan(const StageAnalysis &analysis) const {
         continue;
       list.push_back(size);
     }
-    // The whole class as one tile (0) is always possible; a dynamic one must
-    // be tiled so that what a tile needs is bounded.
-    if (info.extent.isConstant() || list.empty())
+    // The whole class as one tile (0) is possible if it is known; a dynamic one
+    // must be tiled so that what a tile needs is bounded.
+    if (info.extent.isConstant())
       list.push_back(0);
+    else if (list.empty())
+      list.push_back(unit);
     sizes.push_back(list);
   }
   // Too many classes make too many combinations: the outer ones are tiled by

@@ -212,8 +212,39 @@ private:
         *why = "a contraction would sum over another";
       return false;
     }
+    if (!hasBoundedScratch(**analysis)) {
+      if (why)
+        *why = "a value between operations has no useful bound";
+      return false;
+    }
     if (seconds)
       *seconds = planner.plan(**analysis).seconds;
+    return true;
+  }
+
+  /// Scratch is sized for the largest tile. A value that spans a long dynamic
+  /// dimension belongs in a buffer, which is sized for the call.
+  bool hasBoundedScratch(const StageAnalysis &analysis) {
+    constexpr int64_t mostElements = 1 << 20;
+    SmallVector<unsigned> tileable = analysis.getTileClasses();
+    for (const auto &node : analysis.getNodes()) {
+      if (!analysis.isMaterialized(node.get()))
+        continue;
+      for (OpResult value : node->op->getResults()) {
+        if (analysis.isOutput(value) ||
+            node->resultLoops.size() <= value.getResultNumber())
+          continue;
+        for (unsigned loop : node->resultLoops[value.getResultNumber()]) {
+          const Loop &info = node->loops[loop];
+          if (info.extent.isConstant() ||
+              llvm::is_contained(tileable, info.cls) ||
+              analysis.getClasses()[info.cls].streamed)
+            continue;
+          if (info.extent.bounds(ranges).max > mostElements)
+            return false;
+        }
+      }
+    }
     return true;
   }
 

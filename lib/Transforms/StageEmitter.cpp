@@ -674,6 +674,17 @@ const Slot &StageEmitter::slotOf(Value value) {
 
 Value StageEmitter::allocScratch(Type elementType, int64_t count) {
   Type stored = getStageMemoryType(elementType);
+  constexpr int64_t most = int64_t(1) << 32;
+  if (count < 0 || count > most) {
+    if (!broken)
+      stage.emitError("a tile of stage '")
+          << stage.getSymName() << "' needs scratch of " << count
+          << " elements, at most " << most
+          << " are possible; bound the dynamic dimensions of the export "
+             "(torch.export.Dim(..., max=...))";
+    broken = true;
+    count = 1;
+  }
   int64_t bytes = llvm::alignTo(count * getElementBytes(stored), 64);
   Value offset = constant(scratchBytes);
   scratchBytes += bytes;
@@ -714,9 +725,14 @@ void StageEmitter::allocSlots(const Nest &nest, const NestPlan &nestPlan) {
         slot.strides[p] = SizeExpr(count);
         TileRange range = rangeOf(sink->loops[loops[p]]);
         int64_t len = range.maxLen;
-        if (p == order.back() && plan.lanes > 1 && len > plan.lanes)
+        if (p == order.back() && plan.lanes > 1 && len > plan.lanes &&
+            len < (int64_t(1) << 40))
           len = llvm::alignTo(len, plan.lanes);
-        count *= std::max<int64_t>(len, 1);
+        count = llvm::SaturatingMultiply<uint64_t>(
+                    uint64_t(count), uint64_t(std::max<int64_t>(len, 1))) >
+                        uint64_t(std::numeric_limits<int64_t>::max())
+                    ? std::numeric_limits<int64_t>::max()
+                    : count * std::max<int64_t>(len, 1);
       }
       slot.memref = allocScratch(
           cast<RankedTensorType>(value.getType()).getElementType(), count);
