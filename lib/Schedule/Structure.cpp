@@ -22,10 +22,16 @@ static SizeExpr at(const SizeExpr &expr, StringRef index,
 bool Structure::mayBeActive(const Command &command, int family, int64_t w) {
   if (command.kind != Command::Kind::Run)
     return true;
-  StringRef index = program.families[family].index;
-  std::optional<int64_t> from = at(command.from, index, w).getConstant();
-  std::optional<int64_t> to = at(command.to, index, w).getConstant();
-  return !from || !to || *from < *to;
+  std::vector<bool> &known = active[{&command, family}];
+  if (known.empty()) {
+    StringRef index = program.families[family].index;
+    for (int64_t v = 0; v < program.families[family].count; ++v) {
+      std::optional<int64_t> from = at(command.from, index, v).getConstant();
+      std::optional<int64_t> to = at(command.to, index, v).getConstant();
+      known.push_back(!from || !to || *from < *to);
+    }
+  }
+  return known[w];
 }
 
 const Structure::Constant &Structure::getConstant(const Command &command,

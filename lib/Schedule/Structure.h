@@ -44,6 +44,7 @@ private:
 
   const Program &program;
   SymbolRanges ranges;
+  std::map<std::pair<const Command *, int>, std::vector<bool>> active;
   std::map<std::tuple<const Command *, int, int64_t>, Constant> constants;
   std::map<std::tuple<const Command *, int, const Command *, int>, bool> apart;
 };

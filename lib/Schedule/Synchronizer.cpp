@@ -192,6 +192,8 @@ bool Synchronizer::findNeeds(size_t position, const State &state,
   needs.assign(width, {});
   for (int64_t w = 0; w < width; ++w) {
     const FlatCommand &work = flat.timelines[w].commands[position];
+    if (!structure.mayBeActive(*work.command, 0, w))
+      continue;
     for (const FlatAccess &access : work.accesses) {
       const auto &unit = state.uses[firstUnit[access.buffer] + access.slot];
       bool write = writes(access.access);
@@ -308,6 +310,8 @@ void Synchronizer::step(size_t position, State &state, bool add) {
   atPosition[position] = state.known;
   for (int64_t w = 0; w < width; ++w) {
     const FlatCommand &own = flat.timelines[w].commands[position];
+    if (!structure.mayBeActive(*own.command, 0, w))
+      continue;
     for (const FlatAccess &access : own.accesses) {
       auto &uses = state.uses[firstUnit[access.buffer] + access.slot][w];
       llvm::erase_if(uses, [&](const Use &use) {
