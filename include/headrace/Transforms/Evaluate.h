@@ -14,8 +14,8 @@
 // sums run in the order of the reduction's index; nothing depends on the host
 // or on what LLVM makes of it. So folded bytes are the same on every host.
 // Functions of the math dialect that IEEE does not define exactly (exp, tanh,
-// ...) are refused unless `hostMath` asks for the C library's, which only
-// tests do.
+// ...) are those of our own library, written out as exact operations; the C
+// library's, if `hostMath` asks for them, which only tests do.
 //
 //===----------------------------------------------------------------------===//
 #ifndef HEADRACE_TRANSFORMS_EVALUATE_H
@@ -80,6 +80,7 @@ private:
   const HostTensor *require(mlir::Value tensor);
 
   mlir::LogicalResult evaluateStructured(mlir::Operation *op);
+  mlir::LogicalResult evaluateGeneric(mlir::Operation *op);
   mlir::LogicalResult evaluateFill(mlir::Operation *op);
   mlir::LogicalResult evaluateDense(mlir::Operation *op);
   mlir::LogicalResult evaluateStack(mlir::Operation *op);

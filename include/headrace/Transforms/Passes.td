@@ -52,8 +52,8 @@ def FoldConstantsPass : Pass<"hr-fold-constants", "::mlir::ModuleOp"> {
     Results become new weights, named after the first weight that they are made
     from, or fills where all elements are equal. Integer weights that are one
     value or an arithmetic sequence become computations of positions. The
-    evaluator (Evaluate.h) gives the same bytes on every host; ops with math
-    functions that it does not define exactly are left to run.
+    evaluator (Evaluate.h), with our own math library written out as exact
+    operations, gives the same bytes on every host.
   }];
   let dependentDialects = ["::headrace::hr::HRDialect",
                            "::mlir::linalg::LinalgDialect",
