@@ -17,6 +17,7 @@
 #include "headrace/Import/Passes.h"
 #include "headrace/Schedule/Passes.h"
 #include "headrace/Target/MathLibrary.h"
+#include "headrace/Target/Passes.h"
 #include "headrace/Target/Target.h"
 #include "headrace/Transforms/Passes.h"
 #include "mlir/IR/DialectRegistry.h"
@@ -42,4 +43,5 @@ void headrace::registerAllHeadracePasses() {
   headrace::registerTransformsPasses();
   headrace::registerSchedulePasses();
   headrace::registerMathPasses();
+  headrace::registerTargetPasses();
 }

@@ -6,12 +6,14 @@
 //===----------------------------------------------------------------------===//
 #include "Lowering.h"
 #include "headrace/Target/MathLibrary.h"
+#include "headrace/Target/Passes.h"
 #include "mlir/Conversion/AffineToStandard/AffineToStandard.h"
 #include "mlir/Conversion/ArithToLLVM/ArithToLLVM.h"
 #include "mlir/Conversion/ControlFlowToLLVM/ControlFlowToLLVM.h"
 #include "mlir/Conversion/FuncToLLVM/ConvertFuncToLLVMPass.h"
 #include "mlir/Conversion/IndexToLLVM/IndexToLLVM.h"
 #include "headrace/Target/MathLibrary.h"
+#include "headrace/Target/Passes.h"
 #include "mlir/Conversion/MathToLLVM/MathToLLVM.h"
 #include "mlir/Conversion/MathToLibm/MathToLibm.h"
 #include "mlir/Conversion/MemRefToLLVM/MemRefToLLVM.h"
@@ -95,15 +97,6 @@ void headrace::buildStageLowering(OpPassManager &pm, bool fma,
     options.fma = fma;
     pm.addPass(createMathExpandFunctions(options));
   }
-  // Narrow floats are computed in f32: every target then rounds alike, and f32
-  // has more than twice their digits, so that rounding twice does no harm.
-  {
-    arith::ArithEmulateUnsupportedFloatsOptions options;
-    SmallVector<std::string> narrow = {"bf16", "f16"};
-    options.sourceTypeStrs = narrow;
-    options.targetTypeStr = "f32";
-    pm.addPass(arith::createArithEmulateUnsupportedFloats(options));
-  }
   // Transfers that are not a plain vector load become loops over such.
   VectorTransferToSCFOptions transfers;
   transfers.enableFullUnroll();
@@ -114,6 +107,9 @@ void headrace::buildStageLowering(OpPassManager &pm, bool fma,
   pm.addPass(createLoopInvariantCodeMotionPass());
   pm.addPass(memref::createExpandStridedMetadataPass());
   pm.addPass(createLowerAffinePass());
+  // Narrow floats are computed in f32: every target then rounds alike. After
+  // the canonicalizer, which joins conversions again where that is exact.
+  pm.addPass(createTargetWidenFloats());
   {
     // The conversions to and from bf16 are integer arithmetic: hardware's
     // instruction flushes denormals, and without one LLVM calls a function of

@@ -1,0 +1,47 @@
+//===- Passes.td - Passes of the targets -------------------*- tablegen -*-===//
+//
+// Part of Headrace, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+#ifndef HEADRACE_TARGET_PASSES
+#define HEADRACE_TARGET_PASSES
+
+include "mlir/Pass/PassBase.td"
+
+def TargetWidenFloats : Pass<"target-widen-floats"> {
+  let summary = "compute f16 and bf16 in f32";
+  let description = [{
+    Rewrites arithmetic, math functions, comparisons and reductions on f16 and
+    bf16 (scalars and vectors) to f32, each result rounded to its type, and
+    splits conversions so that only those between f32 and the narrow types are
+    left. f32 has more than twice the digits of either, so that add, sub, mul,
+    div and sqrt are rounded as if done once; conversions from f64 and integers
+    round to f32 first, as PyTorch's do.
+
+    Targets then agree in every bit, and LLVM neither flushes denormals (as the
+    machine's bf16 instructions do) nor calls functions of its own library.
+
+    Before:
+    ```mlir
+    func.func @f(%x: bf16, %y: bf16) -> bf16 {
+      %0 = arith.addf %x, %y : bf16
+      return %0 : bf16
+    }
+    ```
+    After:
+    ```mlir
+    func.func @f(%x: bf16, %y: bf16) -> bf16 {
+      %0 = arith.extf %x : bf16 to f32
+      %1 = arith.extf %y : bf16 to f32
+      %2 = arith.addf %0, %1 : f32
+      %3 = arith.truncf %2 : f32 to bf16
+      return %3 : bf16
+    }
+    ```
+  }];
+  let dependentDialects = ["::mlir::arith::ArithDialect",
+                           "::mlir::vector::VectorDialect"];
+}
+
+#endif // HEADRACE_TARGET_PASSES
