@@ -63,9 +63,20 @@ def compare(calls: Sequence[Callable[[], Any]], seconds: float,
     return medians, ratios
 
 
-def print_table(title: str, rows: Sequence[tuple[str, str, str]]) -> None:
+def format_table(rows: Sequence[tuple[str, str, str]]) -> str:
     """A Markdown table of figure, measured, goal."""
-    print(f"\n{title}\n")
-    print("| figure | measured | goal |\n|---|---|---|")
-    for row in rows:
-        print("| " + " | ".join(row) + " |")
+    lines = ["| figure | measured | goal |", "|---|---|---|"]
+    lines += ["| " + " | ".join(row) + " |" for row in rows]
+    return "\n".join(lines)
+
+
+def write_readme(text: str) -> None:
+    """Puts the text between the two marks in README.md."""
+    path = os.path.join(ROOT, "README.md")
+    with open(path) as file:
+        page = file.read()
+    begin, end = "<!-- figures -->\n", "<!-- end of figures -->"
+    head, rest = page.split(begin)
+    tail = rest.split(end)[1]
+    with open(path, "w") as file:
+        file.write(head + begin + text + "\n" + end + tail)

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Measures the figures of README's table: MiniLM beside PyTorch eager.
 
-    .venv/bin/python benchmarks/run.py [--seconds S] [--smoke]
+    .venv/bin/python benchmarks/run.py [--seconds S] [--smoke] [--readme]
 
 Latencies are measured in one process, in turns, on two threads each; every
 figure is of this run on this machine.
@@ -62,6 +62,9 @@ def main() -> None:
                         help="how long each comparison runs")
     parser.add_argument("--smoke", action="store_true",
                         help="seconds only: shows that it runs")
+    parser.add_argument("--readme", action="store_true",
+                        help="write the table to README.md, unless the machine "
+                             "was busy with something else")
     options = parser.parse_args()
     seconds = 1.0 if options.smoke else options.seconds
 
@@ -70,23 +73,14 @@ def main() -> None:
 
     import models
     torch.set_num_threads(2)
-    encoder, args = models.minilm()
-    batch = torch.export.Dim("batch", min=1, max=64)
-    length = torch.export.Dim("length", min=2, max=512)
-    shapes = {0: batch, 1: length}
-    ids = torch.randint(1000, 30000, (1, 128))
-    full = (ids, torch.ones_like(ids))
-    two = torch.randint(1000, 30000, (2, 100))
-    with torch.no_grad():
-        static = torch.export.export(encoder, full)
-        dynamic = torch.export.export(
-            encoder, (two, torch.ones_like(two)),
-            dynamic_shapes=(shapes, shapes))
+    static_case = models.minilm()
+    encoder, full = static_case.module, static_case.args
+    static = static_case.export()
+    dynamic = models.minilm(dynamic=True).export()
     unique = sum(t.numel() * t.element_size() for t in {
         t.untyped_storage().data_ptr(): t for t in
         static.state_dict.values()}.values())
 
-    print(common.describe_machine())
     with tempfile.TemporaryDirectory() as folder:
         paths = {}
         compile_seconds = {}
@@ -108,7 +102,7 @@ def main() -> None:
         grown = child(MEMORY, paths["static"])
         size = os.path.getsize(paths["static"])
 
-    common.print_table("MiniLM, batch 1, 128 tokens, f32, 2 threads", [
+    table = common.format_table([
         ("PyTorch eager", f"{times[0] * 1e3:.2f} ms", ""),
         ("Headrace, static shape",
          f"{times[1] * 1e3:.2f} ms, {ratios[1]:.2f} x eager's speed",
@@ -124,6 +118,15 @@ def main() -> None:
         ("memory that running adds", f"{grown / 1e6:.1f} MB",
          "arena and weights touched"),
     ])
+    load = os.getloadavg()[0]
+    text = (f"MiniLM, batch 1, 128 tokens, f32, 2 threads, on "
+            f"{common.describe_machine()}, by `benchmarks/run.py`:\n\n{table}")
+    print(text)
+    if load > 3:
+        print(f"\nThe machine was busy (load {load:.1f}): do not quote these "
+              "figures.")
+    elif options.readme:
+        common.write_readme(text)
 
 
 if __name__ == "__main__":
