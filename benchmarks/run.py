@@ -67,6 +67,7 @@ def main() -> None:
                              "was busy with something else")
     options = parser.parse_args()
     seconds = 1.0 if options.smoke else options.seconds
+    load = os.getloadavg()[0]  # of others: before our own adds to it
 
     import headrace
     import torch
@@ -118,11 +119,10 @@ def main() -> None:
         ("memory that running adds", f"{grown / 1e6:.1f} MB",
          "arena and weights touched"),
     ])
-    load = os.getloadavg()[0]
     text = (f"MiniLM, batch 1, 128 tokens, f32, 2 threads, on "
             f"{common.describe_machine()}, by `benchmarks/run.py`:\n\n{table}")
     print(text)
-    if load > 3:
+    if load > 1.5:
         print(f"\nThe machine was busy (load {load:.1f}): do not quote these "
               "figures.")
     elif options.readme:

@@ -86,10 +86,10 @@ def print_table(sentences: list[str], ours, theirs) -> None:
     print("\nSimilarity of each pair of sentences, by Headrace (by PyTorch):\n")
     for number, sentence in enumerate(sentences):
         print(f"  {number + 1}. {sentence}")
-    print("\n     " + "".join(f"{n + 1:^17d}" for n in range(len(sentences))))
+    print("\n     " + "".join(f"{n + 1:^18d}" for n in range(len(sentences))))
     ours, theirs = ours @ ours.T, theirs @ theirs.T
     for row in range(len(sentences)):
-        cells = [f" {ours[row, col]:.4f} ({theirs[row, col]:.4f})"
+        cells = [f"{ours[row, col]:8.4f} ({theirs[row, col]:7.4f})"
                  for col in range(len(sentences))]
         print(f"  {row + 1:2d} " + "".join(cells))
 
