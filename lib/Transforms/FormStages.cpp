@@ -98,6 +98,7 @@ public:
     groupOf.clear();
     auto packable = [&](Value value) { return isPackable(value); };
     planner.isPackable = packable;
+    sinkScalars();
     cloneIndexFunctions();
     makeGroups();
     if (fuse)
@@ -109,6 +110,27 @@ public:
 
 private:
   StageFormer(const StageFormer &other) = default;
+
+  /// Sizes and constants that a body reads from above (CSE hoists them) go back
+  /// into it: a stage is isolated.
+  void sinkScalars() {
+    for (auto generic : block->getOps<linalg::GenericOp>()) {
+      Block *body = generic.getBody();
+      OpBuilder b(body, body->begin());
+      DenseMap<Operation *, Operation *> sunk;
+      for (Operation &op : body->getOperations())
+        for (OpOperand &operand : op.getOpOperands()) {
+          Operation *def = operand.get().getDefiningOp();
+          if (!def || def->getBlock() == body ||
+              !isa<hr::SizeOp, arith::ConstantOp>(def))
+            continue;
+          Operation *&copy = sunk[def];
+          if (!copy)
+            copy = b.clone(*def);
+          operand.set(copy->getResult(0));
+        }
+    }
+  }
 
   /// Constants and index functions are computed where they are used.
   void cloneIndexFunctions() {
