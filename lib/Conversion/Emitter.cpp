@@ -693,10 +693,12 @@ Tensor Emitter::where(const Tensor &condition, const Operand &yes,
       dims, inputs, builder.getMultiDimIdentityMap(rank), result, std::nullopt,
       [&](Body &body, ArrayRef<Scalar> args) {
         unsigned next = 1;
+        // Chosen in the compute type: few targets select 16-bit floats.
+        DType type = getComputeType(result);
         Scalar values[2];
         for (int i = 0; i < 2; ++i)
-          values[i] = numbers[i] ? body.constant(*numbers[i], result)
-                                 : body.cast(args[next++], result);
+          values[i] = numbers[i] ? body.constant(*numbers[i], type)
+                                 : body.cast(args[next++], type);
         Scalar flag = body.cast(args[0], DType::Bool);
         return body.select(flag, values[0], values[1]);
       });
