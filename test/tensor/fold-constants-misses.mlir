@@ -59,3 +59,22 @@ func.func @state() -> (tensor<4xf32> {hr.name = "y", hr.dims = [#hr.size<"4">]})
   } -> tensor<4xf32>
   return %a : tensor<4xf32>
 }
+
+// -----
+
+// Sine and cosine branch and read a table: they are left to run.
+
+// CHECK-LABEL: func.func @cosine
+// CHECK: math.cos
+hr.weight @f : tensor<4xf32>
+func.func @cosine() -> (tensor<4xf32> {hr.name = "y", hr.dims = [#hr.size<"4">]}) {
+  %f = hr.constant [@f] : tensor<4xf32>
+  %e = tensor.empty() : tensor<4xf32>
+  %a = linalg.generic {indexing_maps = [affine_map<(d0) -> (d0)>, affine_map<(d0) -> (d0)>], iterator_types = ["parallel"]}
+      ins(%f : tensor<4xf32>) outs(%e : tensor<4xf32>) {
+  ^bb0(%i: f32, %o: f32):
+    %r = math.cos %i : f32
+    linalg.yield %r : f32
+  } -> tensor<4xf32>
+  return %a : tensor<4xf32>
+}

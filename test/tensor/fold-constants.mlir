@@ -96,3 +96,26 @@ func.func @views() -> (tensor<6xf32> {hr.name = "y", hr.dims = [#hr.size<"6">]},
   return %y, %s : tensor<6xf32>, tensor<2x2xf32>
 }
 hr.state @s : tensor<2x3xf32>
+
+// -----
+
+// Math functions are those of our own library, so the bytes are the same on
+// every host.
+
+// CHECK: hr.weight @f.folded : tensor<4xf32>
+// CHECK-LABEL: func.func @functions
+// CHECK-NOT: math.tanh
+// CHECK: hr.constant [@f.folded]
+hr.weight @f {hr.value = dense<[1.0, 0.1, 0.01, 100.0]> : tensor<4xf32>} : tensor<4xf32>
+func.func @functions() -> (tensor<4xf32> {hr.name = "y", hr.dims = [#hr.size<"4">]}) {
+  %f = hr.constant [@f] : tensor<4xf32>
+  %e = tensor.empty() : tensor<4xf32>
+  %a = linalg.generic {indexing_maps = [affine_map<(d0) -> (d0)>, affine_map<(d0) -> (d0)>], iterator_types = ["parallel"]}
+      ins(%f : tensor<4xf32>) outs(%e : tensor<4xf32>) {
+  ^bb0(%i: f32, %o: f32):
+    %c = math.tanh %i : f32
+    %r = math.exp %c : f32
+    linalg.yield %r : f32
+  } -> tensor<4xf32>
+  return %a : tensor<4xf32>
+}

@@ -53,11 +53,13 @@ def FoldConstantsPass : Pass<"hr-fold-constants", "::mlir::ModuleOp"> {
     from, or fills where all elements are equal. Integer weights that are one
     value or an arithmetic sequence become computations of positions. The
     evaluator (Evaluate.h), with our own math library written out as exact
-    operations, gives the same bytes on every host.
+    operations, gives the same bytes on every host. Sine and cosine are left to
+    run.
   }];
   let dependentDialects = ["::headrace::hr::HRDialect",
                            "::mlir::linalg::LinalgDialect",
                            "::mlir::arith::ArithDialect",
+                           "::mlir::math::MathDialect",
                            "::mlir::tensor::TensorDialect"];
   let statistics = [
     Statistic<"numFolded", "folded", "values computed">,
@@ -108,9 +110,9 @@ def RollLayersPass : Pass<"hr-roll-layers", "::mlir::ModuleOp"> {
     After it, no run of layers that differ in nothing but their weights and
     states, and pass values from each to the next, is written out more than
     once: it is an `hr.repeat` whose body indexes stacks of weights and states.
-    What all layers share is used from above. Results that anyone but the next
-    layer reads keep their layers unrolled; the longest run that is left is
-    rolled. The result depends on the dataflow alone, not on the order of ops.
+    What all layers share is used from above. A run with a result that anyone but
+    the next layer reads stays unrolled, unless it is the last layer's. The
+    result depends on the dataflow alone, not on the order of ops.
   }];
   let dependentDialects = ["::headrace::hr::HRDialect"];
   let statistics = [
