@@ -1,0 +1,6 @@
+cmake_minimum_required(VERSION 3.20)
+project(UseHeadrace C)
+find_package(Headrace REQUIRED)
+message(STATUS "hrcc is ${HEADRACE_HRCC}")
+add_executable(program install.c)
+target_link_libraries(program Headrace::Runtime Headrace::Artifact)
