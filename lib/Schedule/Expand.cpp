@@ -315,6 +315,9 @@ schedule::getShortCounts(const Program &program) {
   }
   std::vector<int64_t> result;
   for (auto [r, count] : llvm::enumerate(counts)) {
+    // The checks below look at every iteration.
+    if (count > (1 << 16))
+      return std::nullopt;
     std::optional<int64_t> period = getPeriod(program, r);
     if (!period)
       return std::nullopt;

@@ -290,7 +290,7 @@ struct ExpandOptions {
   /// those that stay; see `getShortCounts`.
   bool shorten = true;
   /// Give up beyond this number of commands.
-  size_t maxCommands = size_t(1) << 22;
+  size_t maxCommands = size_t(1) << 20;
   /// Without accesses: only runs, copies and waits.
   bool accesses = true;
   /// Keep accesses that touch nothing at this binding.
