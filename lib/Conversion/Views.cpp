@@ -244,11 +244,15 @@ static void lowerRoll(Lowering &c) {
       continue;
     if (self.dims[d].getConstant() == 0)
       continue;
-    // The last `by` elements come first.
-    SizeExpr by = shift.mod(self.dims[d]);
-    if (auto constant = shift.getConstant(), size = self.dims[d].getConstant();
-        constant && size)
-      by = SizeExpr(((*constant % *size) + *size) % *size);
+    // The last `by` elements come first. A shift that is known to be shorter
+    // than the dimension needs no remainder.
+    SizeExpr size = self.dims[d], by = shift.mod(size);
+    if (SizeExpr(0).isLessEqual(shift, c.ranges) &&
+        (shift + SizeExpr(1)).isLessEqual(size, c.ranges))
+      by = shift;
+    else if ((shift + SizeExpr(1)).isLessEqual(SizeExpr(0), c.ranges) &&
+             SizeExpr(0).isLessEqual(shift + size, c.ranges))
+      by = shift + size;
     if (by == SizeExpr(0))
       continue;
     SizeExpr rest = self.dims[d] - by;
