@@ -348,8 +348,7 @@ void conversion::registerNormalization(Registry &r) {
   auto batchNorm = [](Lowering &c) { lowerBatchNorm(c, "eps"); };
   r.add({"aten.batch_norm.default", "aten.native_batch_norm.default",
          "aten._native_batch_norm_legit_no_training.default",
-         "aten._batch_norm_no_update.default",
-         "aten._native_batch_norm_legit.default"},
+         "aten._batch_norm_no_update.default"},
         batchNorm);
   r.add("aten._native_batch_norm_legit.no_stats", lowerBatchNormNoStats);
   r.add("aten.group_norm.default",
