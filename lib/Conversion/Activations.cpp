@@ -108,7 +108,10 @@ static void lowerGlu(Lowering &c) {
   if (self.rank() == 0)
     return c.fail("expected a tensor of rank 1 or more");
   int64_t d = c.dimension("dim", self.rank());
-  SizeExpr half = c.resultDims()[d];
+  Dims dims = c.resultDims();
+  if (dims.size() != self.dims.size())
+    return c.fail("changes the rank");
+  SizeExpr half = dims[d];
   c.yieldCast(c.map({c.slice(self, d, SizeExpr(0), half),
                      c.slice(self, d, half, half)},
                     self.dtype, self.dtype, [](Body &b, ArrayRef<Scalar> a) {

@@ -286,6 +286,9 @@ Tensor Emitter::select(const Tensor &tensor, int64_t d,
 
 Tensor Emitter::expand(const Tensor &tensor, ArrayRef<SizeExpr> dims) {
   int64_t lead = static_cast<int64_t>(dims.size()) - tensor.rank();
+  // No broadcast; what stands there says whether the elements fit.
+  if (lead < 0)
+    return reshape(tensor, dims);
   SmallVector<AffineExpr> exprs;
   Dims to(dims.begin(), dims.end());
   for (int64_t d = 0; d < tensor.rank(); ++d) {

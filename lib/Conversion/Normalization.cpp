@@ -183,8 +183,11 @@ static void lowerRMSNorm(Lowering &c) {
   Tensor mean = divideBy(c, sum, countElements(x, dims));
   Tensor inverse = inverseDeviation(c, mean, eps);
   std::optional<Access> weight;
-  if (auto tensor = c.optionalTensor("weight"))
+  if (auto tensor = c.optionalTensor("weight")) {
+    if (!c.checkRank(*tensor, tail, "weight"))
+      return;
     weight = Access{*tensor, mapTail(c, rank, lead)};
+  }
   AffineMap head = mapHead(c, rank, lead);
   c.yieldCast(normalize(c, x, std::nullopt, {inverse, head}, weight,
                         std::nullopt, c.resultDType(0)));
