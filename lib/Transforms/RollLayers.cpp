@@ -299,6 +299,9 @@ private:
 /// A body worth a loop: it holds some sum, and is more than a few ops.
 static constexpr unsigned minPeriod = 4;
 static constexpr unsigned minSaved = 8;
+/// Proofs that are tried for one loop: a bound on compile time for programs
+/// whose layers look alike and cannot be rolled.
+static constexpr unsigned maxAttempts = 4096;
 
 static bool isHeavy(Operation *op) {
   if (auto generic = dyn_cast<linalg::GenericOp>(op))
@@ -325,7 +328,8 @@ SmallVector<Run> Roller::findRuns(const Sequence &sequence) {
       // looks[begin..n) repeat after one period.
       unsigned length = n - begin + period;
       unsigned count = length / period;
-      if (count >= 2 && (count - 1) * period >= minSaved)
+      // Shorter ones, too: a result that is read outside ends a run early.
+      for (; count >= 2 && (count - 1) * period >= minSaved; --count)
         for (unsigned start = begin; start + count * period <= n + period;
              ++start)
           runs.push_back({start, period, count});
@@ -676,7 +680,10 @@ bool Roller::rollOne() {
   alignPrelude(sequence);
   std::optional<Proof> best;
   Run bestRun{};
+  unsigned attempts = 0;
   for (const Run &run : findRuns(sequence)) {
+    if (++attempts > maxAttempts)
+      break;
     // Starts of one run differ in what they carry: fewest values win, and of
     // equals the last, which leaves nothing of the last layer behind.
     if (best && (run.saved() != bestRun.saved() ||

@@ -235,9 +235,9 @@ func.func @shared(%x0: tensor<4x8xf32> {hr.name = "x", hr.dims = [#hr.size<"4">,
 // Each layer reads and writes its own state.
 
 // CHECK-LABEL: func.func @states
-// CHECK: hr.repeat 2(%arg0)
-// CHECK: hr.read_state [@l0.s, @l1.s][%{{.+}}]
-// CHECK: hr.write_state %{{.+}}, [@l0.s, @l1.s][%{{.+}}]
+// CHECK: hr.repeat 3(%arg0)
+// CHECK: hr.read_state [@l0.s, @l1.s, @l2.s][%{{.+}}]
+// CHECK: hr.write_state %{{.+}}, [@l0.s, @l1.s, @l2.s][%{{.+}}]
 // CHECK: hr.yield
 #id = affine_map<(d0, d1) -> (d0, d1)>
 #row = affine_map<(d0, d1) -> (d1)>
@@ -250,6 +250,9 @@ hr.state @"l0.s" : tensor<4x8xf32>
 hr.weight @"l1.w" : tensor<8x8xf32>
 hr.weight @"l1.b" : tensor<8xf32>
 hr.state @"l1.s" : tensor<4x8xf32>
+hr.weight @"l2.w" : tensor<8x8xf32>
+hr.weight @"l2.b" : tensor<8xf32>
+hr.state @"l2.s" : tensor<4x8xf32>
 func.func @states(%x0: tensor<4x8xf32> {hr.name = "x", hr.dims = [#hr.size<"4">, #hr.size<"8">]}) -> (tensor<4x8xf32> {hr.name = "y0", hr.dims = [#hr.size<"4">, #hr.size<"8">]}) {
   %e = tensor.empty() : tensor<4x8xf32>
   %zero = arith.constant 0.0 : f32
@@ -310,7 +313,35 @@ func.func @states(%x0: tensor<4x8xf32> {hr.name = "x", hr.dims = [#hr.size<"4">,
     %r = arith.addf %a, %c : f32
     linalg.yield %r : f32
   } -> tensor<4x8xf32>
-  return %x2 : tensor<4x8xf32>
+  %w2 = hr.constant [@"l2.w"] : tensor<8x8xf32>
+  %b2 = hr.constant [@"l2.b"] : tensor<8xf32>
+  %c2 = linalg.generic {indexing_maps = [#x, #w, #y], iterator_types = ["parallel", "parallel", "reduction"]}
+      ins(%x2, %w2 : tensor<4x8xf32>, tensor<8x8xf32>) outs(%f : tensor<4x8xf32>) {
+  ^bb0(%a: f32, %c: f32, %o: f32):
+    %p = arith.mulf %a, %c : f32
+    %r = arith.addf %o, %p : f32
+    linalg.yield %r : f32
+  } -> tensor<4x8xf32>
+  %d2 = linalg.generic {indexing_maps = [#id, #row, #id], iterator_types = ["parallel", "parallel"]} ins(%c2, %b2 : tensor<4x8xf32>, tensor<8xf32>) outs(%e : tensor<4x8xf32>) {
+  ^bb0(%a: f32, %c: f32, %o: f32):
+    %r = arith.addf %a, %c : f32
+    linalg.yield %r : f32
+  } -> tensor<4x8xf32>
+  %g2 = linalg.generic {indexing_maps = [#id, #id], iterator_types = ["parallel", "parallel"]} ins(%d2 : tensor<4x8xf32>) outs(%e : tensor<4x8xf32>) {
+  ^bb0(%a: f32, %o: f32):
+    %z = arith.constant 0.0 : f32
+    %r = arith.maximumf %a, %z : f32
+    linalg.yield %r : f32
+  } -> tensor<4x8xf32>
+  %s2 = hr.read_state [@"l2.s"] : tensor<4x8xf32>
+  %n2 = hr.update %s2 with %g2 at [#hr.size<"0">, #hr.size<"0">] map affine_map<(d0, d1) -> (d0, d1)> : tensor<4x8xf32>, tensor<4x8xf32>
+  hr.write_state %n2, [@"l2.s"] : tensor<4x8xf32>
+  %x3 = linalg.generic {indexing_maps = [#id, #id, #id], iterator_types = ["parallel", "parallel"]} ins(%n2, %x2 : tensor<4x8xf32>, tensor<4x8xf32>) outs(%e : tensor<4x8xf32>) {
+  ^bb0(%a: f32, %c: f32, %o: f32):
+    %r = arith.addf %a, %c : f32
+    linalg.yield %r : f32
+  } -> tensor<4x8xf32>
+  return %x3 : tensor<4x8xf32>
 }
 
 // -----

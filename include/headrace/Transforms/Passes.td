@@ -110,9 +110,9 @@ def RollLayersPass : Pass<"hr-roll-layers", "::mlir::ModuleOp"> {
     After it, no run of layers that differ in nothing but their weights and
     states, and pass values from each to the next, is written out more than
     once: it is an `hr.repeat` whose body indexes stacks of weights and states.
-    What all layers share is used from above. A run with a result that anyone but
-    the next layer reads stays unrolled, unless it is the last layer's. The
-    result depends on the dataflow alone, not on the order of ops.
+    What all layers share is used from above. No run crosses a result that anyone but
+    the next layer reads; what is left on either side is rolled. The result
+    depends on the dataflow alone, not on the order of ops.
   }];
   let dependentDialects = ["::headrace::hr::HRDialect"];
   let statistics = [
