@@ -376,8 +376,16 @@ private:
     if (!analyze(together, &seconds, &why))
       return false;
     double apart = groups[producer].seconds + groups[consumer].seconds;
-    if (seconds > apart)
+    auto nanoseconds = [](double time) { return int64_t(time * 1e9); };
+    if (seconds > apart) {
+      groups[consumer].ops.back()->emitRemark("kept apart from its producer: ")
+          << nanoseconds(seconds) << " ns together, " << nanoseconds(apart)
+          << " ns apart";
       return false;
+    }
+    groups[consumer].ops.back()->emitRemark("joins its producer: ")
+        << nanoseconds(seconds) << " ns together, " << nanoseconds(apart)
+        << " ns apart";
     groups[producer].alive = false;
     groups[consumer].ops = together;
     groups[consumer].seconds = seconds;
@@ -922,6 +930,14 @@ LogicalResult StageFormer::fillStage(hr::StageOp stage) {
   planner.isPackable = none;
   StagePlan plan = planner.plan(**analysis);
   stage.setPlanAttr(plan.toAttr(stage.getContext()));
+  if (fuse) {
+    InFlightDiagnostic remark = stage.emitRemark("stage '")
+                                << stage.getSymName() << "': tile [";
+    llvm::interleaveComma(plan.tile, remark);
+    remark << "], predicted " << int64_t(plan.seconds * 1e9) << " ns";
+    if (!plan.runnerUp.empty())
+      remark << "; runner-up " << plan.runnerUp;
+  }
   return success();
 }
 
