@@ -62,10 +62,26 @@ class VerifyTensorPass
       }
       for (Value result : op->getResults())
         check(result, op->getLoc());
-      if (auto func = dyn_cast<func::FuncOp>(op))
-        if (!func.isExternal())
-          for (BlockArgument arg : func.getArguments())
-            check(arg, arg.getLoc());
+      auto func = dyn_cast<func::FuncOp>(op);
+      if (!func || func.isExternal())
+        return;
+      for (BlockArgument arg : func.getArguments())
+        check(arg, arg.getLoc());
+      // What the program's views take for granted has to follow from the
+      // ranges: nothing checks it when the program runs.
+      auto required = func->getAttrOfType<ArrayAttr>("hr.requires");
+      if (!required)
+        return;
+      SymbolRanges ranges = hr::getSymbolRanges(func);
+      for (auto size : required.getAsRange<hr::SizeAttr>()) {
+        if (size.getExpr().bounds(ranges).min >= 0)
+          continue;
+        func.emitError("'")
+            << func.getName() << "' needs '" << size.getText()
+            << "' to be at least 0, which the ranges of its dynamic sizes do "
+               "not ensure; narrow them in the export's dynamic_shapes";
+        isValid = false;
+      }
     });
     if (!isValid)
       signalPassFailure();
