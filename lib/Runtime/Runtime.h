@@ -8,7 +8,7 @@
 |* The runtime is compiled once per target when Headrace is built, with no
 |* headers but the compiler's own: the functions of libc that it uses are
 |* declared here, only such whose ABI is the same on all 64-bit Linux systems.
-|* The list must match the stub libraries in lib/Target/StubLibraries.cpp.
+|* The list must match the stub libraries in lib/Target/Link.cpp.
 |*
 \*===----------------------------------------------------------------------===*/
 #ifndef HEADRACE_LIB_RUNTIME_RUNTIME_H
