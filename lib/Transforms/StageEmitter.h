@@ -183,8 +183,6 @@ private:
   mlir::Value scratch;
   int64_t scratchBytes = 0;
   bool broken = false;
-  /// Vector class of the nest being emitted (scratch has it innermost).
-  llvm::DenseMap<const plan::Node *, int64_t> innermostClass;
 };
 
 } // namespace headrace

@@ -1,0 +1,471 @@
+//===- SimpleNests.cpp - Maps, reductions, scans and scatters as loops ----===//
+//
+// Part of Headrace, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+//
+// The nests that need no register tile of two dimensions. Reductions put lanes
+// along a parallel loop, or along the reduction itself and merge partial results
+// as a tree, in an order that does not depend on the machine's load.
+//
+//===----------------------------------------------------------------------===//
+
+#include "StageEmitter.h"
+
+#include "mlir/Analysis/SliceAnalysis.h"
+#include "mlir/Dialect/Linalg/IR/Linalg.h"
+
+using namespace mlir;
+using namespace headrace;
+using namespace headrace::plan;
+
+//===----------------------------------------------------------------------===//
+// Maps and updates
+//===----------------------------------------------------------------------===//
+
+void StageEmitter::emitMap(const Nest &nest, const NestPlan &nestPlan) {
+  const Node *anchor = nest.anchor;
+  SmallVector<LaneIndex> loops(anchor->loops.size());
+  std::function<void(unsigned)> emitLoop = [&](unsigned d) {
+    if (d == loops.size()) {
+      auto finish = [&](Place &place) {
+        emitSinks(
+            nest,
+            [&](unsigned cls) {
+              for (auto [l, loop] : llvm::enumerate(anchor->loops))
+                if (loop.cls == cls)
+                  return loops[l];
+              return uniform(constant(0));
+            },
+            place, {});
+      };
+      if (nestPlan.vector < 0) {
+        Place place;
+        finish(place);
+        return;
+      }
+      vectorLoop(rangeOf(anchor->loops[nestPlan.vector]), plan.lanes,
+                 [&](Value iv, Value mask) {
+                   loops[nestPlan.vector] = {iv, SizeExpr(1)};
+                   Place place;
+                   place.lanes = plan.lanes;
+                   place.mask = mask;
+                   finish(place);
+                 });
+      return;
+    }
+    if (static_cast<int64_t>(d) == nestPlan.vector)
+      return emitLoop(d + 1);
+    TileRange range = rangeOf(anchor->loops[d]);
+    forLoop(range.lo, add(range.lo, range.len), 1, [&](Value iv) {
+      loops[d] = uniform(iv);
+      emitLoop(d + 1);
+    });
+  };
+  emitLoop(0);
+}
+
+//===----------------------------------------------------------------------===//
+// Reductions
+//===----------------------------------------------------------------------===//
+
+/// The op that combines the accumulator with a new value, if the body is
+/// `combine(acc, f(inputs))` for result `number`.
+static Operation *matchCombiner(linalg::LinalgOp op, unsigned number) {
+  SmallVector<Operation *, 4> combiners;
+  Value reduced =
+      matchReduction(op.getRegionOutputArgs(), number, combiners);
+  if (!reduced || combiners.size() != 1)
+    return nullptr;
+  return combiners.front();
+}
+
+void StageEmitter::emitReduction(const Nest &nest, const NestPlan &nestPlan) {
+  const Node *anchor = nest.anchor;
+  auto linalgOp = cast<linalg::LinalgOp>(anchor->op);
+  unsigned numInputs = linalgOp.getNumDpsInputs();
+  unsigned numResults = linalgOp.getNumDpsInits();
+  bool laneReduction =
+      nestPlan.vector >= 0 && !anchor->loops[nestPlan.vector].parallel;
+  SmallVector<Operation *> combiners;
+  for (unsigned r = 0; r < numResults; ++r)
+    combiners.push_back(matchCombiner(linalgOp, r));
+  SmallVector<unsigned> parallel, reduced;
+  for (auto [l, loop] : llvm::enumerate(anchor->loops)) {
+    if (static_cast<int64_t>(l) == nestPlan.vector)
+      continue;
+    (loop.parallel ? parallel : reduced).push_back(l);
+  }
+  SmallVector<LaneIndex> loops(anchor->loops.size(), uniform(constant(0)));
+  auto atClass = [&](unsigned cls) {
+    for (auto [l, loop] : llvm::enumerate(anchor->loops))
+      if (loop.cls == cls)
+        return loops[l];
+    return uniform(constant(0));
+  };
+  // One step: accumulators -> accumulators.
+  auto step = [&](ValueRange acc, Place &place) {
+    SmallVector<Value> args;
+    for (unsigned i = 0; i < numInputs; ++i)
+      args.push_back(linalgOp.getBlock()->getArgument(i).use_empty()
+                         ? Value()
+                         : evalOperand(anchor, i, loops, place));
+    llvm::append_range(args, acc);
+    SmallVector<Value> next = evalBody(anchor, args, loops, place);
+    for (auto [value, old] : llvm::zip(next, acc))
+      if (isa<VectorType>(old.getType()))
+        value = toVector(value, place.lanes);
+    return next;
+  };
+  auto initial = [&](Place &place) {
+    SmallVector<Value> init;
+    for (unsigned r = 0; r < numResults; ++r)
+      init.push_back(evalOperand(anchor, numInputs + r, loops, place));
+    return init;
+  };
+  // The loops over `reduced`, carrying accumulators.
+  std::function<SmallVector<Value>(unsigned, ValueRange,
+                                   function_ref<SmallVector<Value>(ValueRange)>)>
+      reduceLoops = [&](unsigned d, ValueRange acc,
+                        function_ref<SmallVector<Value>(ValueRange)> body)
+      -> SmallVector<Value> {
+    if (d == reduced.size())
+      return body(acc);
+    TileRange range = rangeOf(anchor->loops[reduced[d]]);
+    return forCarry(range.lo, add(range.lo, range.len), 1, acc,
+                    [&](Value iv, ValueRange carried) {
+                      loops[reduced[d]] = uniform(iv);
+                      return reduceLoops(d + 1, carried, body);
+                    });
+  };
+
+  auto emitPoint = [&]() {
+    if (nestPlan.vector < 0) {
+      Place place;
+      SmallVector<Value> acc =
+          reduceLoops(0, initial(place), [&](ValueRange carried) {
+            Place inner;
+            return step(carried, inner);
+          });
+      emitSinks(nest, atClass, place, acc);
+      return;
+    }
+    TileRange range = rangeOf(anchor->loops[nestPlan.vector]);
+    if (!laneReduction) {
+      // Several vectors side by side hide the latency of the combiner.
+      auto block = [&](Value iv, Value mask, int64_t vectors) {
+        SmallVector<Value> acc;
+        SmallVector<Place> places(vectors);
+        for (int64_t v = 0; v < vectors; ++v) {
+          places[v].lanes = plan.lanes;
+          places[v].mask = mask;
+          loops[nestPlan.vector] = {addConstant(iv, v * plan.lanes),
+                                    SizeExpr(1)};
+          for (Value init : initial(places[v]))
+            acc.push_back(toVector(init, plan.lanes));
+        }
+        acc = reduceLoops(0, acc, [&](ValueRange carried) {
+          SmallVector<Value> next;
+          for (int64_t v = 0; v < vectors; ++v) {
+            Place inner;
+            inner.lanes = plan.lanes;
+            inner.mask = mask;
+            loops[nestPlan.vector] = {addConstant(iv, v * plan.lanes),
+                                      SizeExpr(1)};
+            llvm::append_range(
+                next, step(carried.slice(v * numResults, numResults), inner));
+          }
+          return next;
+        });
+        for (int64_t v = 0; v < vectors; ++v) {
+          loops[nestPlan.vector] = {addConstant(iv, v * plan.lanes),
+                                    SizeExpr(1)};
+          emitSinks(nest, atClass, places[v],
+                    ArrayRef<Value>(acc).slice(v * numResults, numResults));
+        }
+      };
+      int64_t wide = plan.lanes * nestPlan.vectors;
+      TileRange rest = range;
+      if (nestPlan.vectors > 1) {
+        Value whole;
+        if (range.staticLen) {
+          int64_t count = *range.staticLen / wide * wide;
+          whole = constant(count);
+          rest.staticLen = *range.staticLen - count;
+          rest.len = constant(*rest.staticLen);
+        } else {
+          rest.len =
+              arith::RemSIOp::create(b, loc, range.len, constant(wide));
+          whole = arith::SubIOp::create(b, loc, range.len, rest.len);
+        }
+        rest.lo = add(range.lo, whole);
+        forLoop(range.lo, rest.lo, wide, [&](Value iv) {
+          block(iv, Value(), nestPlan.vectors);
+        });
+        if (rest.staticLen == 0)
+          return;
+      }
+      vectorLoop(rest, plan.lanes,
+                 [&](Value iv, Value mask) { block(iv, mask, 1); });
+      return;
+    }
+
+    // Lanes along the reduction: `vectors` partial results of `lanes` each,
+    // merged as a tree, so the order is the same whatever the machine's load.
+    Place scalar;
+    SmallVector<Value> init = initial(scalar);
+    SmallVector<Value> neutral;
+    for (auto [combiner, value] : llvm::zip(combiners, init)) {
+      std::optional<TypedAttr> attr = arith::getNeutralElement(combiner);
+      neutral.push_back(arith::ConstantOp::create(b, loc, *attr));
+    }
+    SmallVector<Value> acc;
+    for (int64_t v = 0; v < nestPlan.vectors; ++v)
+      for (Value value : neutral)
+        acc.push_back(toVector(value, plan.lanes));
+    auto combine = [&](Operation *combiner, Value lhs, Value rhs) {
+      Place place;
+      if (auto vector = dyn_cast<VectorType>(lhs.getType()))
+        place.lanes = vector.getDimSize(0);
+      return cloneOnLanes(combiner, {lhs, rhs}, place);
+    };
+    acc = reduceLoops(0, acc, [&](ValueRange carried) {
+      int64_t wide = plan.lanes * nestPlan.vectors;
+      SmallVector<Value> values(carried.begin(), carried.end());
+      Value hi = add(range.lo, range.len);
+      auto at = [&](Value iv, int64_t v, ValueRange from, Value mask) {
+        Place place;
+        place.lanes = plan.lanes;
+        place.mask = mask;
+        loops[nestPlan.vector] = {addConstant(iv, v * plan.lanes),
+                                  SizeExpr(1)};
+        SmallVector<Value> next =
+            step(from.slice(v * numResults, numResults), place);
+        if (mask)
+          for (auto [value, old] :
+               llvm::zip(next, from.slice(v * numResults, numResults)))
+            value = arith::SelectOp::create(b, loc, mask, value, old);
+        return next;
+      };
+      Value wholeEnd, vectorEnd, rest;
+      if (range.staticLen) {
+        int64_t len = *range.staticLen;
+        wholeEnd = addConstant(range.lo, len / wide * wide);
+        vectorEnd = addConstant(range.lo, len / plan.lanes * plan.lanes);
+        rest = constant(len % plan.lanes);
+      } else {
+        Value wideRest =
+            arith::RemSIOp::create(b, loc, range.len, constant(wide));
+        rest = arith::RemSIOp::create(b, loc, range.len, constant(plan.lanes));
+        wholeEnd = arith::SubIOp::create(b, loc, hi, wideRest);
+        vectorEnd = arith::SubIOp::create(b, loc, hi, rest);
+      }
+      values = forCarry(range.lo, wholeEnd, wide, values,
+                        [&](Value iv, ValueRange from) {
+                          SmallVector<Value> next;
+                          for (int64_t v = 0; v < nestPlan.vectors; ++v)
+                            llvm::append_range(next, at(iv, v, from, Value()));
+                          return next;
+                        });
+      auto first = [&](Value iv, ValueRange from, Value mask) {
+        SmallVector<Value> next(from.begin(), from.end());
+        SmallVector<Value> updated = at(iv, 0, from, mask);
+        std::copy(updated.begin(), updated.end(), next.begin());
+        return next;
+      };
+      values = forCarry(wholeEnd, vectorEnd, plan.lanes, values,
+                        [&](Value iv, ValueRange from) {
+                          return first(iv, from, Value());
+                        });
+      if (asConstant(rest) != 0)
+        values = forCarry(vectorEnd, hi, plan.lanes, values,
+                          [&](Value iv, ValueRange from) {
+                            return first(iv, from,
+                                         maskUpTo(rest, plan.lanes));
+                          });
+      return values;
+    });
+    SmallVector<Value> finals;
+    for (unsigned r = 0; r < numResults; ++r) {
+      SmallVector<Value> parts;
+      for (int64_t v = 0; v < nestPlan.vectors; ++v)
+        parts.push_back(acc[v * numResults + r]);
+      while (parts.size() > 1) {
+        SmallVector<Value> half;
+        for (size_t i = 0; i + 1 < parts.size(); i += 2)
+          half.push_back(combine(combiners[r], parts[i], parts[i + 1]));
+        if (parts.size() % 2)
+          half.push_back(parts.back());
+        parts = half;
+      }
+      Value value = parts.front();
+      for (int64_t width = plan.lanes / 2; width >= 1; width /= 2) {
+        Value low = vector::ExtractStridedSliceOp::create(
+            b, loc, value, ArrayRef<int64_t>{0}, ArrayRef<int64_t>{width},
+            ArrayRef<int64_t>{1});
+        Value high = vector::ExtractStridedSliceOp::create(
+            b, loc, value, ArrayRef<int64_t>{width}, ArrayRef<int64_t>{width},
+            ArrayRef<int64_t>{1});
+        value = combine(combiners[r], low, high);
+      }
+      value = vector::ExtractOp::create(b, loc, value, 0);
+      finals.push_back(combine(combiners[r], init[r], value));
+    }
+    loops[nestPlan.vector] = uniform(constant(0));
+    Place place;
+    emitSinks(nest, atClass, place, finals);
+  };
+
+  std::function<void(unsigned)> parallelLoops = [&](unsigned d) {
+    if (d == parallel.size())
+      return emitPoint();
+    TileRange range = rangeOf(anchor->loops[parallel[d]]);
+    forLoop(range.lo, add(range.lo, range.len), 1, [&](Value iv) {
+      loops[parallel[d]] = uniform(iv);
+      parallelLoops(d + 1);
+    });
+  };
+  parallelLoops(0);
+}
+
+//===----------------------------------------------------------------------===//
+// Scans and scatters
+//===----------------------------------------------------------------------===//
+
+/// acc `combiner` value, on scalars or vectors.
+static Value combineWith(OpBuilder &b, Location loc, hr::Combiner combiner,
+                         Value acc, Value value) {
+  bool isFloat = isa<FloatType>(getElementTypeOrSelf(value.getType()));
+  switch (combiner) {
+  case hr::Combiner::Replace:
+    return value;
+  case hr::Combiner::Add:
+    if (isFloat)
+      return arith::AddFOp::create(b, loc, acc, value);
+    return arith::AddIOp::create(b, loc, acc, value);
+  case hr::Combiner::Mul:
+    if (isFloat)
+      return arith::MulFOp::create(b, loc, acc, value);
+    return arith::MulIOp::create(b, loc, acc, value);
+  case hr::Combiner::Min:
+    if (isFloat)
+      return arith::MinimumFOp::create(b, loc, acc, value);
+    return arith::MinSIOp::create(b, loc, acc, value);
+  case hr::Combiner::Max:
+    if (isFloat)
+      return arith::MaximumFOp::create(b, loc, acc, value);
+    return arith::MaxSIOp::create(b, loc, acc, value);
+  }
+  llvm_unreachable("unknown combiner");
+}
+
+void StageEmitter::emitScan(const Nest &nest, const NestPlan &nestPlan) {
+  const Node *anchor = nest.anchor;
+  auto scan = cast<hr::ScanOp>(anchor->op);
+  unsigned dim = scan.getDim();
+  SmallVector<LaneIndex> loops(anchor->loops.size(), uniform(constant(0)));
+  auto emitPoint = [&](Value mask) {
+    TileRange range = rangeOf(anchor->loops[dim]);
+    Place first;
+    first.lanes = nestPlan.vector < 0 ? 1 : plan.lanes;
+    first.mask = mask;
+    // The first element starts the running value, so no neutral element and no
+    // rounding is added.
+    auto store = [&](Value value) {
+      Place place;
+      place.lanes = first.lanes;
+      place.mask = mask;
+      const Slot &slot = slotOf(anchor->op->getResult(0));
+      storeAt(slot.memref, slotIndex(slot, loops), value, place);
+    };
+    Value hi = add(range.lo, range.len);
+    Value nonEmpty = arith::CmpIOp::create(b, loc, arith::CmpIPredicate::slt,
+                                           range.lo, hi);
+    auto branch = scf::IfOp::create(b, loc, nonEmpty);
+    OpBuilder::InsertionGuard guard(b);
+    b.setInsertionPointToStart(branch.thenBlock());
+    loops[dim] = uniform(range.lo);
+    Value start = toVector(evalOperand(anchor, 0, loops, first), first.lanes);
+    store(start);
+    forCarry(addConstant(range.lo, 1), hi, 1, start,
+             [&](Value iv, ValueRange acc) {
+               loops[dim] = uniform(iv);
+               Place place;
+               place.lanes = first.lanes;
+               place.mask = mask;
+               Value value = toVector(evalOperand(anchor, 0, loops, place),
+                                      place.lanes);
+               Value next =
+                   combineWith(b, loc, scan.getCombiner(), acc[0], value);
+               store(next);
+               return SmallVector<Value>{next};
+             });
+  };
+  std::function<void(unsigned)> emitLoop = [&](unsigned d) {
+    if (d == loops.size()) {
+      if (nestPlan.vector < 0)
+        return emitPoint(Value());
+      vectorLoop(rangeOf(anchor->loops[nestPlan.vector]), plan.lanes,
+                 [&](Value iv, Value mask) {
+                   loops[nestPlan.vector] = {iv, SizeExpr(1)};
+                   emitPoint(mask);
+                 });
+      return;
+    }
+    if (d == dim || static_cast<int64_t>(d) == nestPlan.vector)
+      return emitLoop(d + 1);
+    TileRange range = rangeOf(anchor->loops[d]);
+    forLoop(range.lo, add(range.lo, range.len), 1, [&](Value iv) {
+      loops[d] = uniform(iv);
+      emitLoop(d + 1);
+    });
+  };
+  emitLoop(0);
+}
+
+void StageEmitter::emitScatter(const Nest &nest, const NestPlan &nestPlan) {
+  const Node *anchor = nest.anchor;
+  auto scatter = cast<hr::ScatterOp>(anchor->op);
+  SmallVector<LaneIndex> loops(anchor->loops.size(), uniform(constant(0)));
+  auto emitPoint = [&](int64_t lanes, Value mask) {
+    Place place;
+    place.lanes = lanes;
+    place.mask = mask;
+    SmallVector<Value> indices;
+    for (unsigned i = 1; i < anchor->operands.size(); ++i)
+      indices.push_back(evalOperand(anchor, i, loops, place));
+    Value value = evalOperand(anchor, 0, loops, place);
+    LaneIndex at = dataAddress(anchor, indices, loops, place);
+    Value memref = inputs.lookup(anchor->source->source);
+    if (scatter.getCombiner() != hr::Combiner::Replace) {
+      Type elementType =
+          cast<RankedTensorType>(scatter.getType()).getElementType();
+      Value old = loadAt(memref, at, elementType, place);
+      if (isa<VectorType>(old.getType()))
+        value = toVector(value, lanes);
+      value = combineWith(b, loc, scatter.getCombiner(), old, value);
+    }
+    storeAt(memref, at, value, place);
+  };
+  std::function<void(unsigned)> emitLoop = [&](unsigned d) {
+    if (d == loops.size()) {
+      if (nestPlan.vector < 0)
+        return emitPoint(1, Value());
+      vectorLoop(rangeOf(anchor->loops[nestPlan.vector]), plan.lanes,
+                 [&](Value iv, Value mask) {
+                   loops[nestPlan.vector] = {iv, SizeExpr(1)};
+                   emitPoint(plan.lanes, mask);
+                 });
+      return;
+    }
+    if (static_cast<int64_t>(d) == nestPlan.vector)
+      return emitLoop(d + 1);
+    TileRange range = rangeOf(anchor->loops[d]);
+    forLoop(range.lo, add(range.lo, range.len), 1, [&](Value iv) {
+      loops[d] = uniform(iv);
+      emitLoop(d + 1);
+    });
+  };
+  emitLoop(0);
+}

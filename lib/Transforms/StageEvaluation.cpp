@@ -1,0 +1,629 @@
+//===- StageEvaluation.cpp - Values and memory of a planned stage ---------===//
+//
+// Part of Headrace, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+//
+// What a node's operand is at a point of its loops: loaded from a buffer or
+// from scratch, or computed on the spot by inlining the node that makes it. And
+// where results lie: the stage's buffers, or slots of the tile's scratch.
+//
+//===----------------------------------------------------------------------===//
+
+#include "StageEmitter.h"
+
+#include "mlir/Dialect/Linalg/IR/Linalg.h"
+#include "mlir/IR/IRMapping.h"
+#include "llvm/Support/MathExtras.h"
+
+using namespace mlir;
+using namespace headrace;
+using namespace headrace::plan;
+
+Type headrace::getStageMemoryType(Type elementType) {
+  if (elementType.isInteger(1))
+    return IntegerType::get(elementType.getContext(), 8);
+  if (elementType.isBF16() || elementType.isF16())
+    return IntegerType::get(elementType.getContext(), 16);
+  return elementType;
+}
+
+//===----------------------------------------------------------------------===//
+// Evaluation
+//===----------------------------------------------------------------------===//
+
+TileRange StageEmitter::rangeOf(const Loop &loop) {
+  auto it = ranges.find(loop.cls);
+  if (it != ranges.end())
+    return it->second;
+  TileRange range;
+  range.lo = constant(0);
+  range.len = size(loop.extent);
+  range.staticLen = loop.extent.getConstant();
+  range.maxLen = range.staticLen ? *range.staticLen
+                                 : loop.extent.bounds(symbolRanges).max;
+  return range;
+}
+
+LaneIndex StageEmitter::evalLinear(const Linear &linear,
+                                   ArrayRef<LaneIndex> loops) {
+  LaneIndex result{size(linear.offset), SizeExpr(0)};
+  for (auto [d, coef] : llvm::enumerate(linear.coef)) {
+    if (coef == SizeExpr(0))
+      continue;
+    result.base = add(result.base, mul(loops[d].base, size(coef)));
+    result.step = result.step + coef * loops[d].step;
+  }
+  return result;
+}
+
+Value StageEmitter::toVector(Value value, int64_t lanes) {
+  if (lanes == 1 || isa<VectorType>(value.getType()))
+    return value;
+  return vector::BroadcastOp::create(
+      b, loc, VectorType::get({lanes}, value.getType()), value);
+}
+
+Value StageEmitter::laneNumbers(int64_t lanes, Type elementType) {
+  SmallVector<Attribute> values;
+  for (int64_t i = 0; i < lanes; ++i)
+    values.push_back(IntegerAttr::get(elementType, i));
+  auto type = VectorType::get({lanes}, elementType);
+  return arith::ConstantOp::create(b, loc,
+                                   DenseElementsAttr::get(type, values));
+}
+
+/// lane * step. A known step gives 32-bit positions: machines gather twice as
+/// many at once.
+Value StageEmitter::lanePositions(const SizeExpr &step, int64_t lanes) {
+  std::optional<int64_t> known = step.getConstant();
+  if (!known || std::abs(*known) > (int64_t(1) << 30) / lanes)
+    return arith::MulIOp::create(b, loc,
+                                 laneNumbers(lanes, b.getIndexType()),
+                                 toVector(size(step), lanes));
+  SmallVector<Attribute> values;
+  for (int64_t i = 0; i < lanes; ++i)
+    values.push_back(b.getI32IntegerAttr(static_cast<int32_t>(i * *known)));
+  auto type = VectorType::get({lanes}, b.getI32Type());
+  return arith::ConstantOp::create(b, loc,
+                                   DenseElementsAttr::get(type, values));
+}
+
+Value StageEmitter::cloneOnLanes(Operation *op, ArrayRef<Value> operands,
+                                 Place &place) {
+  bool vectorized = llvm::any_of(
+      operands, [](Value v) { return isa<VectorType>(v.getType()); });
+  SmallVector<Value> args(operands);
+  SmallVector<Type> types(op->getResultTypes());
+  if (vectorized) {
+    for (Value &arg : args)
+      arg = toVector(arg, place.lanes);
+    for (Type &type : types)
+      type = VectorType::get({place.lanes}, type);
+  }
+  OperationState state(op->getLoc(), op->getName());
+  state.addOperands(args);
+  state.addTypes(types);
+  state.addAttributes(op->getDiscardableAttrDictionary().getValue());
+  state.propertiesAttr = op->getPropertiesAsAttribute();
+  return b.create(state)->getResult(0);
+}
+
+SmallVector<Value> StageEmitter::evalBody(const Node *node,
+                                          ArrayRef<Value> args,
+                                          ArrayRef<LaneIndex> loops,
+                                          Place &place) {
+  Block *block = cast<linalg::LinalgOp>(node->op).getBlock();
+  IRMapping map;
+  for (auto [arg, value] : llvm::zip(block->getArguments(), args))
+    if (value)
+      map.map(arg, value);
+  for (Operation &op : block->without_terminator()) {
+    if (isa<arith::ConstantOp>(op)) {
+      map.map(op.getResult(0), b.clone(op)->getResult(0));
+      continue;
+    }
+    if (auto extent = dyn_cast<hr::SizeOp>(op)) {
+      map.map(extent.getResult(), size(extent.getSize().getExpr()));
+      continue;
+    }
+    if (auto index = dyn_cast<linalg::IndexOp>(op)) {
+      const LaneIndex &at = loops[index.getDim()];
+      Value value = at.base;
+      if (at.step != SizeExpr(0)) {
+        Value lanes = laneNumbers(place.lanes, b.getIndexType());
+        if (at.step != SizeExpr(1))
+          lanes = arith::MulIOp::create(b, loc, lanes,
+                                        toVector(size(at.step), place.lanes));
+        value = arith::AddIOp::create(b, loc, toVector(value, place.lanes),
+                                      lanes);
+      }
+      map.map(index.getResult(), value);
+      continue;
+    }
+    SmallVector<Value> operands;
+    for (Value operand : op.getOperands())
+      operands.push_back(map.lookupOrDefault(operand));
+    map.map(op.getResult(0), cloneOnLanes(&op, operands, place));
+  }
+  SmallVector<Value> results;
+  for (Value value : block->getTerminator()->getOperands())
+    results.push_back(map.lookupOrDefault(value));
+  return results;
+}
+
+Value StageEmitter::evalNode(const Node *node, unsigned result,
+                             ArrayRef<LaneIndex> loops, Place &place) {
+  if (isa<hr::GatherOp>(node->op))
+    return evalGather(node, loops, place);
+  auto linalgOp = cast<linalg::LinalgOp>(node->op);
+  SmallVector<Value> args;
+  for (auto [i, arg] : llvm::enumerate(linalgOp.getBlock()->getArguments()))
+    args.push_back(arg.use_empty() ? Value()
+                                   : evalOperand(node, i, loops, place));
+  return evalBody(node, args, loops, place)[result];
+}
+
+Value StageEmitter::evalOperand(const Node *node, unsigned operand,
+                                ArrayRef<LaneIndex> loops, Place &place) {
+  const Access &access = node->operands[operand];
+  auto type = dyn_cast<RankedTensorType>(access.source.getType());
+  if (!type) {
+    // A scalar of the stage: a constant, which may be cloned anywhere.
+    return b.clone(*access.source.getDefiningOp())->getResult(0);
+  }
+  Type elementType = type.getElementType();
+
+  if (access.isInput()) {
+    Value memref = inputs.lookup(access.source);
+    if (access.panel) {
+      // [n / panel][other dimensions...][n % panel]
+      LaneIndex at;
+      Value inner;
+      SizeExpr step(0);
+      SmallVector<int64_t> shape(type.getShape());
+      // Packed shape: panels, others (in the unpacked order), panel.
+      Value others = constant(0);
+      unsigned next = 1;
+      for (const Linear &index : access.logical) {
+        LaneIndex value = evalLinear(index, loops);
+        if (index.getPlainLoop() == access.panelLoop) {
+          step = value.step;
+          Value panel = constant(access.panel);
+          inner = arith::RemUIOp::create(b, loc, value.base, panel);
+          at.base = mul(arith::DivUIOp::create(b, loc, value.base, panel),
+                        constant(type.getNumElements() / shape[0]));
+          continue;
+        }
+        int64_t stride = 1;
+        for (unsigned d = next + 1; d + 1 < shape.size(); ++d)
+          stride *= shape[d];
+        others = add(others, mul(value.base, constant(stride)));
+        ++next;
+      }
+      at.base = add(at.base, add(mul(others, constant(access.panel)), inner));
+      at.step = step;
+      return loadAt(memref, at, elementType, place);
+    }
+    return loadAt(memref, evalLinear(access.address, loops), elementType,
+                  place);
+  }
+
+  Node *producer = access.producer;
+  unsigned number = cast<OpResult>(access.source).getResultNumber();
+  if (Value value = place.bound.lookup(access.source))
+    return value;
+  SmallVector<LaneIndex> index;
+  for (const Linear &linear : access.index)
+    index.push_back(evalLinear(linear, loops));
+  if (analysis.isMaterialized(producer)) {
+    const Slot &slot = slotOf(access.source);
+    return loadAt(slot.memref, slotIndex(slot, index), elementType, place);
+  }
+  SmallVector<LaneIndex> theirs(producer->loops.size(),
+                                uniform(constant(0)));
+  for (auto [p, loop] : llvm::enumerate(producer->resultLoops[number]))
+    theirs[loop] = index[p];
+  return evalNode(producer, number, theirs, place);
+}
+
+/// The index operands of a gather or scatter, checked and clamped, as a
+/// position in the source.
+LaneIndex StageEmitter::dataAddress(const Node *node,
+                                    ArrayRef<Value> indices,
+                                    ArrayRef<LaneIndex> loops, Place &place) {
+  ArrayRef<int64_t> sourceDims;
+  StringRef what;
+  bool wrap = false;
+  Value source;
+  if (auto gather = dyn_cast<hr::GatherOp>(node->op)) {
+    sourceDims = gather.getSourceDims();
+    what = gather.getWhat();
+    wrap = gather.getWrap();
+    source = gather.getSource();
+  } else {
+    auto scatter = cast<hr::ScatterOp>(node->op);
+    sourceDims = scatter.getSourceDims();
+    what = scatter.getWhat();
+    wrap = scatter.getWrap();
+    source = scatter.getBase();
+  }
+  SmallVector<SizeExpr> extents = *hr::getDims(source);
+  const Access &access = *node->source;
+
+  // The error site of this op.
+  auto module = func->getParentOfType<ModuleOp>();
+  auto sites = module->getAttrOfType<ArrayAttr>("hr.sites");
+  SmallVector<Attribute> list;
+  if (sites)
+    list.assign(sites.begin(), sites.end());
+  std::string where = "unknown location";
+  node->op->getLoc()->walk([&](Location at) {
+    if (auto file = dyn_cast<FileLineColLoc>(at)) {
+      where = (file.getFilename().getValue() + ":" + Twine(file.getLine()))
+                  .str();
+      return WalkResult::interrupt();
+    }
+    return WalkResult::advance();
+  });
+  Attribute site = ArrayAttr::get(
+      b.getContext(), {b.getStringAttr(what), b.getStringAttr(where)});
+  int64_t siteNumber = llvm::find(list, site) - list.begin();
+  if (siteNumber == static_cast<int64_t>(list.size())) {
+    list.push_back(site);
+    module->setAttr("hr.sites", b.getArrayAttr(list));
+  }
+
+  auto report = [&](Value index, Value bound) {
+    Type i64 = b.getI64Type();
+    auto callee = module.lookupSymbol<func::FuncOp>("hr_stage_index_error");
+    if (!callee) {
+      OpBuilder::InsertionGuard guard(b);
+      b.setInsertionPointToStart(module.getBody());
+      callee = func::FuncOp::create(
+          b, loc, "hr_stage_index_error",
+          b.getFunctionType({i64, i64, i64, i64}, {}));
+      callee.setPrivate();
+    }
+    Value context = func.getArgument(3);
+    Value pointer =
+        memref::ExtractAlignedPointerAsIndexOp::create(b, loc, context);
+    pointer = arith::IndexCastOp::create(b, loc, i64, pointer);
+    Value number = arith::ConstantOp::create(
+        b, loc, b.getI64IntegerAttr(siteNumber));
+    Value limit = arith::IndexCastOp::create(b, loc, i64, bound);
+    Value wide = index;
+    if (wide.getType() != i64)
+      wide = arith::ExtSIOp::create(b, loc, i64, wide);
+    func::CallOp::create(b, loc, callee, ValueRange{pointer, number, wide,
+                                                    limit});
+  };
+
+  LaneIndex at{size(access.address.offset), SizeExpr(0)};
+  Value laneOffsets; // vector of index: the data-dependent part
+  for (auto [d, k] : llvm::enumerate(sourceDims)) {
+    SizeExpr stride = access.address.coef[d];
+    if (k < 0) {
+      LaneIndex direct = evalLinear(access.logical[d], loops);
+      at.base = add(at.base, mul(direct.base, size(stride)));
+      at.step = at.step + stride * direct.step;
+      continue;
+    }
+    Value index = indices[k];
+    Value bound = size(extents[d]);
+    bool vector = isa<VectorType>(index.getType());
+    Type indexType = getElementTypeOrSelf(index.getType());
+    auto like = [&](Value scalar) {
+      return vector ? toVector(scalar, place.lanes) : scalar;
+    };
+    Value limit = like(
+        indexType.getIntOrFloatBitWidth() == 64
+            ? arith::IndexCastOp::create(b, loc, indexType, bound).getResult()
+            : arith::IndexCastOp::create(b, loc, indexType, bound)
+                  .getResult());
+    Value zero = like(scalarConstant(indexType, 0));
+    Value original = index;
+    if (wrap) {
+      Value negative = arith::CmpIOp::create(
+          b, loc, arith::CmpIPredicate::slt, index, zero);
+      Value shifted = arith::AddIOp::create(b, loc, index, limit);
+      index = arith::SelectOp::create(b, loc, negative, shifted, index);
+    }
+    // Unsigned: a negative index is out of range too.
+    Value bad = arith::CmpIOp::create(b, loc, arith::CmpIPredicate::uge, index,
+                                      limit);
+    if (vector) {
+      if (place.mask)
+        bad = arith::AndIOp::create(b, loc, bad, place.mask);
+      Value any = vector::ReductionOp::create(
+          b, loc, vector::CombiningKind::OR, bad);
+      auto branch = scf::IfOp::create(b, loc, any);
+      OpBuilder::InsertionGuard guard(b);
+      b.setInsertionPointToStart(branch.thenBlock());
+      for (int64_t lane = 0; lane < place.lanes; ++lane) {
+        Value isBad = vector::ExtractOp::create(b, loc, bad, lane);
+        auto inner = scf::IfOp::create(b, loc, isBad);
+        OpBuilder::InsertionGuard innerGuard(b);
+        b.setInsertionPointToStart(inner.thenBlock());
+        report(vector::ExtractOp::create(b, loc, original, lane), bound);
+      }
+    } else {
+      auto branch = scf::IfOp::create(b, loc, bad);
+      OpBuilder::InsertionGuard guard(b);
+      b.setInsertionPointToStart(branch.thenBlock());
+      report(original, bound);
+    }
+    index = arith::SelectOp::create(b, loc, bad, zero, index);
+    if (vector && place.mask)
+      index = arith::SelectOp::create(b, loc, place.mask, index, zero);
+    Type positionType = b.getIndexType();
+    if (vector)
+      positionType = VectorType::get({place.lanes}, positionType);
+    Value position =
+        arith::IndexCastOp::create(b, loc, positionType, index);
+    if (!vector) {
+      at.base = add(at.base, mul(position, size(stride)));
+      continue;
+    }
+    Value scaled = arith::MulIOp::create(
+        b, loc, position, toVector(size(stride), place.lanes));
+    laneOffsets = laneOffsets ? arith::AddIOp::create(b, loc, laneOffsets,
+                                                      scaled)
+                                    .getResult()
+                              : scaled;
+  }
+  if (laneOffsets) {
+    // Fold the linear part in: `base` becomes a vector of positions.
+    if (at.step != SizeExpr(0)) {
+      Value steps = arith::MulIOp::create(
+          b, loc, laneNumbers(place.lanes, b.getIndexType()),
+          toVector(size(at.step), place.lanes));
+      laneOffsets = arith::AddIOp::create(b, loc, laneOffsets, steps);
+    }
+    at.base = arith::AddIOp::create(b, loc, laneOffsets,
+                                    toVector(at.base, place.lanes));
+    at.step = SizeExpr(0);
+  }
+  return at;
+}
+
+Value StageEmitter::evalGather(const Node *node, ArrayRef<LaneIndex> loops,
+                               Place &place) {
+  SmallVector<Value> indices;
+  for (unsigned i = 0; i < node->operands.size(); ++i)
+    indices.push_back(evalOperand(node, i, loops, place));
+  LaneIndex at = dataAddress(node, indices, loops, place);
+  Type elementType =
+      cast<RankedTensorType>(node->op->getResult(0).getType())
+          .getElementType();
+  return loadAt(inputs.lookup(node->source->source), at, elementType, place);
+}
+
+//===----------------------------------------------------------------------===//
+// Memory
+//===----------------------------------------------------------------------===//
+
+Value StageEmitter::loadAt(Value memref, LaneIndex at, Type elementType,
+                           Place &place) {
+  Type stored = getStageMemoryType(elementType);
+  auto fromMemory = [&](Value value) -> Value {
+    if (stored == elementType)
+      return value;
+    if (isa<FloatType>(elementType)) {
+      Type type = elementType;
+      if (auto vector = dyn_cast<VectorType>(value.getType()))
+        type = VectorType::get(vector.getShape(), type);
+      return arith::BitcastOp::create(b, loc, type, value);
+    }
+    Value zero = toVector(scalarConstant(stored, 0),
+                          isa<VectorType>(value.getType()) ? place.lanes : 1);
+    return arith::CmpIOp::create(b, loc, arith::CmpIPredicate::ne, value,
+                                 zero);
+  };
+  bool vectorAddress = isa<VectorType>(at.base.getType());
+  if (place.lanes == 1 || (at.step == SizeExpr(0) && !vectorAddress))
+    return fromMemory(memref::LoadOp::create(b, loc, memref, at.base));
+
+  auto type = VectorType::get({place.lanes}, stored);
+  if (!vectorAddress && at.step == SizeExpr(1)) {
+    if (!place.mask)
+      return fromMemory(
+          vector::LoadOp::create(b, loc, type, memref, at.base));
+    Value pass = toVector(scalarConstant(stored, 0), place.lanes);
+    return fromMemory(vector::MaskedLoadOp::create(b, loc, type, memref,
+                                                   at.base, place.mask, pass));
+  }
+  // Lanes at a stride or anywhere.
+  Value positions = at.base;
+  Value base = constant(0);
+  if (!vectorAddress) {
+    positions = lanePositions(at.step, place.lanes);
+    base = at.base;
+  }
+  Value mask = place.mask;
+  if (!mask)
+    mask = toVector(arith::ConstantOp::create(b, loc, b.getBoolAttr(true)),
+                    place.lanes);
+  Value pass = toVector(scalarConstant(stored, 0), place.lanes);
+  return fromMemory(vector::GatherOp::create(b, loc, type, memref,
+                                             ValueRange{base}, positions, mask,
+                                             pass));
+}
+
+void StageEmitter::storeAt(Value memref, LaneIndex at, Value value,
+                           Place &place) {
+  Type stored = cast<MemRefType>(memref.getType()).getElementType();
+  if (getElementTypeOrSelf(value.getType()) != stored) {
+    Type type = stored;
+    if (auto vector = dyn_cast<VectorType>(value.getType()))
+      type = VectorType::get(vector.getShape(), stored);
+    if (isa<FloatType>(getElementTypeOrSelf(value.getType())))
+      value = arith::BitcastOp::create(b, loc, type, value);
+    else
+      value = arith::ExtUIOp::create(b, loc, type, value);
+  }
+  bool vectorAddress = isa<VectorType>(at.base.getType());
+  if (place.lanes == 1 || (at.step == SizeExpr(0) && !vectorAddress)) {
+    memref::StoreOp::create(b, loc, value, memref, at.base);
+    return;
+  }
+  value = toVector(value, place.lanes);
+  if (!vectorAddress && at.step == SizeExpr(1)) {
+    if (place.mask)
+      vector::MaskedStoreOp::create(b, loc, memref, at.base, place.mask,
+                                    value);
+    else
+      vector::StoreOp::create(b, loc, value, memref, at.base);
+    return;
+  }
+  Value positions = at.base;
+  Value base = constant(0);
+  if (!vectorAddress) {
+    positions = lanePositions(at.step, place.lanes);
+    base = at.base;
+  }
+  Value mask = place.mask;
+  if (!mask)
+    mask = toVector(arith::ConstantOp::create(b, loc, b.getBoolAttr(true)),
+                    place.lanes);
+  vector::ScatterOp::create(b, loc, /*resultType=*/Type(), memref,
+                            ValueRange{base}, positions, mask, value);
+}
+
+LaneIndex StageEmitter::slotIndex(const Slot &slot,
+                                  ArrayRef<LaneIndex> index) {
+  LaneIndex at{slot.offset ? slot.offset : constant(0), SizeExpr(0)};
+  for (auto [stride, i] : llvm::zip(slot.strides, index)) {
+    at.base = add(at.base, mul(i.base, size(stride)));
+    at.step = at.step + stride * i.step;
+  }
+  return at;
+}
+
+const Slot &StageEmitter::slotOf(Value value) {
+  auto it = slots.find(value);
+  if (it != slots.end())
+    return it->second;
+  // The order of nests is wrong: a bug, reported rather than emitted.
+  if (!broken)
+    stage.emitError("a value is read before it is stored in stage '")
+        << stage.getSymName() << "'"
+        << (value.getDefiningOp()
+                ? " (" + value.getDefiningOp()->getName().getStringRef().str() +
+                      ")"
+                : "");
+  broken = true;
+  auto type = cast<RankedTensorType>(value.getType());
+  Slot slot;
+  slot.memref = allocScratch(type.getElementType(), 1);
+  slot.strides.assign(type.getRank(), SizeExpr(0));
+  return slots[value] = slot;
+}
+
+Value StageEmitter::allocScratch(Type elementType, int64_t count) {
+  Type stored = getStageMemoryType(elementType);
+  constexpr int64_t most = int64_t(1) << 32;
+  if (count < 0 || count > most) {
+    if (!broken)
+      stage.emitError("a tile of stage '")
+          << stage.getSymName() << "' needs scratch of " << count
+          << " elements, at most " << most
+          << " are possible; bound the dynamic dimensions of the export "
+             "(torch.export.Dim(..., max=...))";
+    broken = true;
+    count = 1;
+  }
+  int64_t bytes = llvm::alignTo(count * getElementBytes(stored), 64);
+  Value offset = constant(scratchBytes);
+  scratchBytes += bytes;
+  auto type = MemRefType::get({count}, stored);
+  // Entry, not here: the same bytes for every tile.
+  Value view = memref::ViewOp::create(entry, loc, type, scratch, offset,
+                                      ValueRange{});
+  return view;
+}
+
+/// Gives every stored value of the nest its place. Scratch holds the current
+/// tile only, with the nest's vector class innermost.
+void StageEmitter::allocSlots(const Nest &nest, const NestPlan &nestPlan) {
+  for (Node *sink : nest.sinks) {
+    for (OpResult value : sink->op->getResults()) {
+      if (sink->kind == NodeKind::Update || sink->kind == NodeKind::Scatter)
+        continue; // written through the base
+      if (Value memref = results.lookup(value)) {
+        SmallVector<SizeExpr> dims = *hr::getDims(value);
+        slots[value] = {memref, Value(), rowMajorStrides(dims)};
+        continue;
+      }
+      ArrayRef<unsigned> loops = sink->resultLoops[value.getResultNumber()];
+      int64_t innermost = -1;
+      if (nestPlan.vector >= 0)
+        innermost = nest.anchor->loops[nestPlan.vector].cls;
+      SmallVector<unsigned> order; // dimensions, outermost first
+      for (unsigned p = 0; p < loops.size(); ++p)
+        if (static_cast<int64_t>(sink->loops[loops[p]].cls) != innermost)
+          order.push_back(p);
+      for (unsigned p = 0; p < loops.size(); ++p)
+        if (static_cast<int64_t>(sink->loops[loops[p]].cls) == innermost)
+          order.push_back(p);
+      Slot slot;
+      slot.strides.assign(loops.size(), SizeExpr(1));
+      int64_t count = 1;
+      for (unsigned p : llvm::reverse(order)) {
+        slot.strides[p] = SizeExpr(count);
+        TileRange range = rangeOf(sink->loops[loops[p]]);
+        int64_t len = range.maxLen;
+        if (p == order.back() && plan.lanes > 1 && len > plan.lanes &&
+            len < (int64_t(1) << 40))
+          len = llvm::alignTo(len, plan.lanes);
+        count = llvm::SaturatingMultiply<uint64_t>(
+                    uint64_t(count), uint64_t(std::max<int64_t>(len, 1))) >
+                        uint64_t(std::numeric_limits<int64_t>::max())
+                    ? std::numeric_limits<int64_t>::max()
+                    : count * std::max<int64_t>(len, 1);
+      }
+      slot.memref = allocScratch(
+          cast<RankedTensorType>(value.getType()).getElementType(), count);
+      slot.offset = constant(0);
+      for (auto [p, loop] : llvm::enumerate(loops)) {
+        TileRange range = rangeOf(sink->loops[loop]);
+        Value back = mul(range.lo, size(slot.strides[p]));
+        if (asConstant(back) != 0)
+          slot.offset = arith::SubIOp::create(b, loc, slot.offset, back);
+      }
+      slots[value] = slot;
+    }
+  }
+}
+
+void StageEmitter::emitSinks(const Nest &nest,
+                             function_ref<LaneIndex(unsigned)> at,
+                             Place &place, ArrayRef<Value> anchorResults) {
+  for (auto [i, value] : llvm::enumerate(anchorResults))
+    if (value)
+      place.bound[nest.anchor->op->getResult(i)] = value;
+  for (Node *sink : nest.sinks) {
+    SmallVector<LaneIndex> loops;
+    for (const Loop &loop : sink->loops)
+      loops.push_back(loop.parallel || sink->kind == NodeKind::Scatter
+                          ? at(loop.cls)
+                          : uniform(constant(0)));
+    if (sink->kind == NodeKind::Update) {
+      Value value = evalOperand(sink, 0, loops, place);
+      storeAt(inputs.lookup(sink->source->source),
+              evalLinear(sink->source->address, loops), value, place);
+      continue;
+    }
+    for (OpResult result : sink->op->getResults()) {
+      Value value = place.bound.lookup(result);
+      if (!value)
+        value = evalNode(sink, result.getResultNumber(), loops, place);
+      const Slot &slot = slotOf(result);
+      SmallVector<LaneIndex> index;
+      for (unsigned loop : sink->resultLoops[result.getResultNumber()])
+        index.push_back(loops[loop]);
+      storeAt(slot.memref, slotIndex(slot, index), value, place);
+    }
+  }
+}
