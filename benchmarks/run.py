@@ -1,133 +1,190 @@
 #!/usr/bin/env python3
-"""Measures the figures of README's table: MiniLM beside PyTorch eager.
+"""Measures Headrace beside its peers and beside the machine's own limits.
 
-    .venv/bin/python benchmarks/run.py [--seconds S] [--smoke] [--readme]
+    benchmarks/run [row or group ...] [--peers NAMES] [--json FILE] ...
+    benchmarks/run --list
+    benchmarks/run --readme
 
-Latencies are measured in one process, in turns, on two threads each; every
-figure is of this run on this machine.
+A row is measured in rounds in which every peer has its turn, in a process of
+its own that is stopped the rest of the time (race.py). The limit is one more
+peer: the row's operations or bytes and nothing else, on as many threads. A peer
+that is not installed is skipped, one that fails says why. requirements.txt
+tells how to install the peers.
 """
 
 from __future__ import annotations
 
 import argparse
+import importlib.metadata
+import json
 import os
-import statistics
-import subprocess
+import shlex
 import sys
 import tempfile
-import time
 
 import common
+import peers
+import race
+import report
+import rows
 
-# In a process of its own, since the pages that opening touches stay mapped.
-OPEN = """
-import sys, time
-sys.modules["torch"] = None
-import headrace
-times = []
-for _ in range(20):
-    begin = time.perf_counter()
-    model = headrace._model.runtime.Artifact(sys.argv[1], sys.argv[2])
-    context = headrace._model.runtime.Context(model, 2)
-    times.append(time.perf_counter() - begin)
-    del context, model
-print(sorted(times)[len(times) // 2])
-"""
-MEMORY = """
-import sys
-sys.modules["torch"] = None
-import numpy, headrace
-def resident():
-    with open("/proc/self/statm") as file:
-        return int(file.read().split()[1]) * 4096
-model = headrace.load(sys.argv[1], workers=2)
-ids = numpy.ones((1, 128), dtype=numpy.int64)
-before = resident()
-entry = model.default_context._default()
-for _ in range(3):
-    entry(ids, ids)
-print(resident() - before)
-"""
+SMOKE = ["ln_gelu_res_f32"]
 
 
-def child(code: str, *arguments: str) -> float:
-    result = subprocess.run([sys.executable, "-c", code, *arguments],
-                            check=True, capture_output=True, text=True)
-    return float(result.stdout)
-
-
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--seconds", type=float, default=20,
-                        help="how long each comparison runs")
+def parse() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("rows", nargs="*", help="rows or groups; default: all")
+    parser.add_argument("--list", action="store_true",
+                        help="print the rows and the peers")
+    parser.add_argument("--peers", metavar="NAMES",
+                        help="comma-separated; default: all")
+    parser.add_argument("--seconds", type=float, default=10,
+                        help="how long the rounds of a row go on")
+    parser.add_argument("--threads", type=int,
+                        default=len(os.sched_getaffinity(0)),
+                        help="of each peer")
+    parser.add_argument("--clock", choices=("wall", "cpu"), default="wall",
+                        help="the time that is compared: the clock's, or the "
+                             "CPUs' over all threads of the peer")
+    parser.add_argument("--timeout", type=float, default=300,
+                        help="seconds for a peer to get ready")
+    parser.add_argument("--memory", type=float, default=8, metavar="GB",
+                        help="for the peers of a row at once")
+    parser.add_argument("--peer-python", action="append", default=[],
+                        metavar="PEER=PYTHON",
+                        help="the interpreter of a peer that needs packages "
+                             "of its own")
+    parser.add_argument("--json", metavar="FILE", help="write all figures")
+    parser.add_argument("--markdown", metavar="FILE", help="write the table")
+    parser.add_argument("--svg", metavar="FILE",
+                        help="write a picture of the shares of the limits")
+    parser.add_argument("--record", action="store_true",
+                        help="write the table into benchmarks/results.md and "
+                             "the picture beside it, unless others used the "
+                             "machine")
+    parser.add_argument("--readme", action="store_true",
+                        help="measure README's table instead and write it, "
+                             "unless others used the machine")
     parser.add_argument("--smoke", action="store_true",
                         help="seconds only: shows that it runs")
-    parser.add_argument("--readme", action="store_true",
-                        help="write the table to README.md, unless the machine "
-                             "was busy with something else")
-    options = parser.parse_args()
-    seconds = 1.0 if options.smoke else options.seconds
-    load = os.getloadavg()[0]  # of others: before our own adds to it
+    return parser.parse_args()
 
-    import headrace
-    import torch
 
-    import models
-    torch.set_num_threads(2)
-    static_case = models.minilm()
-    encoder, full = static_case.module, static_case.args
-    static = static_case.export()
-    dynamic = models.minilm(dynamic=True).export()
-    unique = sum(t.numel() * t.element_size() for t in {
-        t.untyped_storage().data_ptr(): t for t in
-        static.state_dict.values()}.values())
+def list_everything() -> None:
+    for row in rows.ROWS.values():
+        print(f"{row.name:22} {row.group:10} limit: {row.limit}")
+    print("\npeers: headrace, " + ", ".join(
+        name for name in peers.PEERS if name not in ("headrace", "limit")))
 
-    with tempfile.TemporaryDirectory() as folder:
-        paths = {}
-        compile_seconds = {}
-        for name, program in (("static", static), ("dynamic", dynamic)):
-            source = os.path.join(folder, name + ".pt2")
-            paths[name] = os.path.join(folder, name + ".so")
-            torch.export.save(program, source)
-            samples = [common.hrcc(source, "-o", paths[name])
-                       for _ in range(1 if options.smoke else 3)]
-            compile_seconds[name] = statistics.median(samples)
-        fast = headrace.load(paths["static"], workers=2)
-        flexible = headrace.load(paths["dynamic"], workers=2)
-        with torch.no_grad():
-            times, ratios = common.compare(
-                [lambda: encoder(*full), lambda: fast(*full),
-                 lambda: flexible(*full)], seconds)
-        opening = child(OPEN, paths["static"],
-                        "hr_model_" + fast.signature["name"])
-        grown = child(MEMORY, paths["static"])
-        size = os.path.getsize(paths["static"])
 
-    table = common.format_table([
-        ("PyTorch eager", f"{times[0] * 1e3:.2f} ms", ""),
-        ("Headrace, static shape",
-         f"{times[1] * 1e3:.2f} ms, {ratios[1]:.2f} x eager's speed",
-         "at least 1 x"),
-        ("Headrace, dynamic batch and length",
-         f"{times[2] * 1e3:.2f} ms, {times[2] / times[1]:.2f} x the static",
-         "at most 1.15 x"),
-        ("open and create a context", f"{opening * 1e3:.2f} ms", "5 ms"),
-        ("hrcc, static", f"{compile_seconds['static']:.1f} s", "15 s"),
-        ("hrcc, dynamic", f"{compile_seconds['dynamic']:.1f} s", "15 s"),
-        ("artifact", f"{size / 1e6:.1f} MB, {size / unique:.4f} x the unique "
-         f"weights", f"{(1.02 * unique + 1e6) / 1e6:.1f} MB"),
-        ("memory that running adds", f"{grown / 1e6:.1f} MB",
-         "arena and weights touched"),
-    ])
-    text = (f"MiniLM, batch 1, 128 tokens, f32, 2 threads, on "
-            f"{common.describe_machine()}, by `benchmarks/run.py`:\n\n{table}")
-    print(text)
-    if load > 1.5:
-        print(f"\nThe machine was busy (load {load:.1f}): do not quote these "
-              "figures.")
-    elif options.readme:
-        common.write_readme(text)
+def choose_peers(text: str | None) -> list[str]:
+    """Headrace first, the limit last; both always."""
+    others = [name for name in peers.PEERS
+              if name not in ("headrace", "limit")]
+    if text is not None:
+        chosen = [name for name in text.split(",") if name]
+        unknown = set(chosen) - set(peers.PEERS)
+        if unknown:
+            sys.exit(f"run: error: unknown peer {unknown.pop()!r}; there are "
+                     + ", ".join(others))
+        others = [name for name in others if name in chosen]
+    return ["headrace", *others, "limit"]
+
+
+def read_versions() -> dict[str, str]:
+    versions = {}
+    for package in ("torch", "transformers", "onnx", "onnxscript",
+                    "onnxruntime", "openvino", "iree-base-compiler",
+                    "llama_cpp_python", "numpy"):
+        try:
+            versions[package] = importlib.metadata.version(package)
+        except importlib.metadata.PackageNotFoundError:
+            pass
+    return versions
+
+
+def main() -> int:
+    arguments = parse()
+    if arguments.list:
+        list_everything()
+        return 0
+    if arguments.readme:
+        import figures
+        return figures.main(arguments.seconds, arguments.smoke)
+    names = arguments.rows or (SMOKE if arguments.smoke else [])
+    try:
+        selected = rows.select(names)
+    except ValueError as error:
+        sys.exit(f"run: error: {error}")
+    chosen = choose_peers("eager" if arguments.smoke and not arguments.peers
+                          else arguments.peers)
+    options = race.Options(
+        threads=arguments.threads, timeout=arguments.timeout,
+        seconds=0.5 if arguments.smoke else arguments.seconds,
+        rounds=2 if arguments.smoke else 5, clock=arguments.clock,
+        memory=int(arguments.memory * 1e9),
+        peer_python=dict(text.split("=", 1)
+                         for text in arguments.peer_python))
+    load = common.Load()
+    results = []
+    for row in selected:
+        with tempfile.TemporaryDirectory(prefix="headrace-") as folder:
+            print(f"{row.name} ...", file=sys.stderr, flush=True)
+            results.append(race.run_row(row, chosen, folder, options))
+        write(arguments, results, load)
+    table, what = write(arguments, results, load)
+    print(table)
+    reasons = report.format_reasons(results)
+    print(f"\n{reasons}\n\n{what}" if reasons else f"\n{what}")
+    if arguments.record and not load.is_busy():
+        record(results, table, what)
+    elif arguments.record:
+        print("Nothing was recorded: the machine was busy.")
+    failed = [result["name"] for result in results if "fails" in result
+              or "seconds" not in result["peers"].get("headrace", {})]
+    return 1 if failed else 0
+
+
+def write(arguments: argparse.Namespace, results: list, load: common.Load
+          ) -> tuple[str, str]:
+    """The files asked for, after each row: a long run may be cut short."""
+    what = (f"`benchmarks/run {shlex.join(sys.argv[1:])}` on "
+            f"{common.describe_machine()}, {arguments.threads} threads; "
+            f"{load.describe()}.")
+    if load.is_busy():
+        what += " The machine was busy: do not quote these figures."
+    table = report.format_markdown(results)
+    if arguments.json:
+        save(arguments.json, json.dumps(
+            {"machine": common.describe_machine(),
+             "arguments": sys.argv[1:], "threads": arguments.threads,
+             "clock": arguments.clock, "others": load.others(),
+             "versions": read_versions(), "rows": results}, indent=1))
+    if arguments.markdown:
+        save(arguments.markdown, f"{table}\n\n{what}\n")
+    if arguments.svg:
+        save(arguments.svg, report.draw(results, common.describe_machine()))
+    return table, what
+
+
+def save(path: str, text: str) -> None:
+    with open(path + ".part", "w") as file:
+        file.write(text)
+    os.replace(path + ".part", path)
+
+
+def record(results: list, table: str, what: str) -> None:
+    versions = ", ".join(f"{name} {version}" for name, version
+                         in read_versions().items())
+    common.write_between(
+        os.path.join(common.ROOT, "benchmarks", "results.md"), "table",
+        f"![shares of the limits](results.svg)\n\n{table}\n\n{what} "
+        f"{versions}.")
+    save(os.path.join(common.ROOT, "benchmarks", "results.svg"),
+         report.draw(results, common.describe_machine()))
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())
