@@ -5,12 +5,17 @@
     fast.save("model.so")
 
     fast = headrace.load("model.so")     # where torch need not be installed
+
+    fast = torch.compile(model, backend="headrace")
 """
 
+from . import _register
 from ._compile import compile
-from ._errors import Error, UnsupportedOpError
+from ._errors import Error, FallbackWarning, UnsupportedOpError
 from ._model import Context, Entry, Model, Tensor, load
 
 __version__ = "0.1.0"
-__all__ = ["Context", "Entry", "Error", "Model", "Tensor",
+__all__ = ["Context", "Entry", "Error", "FallbackWarning", "Model", "Tensor",
            "UnsupportedOpError", "__version__", "compile", "load"]
+
+_register.register(__version__)

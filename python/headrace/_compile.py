@@ -10,10 +10,12 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 import tempfile
 import time
+from functools import cache
 from typing import Any, Mapping, Sequence
 
 from ._errors import Error, UnsupportedOpError
@@ -46,9 +48,19 @@ def compile(model: Any, args: Sequence[Any] = (),
     """
     command = [find_hrcc(), "-fdiagnostics-format=json", f"-O{int(opt)}",
                f"--target={target}", *_translate(options or {})]
-    folder = tempfile.TemporaryDirectory(prefix="headrace-",
-                                         ignore_cleanup_errors=True)
-    path = os.path.join(folder.name, "model.so")
+    folder = tempfile.mkdtemp(prefix="headrace-")
+    try:
+        path = os.path.join(folder, "model.so")
+        _write(model, args, kwargs, dynamic_shapes, command, path)
+        return Model(path, workers=workers, _folder=folder)
+    except BaseException:
+        shutil.rmtree(folder, ignore_errors=True)
+        raise
+
+
+def _write(model: Any, args: Sequence[Any], kwargs: Mapping[str, Any] | None,
+           dynamic_shapes: Any, command: list[str], path: str) -> None:
+    """Exports what has to be, and runs hrcc."""
     with tempfile.TemporaryDirectory(prefix="headrace-") as programs:
         if isinstance(model, Mapping):
             for name, program in model.items():
@@ -58,19 +70,34 @@ def compile(model: Any, args: Sequence[Any] = (),
             command.append(_to_file(model, args, kwargs, dynamic_shapes,
                                     programs, "main"))
         _run(command + ["-o", path])
-    return Model(path, workers=workers, _folder=folder)
+
+
+def check_options(options: Mapping[str, Any],
+                  others: Sequence[str] = ()) -> None:
+    """Raises a ValueError that names the first key nobody knows."""
+    known = [*_OPTIONS, *_FLAGS]
+    for key in options:
+        if key not in known:
+            raise ValueError(f"unknown option {key!r}; the options are "
+                             f"{', '.join(sorted([*known, *others]))}")
+
+
+@cache
+def check_target(target: str) -> None:
+    """Raises an Error if there is no such hardware description."""
+    if target != "native":
+        _run([find_hrcc(), "-fdiagnostics-format=json",
+              f"--print-target={target}"])
 
 
 def _translate(options: Mapping[str, Any]) -> list[str]:
+    check_options(options)
     arguments = []
     for key, value in options.items():
         if key in _OPTIONS:
             arguments.append(_OPTIONS[key].format(value))
-        elif key in _FLAGS:
-            arguments += [_FLAGS[key]] if value else []
-        else:
-            known = ", ".join(sorted([*_OPTIONS, *_FLAGS]))
-            raise ValueError(f"unknown option {key!r}; the options are {known}")
+        elif value:
+            arguments.append(_FLAGS[key])
     return arguments
 
 
@@ -134,7 +161,9 @@ def _run(command: list[str]) -> None:
 def _render(message: Mapping[str, Any]) -> str:
     text = str(message["text"])
     if "file" in message:
-        text += f" ({message['file']}:{message['line']})"
+        place = f"{message['file']}:{message['line']}"
+        if place not in text:
+            text += f" ({place})"
     return text
 
 
@@ -161,4 +190,4 @@ class _Progress:
             sys.stderr.flush()
 
 
-__all__ = ["compile"]
+__all__ = ["check_options", "check_target", "compile"]

@@ -25,3 +25,7 @@ class UnsupportedOpError(Error):
     def __init__(self, text: str, messages: list[str]) -> None:
         super().__init__(text)
         self.messages = messages
+
+
+class FallbackWarning(UserWarning):
+    """A graph of torch.compile runs in eager mode; the text has all reasons."""

@@ -7,6 +7,7 @@ import os
 import shutil
 import sys
 import threading
+import weakref
 from typing import Any, Iterator, Mapping
 
 from ._errors import Error
@@ -144,14 +145,15 @@ class Context:
     @property
     def workers(self) -> int:
         """How many workers (threads) it runs on."""
-        return self._native.workers
+        return int(self._native.workers)
 
     def reset(self) -> None:
         """Gives the state its initial values."""
         self._native.reset()
 
     def _run(self, number: int, inputs: list[Any], outputs: int) -> list[Any]:
-        return self._native.run(number, inputs, outputs)
+        results: list[Any] = self._native.run(number, inputs, outputs)
+        return results
 
     def __getitem__(self, name: str) -> Entry:
         try:
@@ -186,10 +188,11 @@ class Model:
     """
 
     def __init__(self, path: str, workers: int | None = None,
-                 weights: str | None = None, _folder: Any = None) -> None:
+                 weights: str | None = None, _folder: str | None = None) -> None:
         self.path = os.path.abspath(path)
         self._weights = weights
-        self._folder = _folder  # deleted with the model
+        if _folder is not None:  # deleted with the model
+            weakref.finalize(self, shutil.rmtree, _folder, ignore_errors=True)
         self._workers = workers
         self.signature: dict[str, Any] = json.loads(
             runtime.check(self.path, False, weights or ""))
@@ -333,12 +336,10 @@ def _prepare(leaf: Any, torch: Any, name: str) -> Any:
 def _convert(result: Any, torch: Any) -> Any:
     if torch is not None:
         return torch.from_dlpack(result)
-    numpy = sys.modules.get("numpy")
-    if numpy is None:
-        try:
-            import numpy
-        except ImportError:
-            return result
+    try:
+        import numpy
+    except ImportError:
+        return result
     if result.dtype == "bfloat16":  # numpy has no such type
         return result
     return numpy.asarray(memoryview(result))

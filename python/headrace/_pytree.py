@@ -16,7 +16,7 @@ import json
 from typing import Any, Iterator
 
 
-class Fields(collections.OrderedDict):
+class Fields(collections.OrderedDict[str, Any]):
     """A result with named fields, by key and by attribute."""
 
     def __getattr__(self, name: str) -> Any:
@@ -58,7 +58,7 @@ class _Node:
         self.type: str | None = spec.get("type")
         self.context = spec.get("context")
         self.children = [_Node(c) for c in spec.get("children_spec") or []]
-        self.leaves = (1 if self.type is None else
+        self.leaves: int = (1 if self.type is None else
                        sum(c.leaves for c in self.children))
         self.keys = self._find_keys()
 
@@ -123,11 +123,11 @@ class _Node:
             return _MAPPINGS[self.type](zip(self.keys, values))
         if self.type == _NAMED_TUPLE:
             try:
-                return _import(self.context)(*values)
+                return _import(str(self.context))(*values)
             except Exception:  # its class is not to be had here
                 return tuple(values)
         try:
-            return _import(self.type)(**dict(zip(self.keys, values)))
+            return _import(str(self.type))(**dict(zip(self.keys, values)))
         except Exception:
             return Fields(zip(map(str, self.keys), values))
 

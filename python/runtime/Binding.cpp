@@ -241,19 +241,24 @@ struct Input {
   }
 };
 
+/// Takes anything with __dlpack__, or what that returns.
 Input importTensor(py::handle object) {
   Input input;
   py::object capsule;
-  // Old producers do not know max_version; those that do need it to hand out
-  // read-only memory.
-  // Never released: at exit there is no interpreter to release it to.
-  static const py::handle version = py::make_tuple(1, 0).release();
-  try {
-    capsule = object.attr("__dlpack__")(py::arg("max_version") = version);
-  } catch (py::error_already_set &error) {
-    if (!error.matches(PyExc_TypeError))
-      throw;
-    capsule = object.attr("__dlpack__")();
+  if (PyCapsule_CheckExact(object.ptr())) {
+    capsule = py::reinterpret_borrow<py::object>(object);
+  } else {
+    // Old producers do not know max_version; those that do need it to hand out
+    // read-only memory.
+    // Never released: at exit there is no interpreter to release it to.
+    static const py::handle version = py::make_tuple(1, 0).release();
+    try {
+      capsule = object.attr("__dlpack__")(py::arg("max_version") = version);
+    } catch (py::error_already_set &error) {
+      if (!error.matches(PyExc_TypeError))
+        throw;
+      capsule = object.attr("__dlpack__")();
+    }
   }
   if (PyCapsule_IsValid(capsule.ptr(), "dltensor_versioned")) {
     input.versioned = static_cast<ManagedTensorVersioned *>(
