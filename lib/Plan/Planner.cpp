@@ -79,8 +79,8 @@ bool Planner::readsPackable(const Access &access, unsigned loop) const {
 }
 
 int64_t Planner::strideAlong(const StageAnalysis &analysis, const Node *node,
-                             unsigned operand,
-                             ArrayRef<SizeExpr> steps) const {
+                             unsigned operand, ArrayRef<SizeExpr> steps,
+                             const Layouts *layouts) const {
   const Access &access = node->operands[operand];
   if (!access.source || !isa<RankedTensorType>(access.source.getType()))
     return 0;
@@ -118,14 +118,30 @@ int64_t Planner::strideAlong(const StageAnalysis &analysis, const Node *node,
   }
   if (!any)
     return 0;
-  if (analysis.isMaterialized(access.producer))
-    return 1; // scratch is laid out for its readers
+  if (analysis.isMaterialized(access.producer)) {
+    auto layout = layouts ? layouts->find(access.producer) : Layouts::iterator();
+    if (!layouts || layout == layouts->end())
+      return 1; // undecided: laid out for its readers
+    // Contiguous if only the innermost dimension moves, by one.
+    const Node *producer = access.producer;
+    ArrayRef<unsigned> loops = producer->resultLoops[number];
+    size_t innermost = loops.size() - 1;
+    for (auto [p, loop] : llvm::enumerate(loops))
+      if (!analysis.isOutput(access.source) &&
+          int64_t(producer->loops[loop].cls) == layout->second)
+        innermost = p;
+    for (auto [p, loop] : llvm::enumerate(loops))
+      if (theirs[loop] != SizeExpr(0) &&
+          (p != innermost || theirs[loop] != SizeExpr(1)))
+        return 2;
+    return 1;
+  }
   if (access.producer->source) // a gather
     return 1;
   int64_t worst = 0;
   for (unsigned i = 0; i < access.producer->operands.size(); ++i)
-    worst = std::max(worst,
-                     strideAlong(analysis, access.producer, i, theirs));
+    worst = std::max(worst, strideAlong(analysis, access.producer, i, theirs,
+                                        layouts));
   return worst;
 }
 
@@ -312,73 +328,186 @@ NestPlan Planner::planNest(const StageAnalysis &analysis, const Nest &nest,
         std::min<int64_t>((registers - 4) / (result.vectors + 1), 8), 1);
     return result;
   }
-  double bestScore = 0;
-  for (auto [l, loop] : llvm::enumerate(node->loops)) {
-    int64_t extent = extentOf(loop.extent);
-    if (extent < std::min<int64_t>(4, lanes))
-      continue;
-    if (forcedClass >= 0 && static_cast<int64_t>(loop.cls) != forcedClass)
-      continue;
-    if (!loop.parallel &&
-        (node->kind != NodeKind::Reduction || !hasNeutralCombiners(node)))
-      continue;
-    double fill = double(extent) / double(llvm::alignTo(extent, lanes));
-    double cost = 1;
-    SmallVector<SizeExpr> steps = unitStep(node, l);
-    // The maps inlined into sinks count like the anchor's own operands.
-    auto addLoads = [&](const Node *reader, ArrayRef<SizeExpr> theirs) {
-      for (unsigned i = 0; i < reader->operands.size(); ++i) {
-        int64_t stride = strideAlong(analysis, reader, i, theirs);
-        cost += stride > 1 ? 8 : stride == 1 ? 1 : 0.5;
-      }
-    };
-    if (node->kind == NodeKind::Scatter) {
-      // The index must be uniform or the base contiguous along the loop.
-      int64_t stride = 0;
-      for (auto [d, linear] : llvm::enumerate(node->source->logical))
-        if (cast<hr::ScatterOp>(node->op).getSourceDims()[d] < 0 &&
-            linear.coef[l] != SizeExpr(0))
-          stride = node->source->address.coef[d] == SizeExpr(1) &&
-                           linear.coef[l] == SizeExpr(1)
-                       ? 1
-                       : 2;
-      if (stride != 1 || !loop.parallel)
-        continue;
-    }
-    addLoads(node, steps);
-    if (isa<hr::GatherOp>(node->op)) {
-      auto gather = cast<hr::GatherOp>(node->op);
-      for (auto [d, linear] : llvm::enumerate(node->source->logical))
-        if (gather.getSourceDims()[d] < 0 && linear.coef[l] != SizeExpr(0))
-          cost += node->source->address.coef[d] == SizeExpr(1) &&
-                          linear.coef[l] == SizeExpr(1)
-                      ? 0
-                      : 8;
-      for (unsigned i = 0; i < node->operands.size(); ++i)
-        if (strideAlong(analysis, node, i, steps) != 0)
-          cost += 8; // positions on lanes
-    }
-    for (const Node *sink : nest.sinks) {
-      if (sink == node)
-        continue;
-      SmallVector<SizeExpr> theirs(sink->loops.size(), SizeExpr(0));
-      for (auto [m, other] : llvm::enumerate(sink->loops))
-        if (other.cls == loop.cls && loop.parallel)
-          theirs[m] = SizeExpr(1);
-      addLoads(sink, theirs);
-    }
-    if (loop.parallel && storeStride(analysis, nest, l) > 1)
-      cost += 8;
-    if (!loop.parallel)
-      cost += 0.5;
-    double score = fill / cost;
-    if (score > bestScore) {
-      bestScore = score;
-      result.vector = l;
-    }
-  }
+  // The vector loop is chosen together with those of other nests.
   result.vectors = node->kind == NodeKind::Reduction ? 4 : 1;
   return result;
+}
+
+std::optional<double>
+Planner::getVectorCost(const StageAnalysis &analysis, const Nest &nest,
+                       int64_t l, const Layouts &layouts) const {
+  const Node *node = nest.anchor;
+  double points = 1;
+  for (const Loop &loop : node->loops)
+    points *= double(extentOf(loop.extent));
+  if (l < 0) {
+    double cost = 1 + double(node->operands.size());
+    for (const Node *sink : nest.sinks)
+      cost += 1 + double(sink->operands.size());
+    return points * cost;
+  }
+  const Loop &loop = node->loops[l];
+  int64_t extent = extentOf(loop.extent);
+  if (extent < std::min<int64_t>(4, lanes))
+    return std::nullopt;
+  if (!loop.parallel &&
+      (node->kind != NodeKind::Reduction || !hasNeutralCombiners(node)))
+    return std::nullopt;
+  double fill = double(extent) / double(llvm::alignTo(extent, lanes));
+  double cost = 1;
+  SmallVector<SizeExpr> steps = unitStep(node, l);
+  // The maps inlined into sinks count like the anchor's own operands.
+  auto addLoads = [&](const Node *reader, ArrayRef<SizeExpr> theirs) {
+    for (unsigned i = 0; i < reader->operands.size(); ++i) {
+      int64_t stride = strideAlong(analysis, reader, i, theirs, &layouts);
+      cost += stride > 1 ? 8 : stride == 1 ? 1 : 0.5;
+    }
+  };
+  if (node->kind == NodeKind::Scatter) {
+    // The index must be uniform or the base contiguous along the loop.
+    int64_t stride = 0;
+    for (auto [d, linear] : llvm::enumerate(node->source->logical))
+      if (cast<hr::ScatterOp>(node->op).getSourceDims()[d] < 0 &&
+          linear.coef[l] != SizeExpr(0))
+        stride = node->source->address.coef[d] == SizeExpr(1) &&
+                         linear.coef[l] == SizeExpr(1)
+                     ? 1
+                     : 2;
+    if (stride != 1 || !loop.parallel)
+      return std::nullopt;
+  }
+  addLoads(node, steps);
+  if (isa<hr::GatherOp>(node->op)) {
+    auto gather = cast<hr::GatherOp>(node->op);
+    for (auto [d, linear] : llvm::enumerate(node->source->logical))
+      if (gather.getSourceDims()[d] < 0 && linear.coef[l] != SizeExpr(0))
+        cost += node->source->address.coef[d] == SizeExpr(1) &&
+                        linear.coef[l] == SizeExpr(1)
+                    ? 0
+                    : 8;
+    for (unsigned i = 0; i < node->operands.size(); ++i)
+      if (strideAlong(analysis, node, i, steps, &layouts) != 0)
+        cost += 8; // positions on lanes
+  }
+  for (const Prologue &prologue : nest.prologues) {
+    SmallVector<SizeExpr> theirs(prologue.map->loops.size(), SizeExpr(0));
+    for (auto [m, anchorLoop] : llvm::enumerate(prologue.anchorLoops))
+      if (int64_t(anchorLoop) == l)
+        theirs[m] = SizeExpr(1);
+    addLoads(prologue.map, theirs);
+  }
+  // The sinks of a reduction run once per result.
+  double reduced = 1;
+  for (const Loop &other : node->loops)
+    if (!other.parallel)
+      reduced *= double(extentOf(other.extent));
+  double inner = cost;
+  cost = 0;
+  for (const Node *sink : nest.sinks) {
+    if (sink == node)
+      continue;
+    SmallVector<SizeExpr> theirs(sink->loops.size(), SizeExpr(0));
+    for (auto [m, other] : llvm::enumerate(sink->loops))
+      if (other.cls == loop.cls && loop.parallel)
+        theirs[m] = SizeExpr(1);
+    addLoads(sink, theirs);
+  }
+  if (loop.parallel && storeStride(analysis, nest, l) > 1)
+    cost += 8;
+  double total = points / fill * (inner + cost / reduced) / double(lanes);
+  if (!loop.parallel) {
+    // Lanes are added up, and sinks stored one by one, at the end of a row.
+    double ends = points / double(extent);
+    total += ends * (2 * std::log2(double(lanes)) + cost);
+  }
+  return total;
+}
+
+void Planner::planVectors(const StageAnalysis &analysis,
+                          const llvm::SmallBitVector &isFree,
+                          MutableArrayRef<NestPlan> plans) const {
+  ArrayRef<Nest> nests = analysis.getNests();
+  Layouts layouts;
+  auto place = [&](unsigned n) {
+    const Node *anchor = nests[n].anchor;
+    int64_t innermost =
+        plans[n].vector < 0 ? -1 : int64_t(anchor->loops[plans[n].vector].cls);
+    for (const Node *sink : nests[n].sinks)
+      layouts[sink] = innermost;
+    for (const Prologue &prologue : nests[n].prologues)
+      layouts[prologue.map] = innermost;
+  };
+  for (unsigned n = 0; n < nests.size(); ++n)
+    if (!isFree.test(n))
+      place(n);
+  // Who reads what each nest stores, through inlined maps too.
+  SmallVector<SmallVector<unsigned>> readers(nests.size());
+  DenseMap<const Node *, unsigned> nestOf;
+  for (auto [n, nest] : llvm::enumerate(nests)) {
+    for (const Node *sink : nest.sinks)
+      nestOf[sink] = n;
+    for (const Prologue &prologue : nest.prologues)
+      nestOf[prologue.map] = n;
+  }
+  for (auto [n, nest] : llvm::enumerate(nests)) {
+    SmallVector<const Node *> work{nest.anchor};
+    llvm::append_range(work, nest.sinks);
+    for (const Prologue &prologue : nest.prologues)
+      work.push_back(prologue.map);
+    DenseSet<const Node *> seen(work.begin(), work.end());
+    while (!work.empty()) {
+      const Node *node = work.pop_back_val();
+      for (const Access &access : node->operands) {
+        if (!access.producer || !seen.insert(access.producer).second)
+          continue;
+        auto it = nestOf.find(access.producer);
+        if (it == nestOf.end())
+          work.push_back(access.producer);
+        else if (it->second != n && isFree.test(n) &&
+                 !llvm::is_contained(readers[it->second], n))
+          readers[it->second].push_back(n);
+      }
+    }
+  }
+  auto costOf = [&](unsigned n) -> std::optional<double> {
+    std::optional<double> cost =
+        getVectorCost(analysis, nests[n], plans[n].vector, layouts);
+    if (!cost)
+      return std::nullopt;
+    for (unsigned reader : readers[n])
+      cost = *cost + getVectorCost(analysis, nests[reader],
+                                   plans[reader].vector, layouts)
+                         .value_or(0);
+    return cost;
+  };
+  // From the last nest to the first, then again with all others decided. A
+  // fixed point is reached at once but for chains of transpositions.
+  for (int sweep = 0; sweep < 3; ++sweep) {
+    bool isChanged = false;
+    for (unsigned n = nests.size(); n-- > 0;) {
+      if (!isFree.test(n))
+        continue;
+      NestPlan &plan = plans[n];
+      int64_t before = plan.vector, best = -1;
+      plan.vector = -1;
+      place(n);
+      double least = costOf(n).value_or(0);
+      for (unsigned l = 0; l < nests[n].anchor->loops.size(); ++l) {
+        plan.vector = l;
+        place(n);
+        std::optional<double> cost = costOf(n);
+        if (cost && *cost < least) {
+          least = *cost;
+          best = l;
+        }
+      }
+      plan.vector = best;
+      place(n);
+      isChanged |= best != before;
+    }
+    if (!isChanged)
+      break;
+  }
 }
 
 SmallVector<Planner::Repack>
@@ -436,55 +565,27 @@ double Planner::predict(const StageAnalysis &analysis,
       break;
     }
 
-  // Compute per tile.
-  double compute = 0;
-  double scratch = 0;
-  for (auto [n, nest] : llvm::enumerate(analysis.getNests())) {
-    const NestPlan &nestPlan = plan.nests[n];
-    auto points = [&](const Node *node) {
-      double count = 1;
-      for (auto [l, loop] : llvm::enumerate(node->loops)) {
-        double len = length[loop.cls];
-        if (node == nest.anchor && static_cast<int64_t>(l) == nestPlan.vector)
-          len = double(llvm::alignTo(uint64_t(len), plan.lanes));
-        count *= len;
-      }
-      return count;
-    };
-    const Node *anchor = nest.anchor;
-    if (anchor->kind == NodeKind::Contraction) {
-      double inFlight = double(nestPlan.rows * nestPlan.vectors);
-      // Two multiply-adds a cycle at latency 4 need eight sums in flight.
-      double efficiency = 0.95 * std::min(1.0, inFlight / 8.0);
-      double loads =
-          double(nestPlan.rows + nestPlan.vectors) / std::max(inFlight, 1.0);
-      efficiency = std::min(efficiency, 1.0 / std::max(loads, 1.0));
-      if (nestPlan.vector < 0)
-        efficiency /= double(std::max<int64_t>(lanes, 1));
-      compute += 2 * points(anchor) / (fma * efficiency);
-    } else {
-      double width = nestPlan.vector < 0 ? 1 : double(plan.lanes);
-      double perPoint = std::max(anchor->flopsPerPoint, 2.0);
-      if (anchor->kind == NodeKind::SoftmaxSum)
-        perPoint = 3;
-      compute += points(anchor) * perPoint / (width * clock);
-    }
-    for (const Node *sink : nest.sinks) {
-      double width = nestPlan.vector < 0 ? 1 : double(plan.lanes);
-      double count = 1;
-      for (const Loop &loop : sink->loops)
-        if (loop.parallel)
-          count *= length[loop.cls];
-      double stride =
-          nestPlan.vector >= 0 && storeStride(analysis, nest, nestPlan.vector) > 1
-              ? 8
-              : 1;
-      compute += count * (sink->flopsPerPoint + 2 * stride) / (width * clock);
-      if (sink->op->getNumResults() && !analysis.isOutput(sink->op->getResult(0)))
-        scratch += count * 4;
-    }
+  // What a tile has in hand: its inputs, its scratch, its results.
+  auto bytesOf = [&](Value value, const Node *node) {
+    double count = double(getElementBytes(
+        cast<RankedTensorType>(value.getType()).getElementType()));
+    for (const Loop &loop : node->loops)
+      if (loop.parallel)
+        count *= length[loop.cls];
+    return count;
+  };
+  double scratch = 0, results = 0;
+  auto noteStored = [&](const Node *stored) {
+    if (stored->op->getNumResults() == 0)
+      return;
+    Value value = stored->op->getResult(0);
+    (analysis.isOutput(value) ? results : scratch) += bytesOf(value, stored);
+  };
+  for (const Nest &nest : analysis.getNests()) {
+    llvm::for_each(nest.sinks, noteStored);
+    for (const Prologue &prologue : nest.prologues)
+      noteStored(prologue.map);
   }
-
   // Bytes per tile of each input, and how often they change from tile to tile.
   llvm::MapVector<Value, std::pair<double, llvm::SmallBitVector>> inputs;
   auto note = [&](const Node *node, const Access &access) {
@@ -509,9 +610,110 @@ double Planner::predict(const StageAnalysis &analysis,
   for (const auto &node : analysis.getNodes())
     for (const Access &access : node->operands)
       note(node.get(), access);
-  double footprint = scratch;
+  double footprint = scratch + results;
   for (auto &[value, info] : inputs)
     footprint += info.first;
+  // The nests hand their values on in the innermost memory that holds them.
+  const hw::Memory *home = main;
+  for (const hw::Memory &level : worker.levels)
+    if (footprint <= level.bytes.valueOr(0) / (level.isPrivate() ? 1 : active)) {
+      home = &level;
+      break;
+    }
+  double homeRead = home ? home->readPerWorker(int64_t(active)) : 0;
+  double homeWrite = home ? home->writePerWorker(int64_t(active)) : 0;
+  auto transferOf = [&](const Nest &nest) {
+    double read = 0, written = 0;
+    DenseSet<Value> seen;
+    SmallVector<const Node *> work{nest.anchor};
+    auto noteWritten = [&](const Node *stored) {
+      if (stored->op->getNumResults())
+        written += bytesOf(stored->op->getResult(0), stored);
+    };
+    llvm::for_each(nest.sinks, noteWritten);
+    llvm::append_range(work, nest.sinks);
+    for (const Prologue &prologue : nest.prologues) {
+      noteWritten(prologue.map);
+      work.push_back(prologue.map);
+    }
+    DenseSet<const Node *> visited(work.begin(), work.end());
+    while (!work.empty()) {
+      const Node *node = work.pop_back_val();
+      for (const Access &access : node->operands) {
+        if (!access.source ||
+            !isa<RankedTensorType>(access.source.getType()))
+          continue;
+        if (access.isInput()) {
+          if (seen.insert(access.source).second)
+            read += inputs.lookup(access.source).first;
+        } else if (analysis.isMaterialized(access.producer)) {
+          if (!visited.contains(access.producer) &&
+              seen.insert(access.source).second)
+            read += bytesOf(access.source, access.producer);
+        } else if (visited.insert(access.producer).second) {
+          work.push_back(access.producer);
+        }
+      }
+    }
+    return (homeRead > 0 ? read / homeRead : 0) +
+           (homeWrite > 0 ? written / homeWrite : 0);
+  };
+
+  // Compute per tile.
+  double compute = 0;
+  for (auto [n, nest] : llvm::enumerate(analysis.getNests())) {
+    const NestPlan &nestPlan = plan.nests[n];
+    double nestCompute = 0;
+    auto points = [&](const Node *node) {
+      double count = 1;
+      for (auto [l, loop] : llvm::enumerate(node->loops)) {
+        double len = length[loop.cls];
+        if (node == nest.anchor && static_cast<int64_t>(l) == nestPlan.vector)
+          len = double(llvm::alignTo(uint64_t(len), plan.lanes));
+        count *= len;
+      }
+      return count;
+    };
+    const Node *anchor = nest.anchor;
+    if (anchor->kind == NodeKind::Contraction) {
+      double inFlight = double(nestPlan.rows * nestPlan.vectors);
+      // Two multiply-adds a cycle at latency 4 need eight sums in flight.
+      double efficiency = 0.95 * std::min(1.0, inFlight / 8.0);
+      double loads =
+          double(nestPlan.rows + nestPlan.vectors) / std::max(inFlight, 1.0);
+      efficiency = std::min(efficiency, 1.0 / std::max(loads, 1.0));
+      if (nestPlan.vector < 0)
+        efficiency /= double(std::max<int64_t>(lanes, 1));
+      nestCompute += 2 * points(anchor) / (fma * efficiency);
+    } else {
+      double width = nestPlan.vector < 0 ? 1 : double(plan.lanes);
+      double perPoint = std::max(anchor->flopsPerPoint, 2.0);
+      if (anchor->kind == NodeKind::SoftmaxSum)
+        perPoint = 3;
+      for (const Prologue &prologue : nest.prologues)
+        perPoint += prologue.map->flopsPerPoint + 1;
+      nestCompute += points(anchor) * perPoint / (width * clock);
+    }
+    for (const Node *sink : nest.sinks) {
+      double width = nestPlan.vector < 0 ? 1 : double(plan.lanes);
+      double count = 1;
+      for (const Loop &loop : sink->loops)
+        if (loop.parallel)
+          count *= length[loop.cls];
+      double stride =
+          nestPlan.vector >= 0 && storeStride(analysis, nest, nestPlan.vector) > 1
+              ? 8
+              : 1;
+      nestCompute += count * (sink->flopsPerPoint + 2 * stride) / (width * clock);
+    }
+    // Contractions read their operands many times, from registers' side: their
+    // rate is the atom's.
+    if (anchor->kind != NodeKind::Contraction &&
+        anchor->kind != NodeKind::SoftmaxSum)
+      nestCompute = std::max(nestCompute, transferOf(nest));
+    compute += nestCompute;
+  }
+
   double outputs = 0;
   for (const auto &node : analysis.getNodes())
     for (OpResult value : node->op->getResults())
@@ -545,8 +747,6 @@ double Planner::predict(const StageAnalysis &analysis,
     traffic += info.first * std::max(changes, 1.0);
     unique += once;
   }
-  if (!fits)
-    traffic *= 2;
   double memory = 0;
   if (shared)
     memory = traffic / std::max(shared->readTotal(int64_t(active)), 1e9);
@@ -573,6 +773,7 @@ StagePlan Planner::plan(const StageAnalysis &analysis) const {
   DenseMap<const Node *, int64_t> forced;
   ArrayRef<Nest> nests = analysis.getNests();
   SmallVector<NestPlan> nestPlans(nests.size());
+  llvm::SmallBitVector isFree(nests.size());
   for (size_t n = nests.size(); n-- > 0;) {
     const Nest &nest = nests[n];
     int64_t cls = -1;
@@ -602,12 +803,23 @@ StagePlan Planner::plan(const StageAnalysis &analysis) const {
           }
       }
     nestPlans[n] = planNest(analysis, nest, cls);
+    bool hasTile = nest.anchor->kind == NodeKind::Contraction ||
+                   nest.anchor->kind == NodeKind::SoftmaxSum;
+    if (cls >= 0 && !hasTile) {
+      for (auto [l, loop] : llvm::enumerate(nest.anchor->loops))
+        if (int64_t(loop.cls) == cls && loop.parallel &&
+            getVectorCost(analysis, nest, l, Layouts()))
+          nestPlans[n].vector = l;
+    } else if (!hasTile && lanes > 1) {
+      isFree.set(n);
+    }
     if (nest.anchor->kind == NodeKind::SoftmaxSum)
       forced[nest.anchor] =
           nestPlans[n].vector < 0
               ? -1
               : int64_t(nest.anchor->loops[nestPlans[n].vector].cls);
   }
+  planVectors(analysis, isFree, nestPlans);
   result.nests = nestPlans;
   result.stream = 128;
   if (options.scalar)

@@ -859,6 +859,118 @@ void StageAnalysis::formNests() {
   }
 }
 
+/// The loops of `reader` at which it reads `map`, one for each loop of `map`,
+/// if all its accesses, through inlined maps too, are at one such point that
+/// covers every loop of both.
+static std::optional<SmallVector<unsigned>>
+getPointOfRead(const Node *reader, const Node *map,
+               const DenseSet<const Node *> &materialized) {
+  unsigned numLoops = reader->loops.size();
+  if (map->loops.size() != numLoops)
+    return std::nullopt;
+  std::optional<SmallVector<unsigned>> point;
+  struct At {
+    const Node *node;
+    SmallVector<unsigned> loops; // the reader's loop of each of the node's
+  };
+  SmallVector<At> work{{reader, llvm::to_vector(llvm::seq(0u, numLoops))}};
+  DenseMap<const Node *, SmallVector<unsigned>> seen;
+  while (!work.empty()) {
+    At at = work.pop_back_val();
+    for (const Access &access : at.node->operands) {
+      Node *producer = access.producer;
+      if (!producer || (producer != map && materialized.contains(producer)))
+        continue;
+      bool isMap = producer->kind == NodeKind::Map && !producer->source;
+      SmallVector<unsigned> loops(producer->loops.size(), ~0u);
+      unsigned number = cast<OpResult>(access.source).getResultNumber();
+      if (producer->resultLoops.size() > number)
+        for (auto [linear, loop] :
+             llvm::zip(access.index, producer->resultLoops[number]))
+          if (std::optional<unsigned> plain = linear.getPlainLoop())
+            loops[loop] = at.loops[*plain];
+      bool isPoint = isMap && !llvm::is_contained(loops, ~0u);
+      if (producer == map) {
+        if (!isPoint || (point && *point != loops))
+          return std::nullopt;
+        point = loops;
+        continue;
+      }
+      // Whatever else is inlined must not hide another access to the map.
+      if (!isPoint) {
+        SmallVector<const Node *> below{producer};
+        while (!below.empty()) {
+          const Node *node = below.pop_back_val();
+          if (node == map)
+            return std::nullopt;
+          for (const Access &next : node->operands)
+            if (next.producer && (next.producer == map ||
+                                  !materialized.contains(next.producer)))
+              below.push_back(next.producer);
+        }
+        continue;
+      }
+      auto [it, isNew] = seen.try_emplace(producer, loops);
+      if (isNew)
+        work.push_back({producer, loops});
+      else if (it->second != loops)
+        return std::nullopt; // read at two points
+    }
+  }
+  if (!point)
+    return std::nullopt;
+  SmallVector<unsigned> sorted(*point);
+  llvm::sort(sorted);
+  if (std::adjacent_find(sorted.begin(), sorted.end()) != sorted.end())
+    return std::nullopt;
+  return point;
+}
+
+/// Joins the nest of a stored map with that of the first reduction that reads
+/// it, so that what is stored is not read back at once.
+void StageAnalysis::formPrologues() {
+  auto reads = [&](const Nest &nest, const Node *map) {
+    SmallVector<const Node *> work{nest.anchor};
+    llvm::append_range(work, nest.sinks);
+    for (const Prologue &prologue : nest.prologues)
+      work.push_back(prologue.map);
+    DenseSet<const Node *> seen(work.begin(), work.end());
+    while (!work.empty()) {
+      const Node *node = work.pop_back_val();
+      for (const Access &access : node->operands) {
+        if (access.producer == map)
+          return true;
+        if (access.producer && !materialized.contains(access.producer) &&
+            seen.insert(access.producer).second)
+          work.push_back(access.producer);
+      }
+    }
+    return false;
+  };
+  for (size_t i = 0; i < nests.size(); ++i) {
+    Node *map = nests[i].anchor;
+    if (map->kind != NodeKind::Map || map->source || nests[i].sinks.size() != 1 ||
+        nests[i].sinks.front() != map || map->op->getNumResults() != 1)
+      continue;
+    size_t first = i + 1;
+    while (first < nests.size() && !reads(nests[first], map))
+      ++first;
+    if (first == nests.size())
+      continue;
+    Nest &reader = nests[first];
+    if (reader.anchor->kind != NodeKind::Reduction ||
+        reader.streamedBy != nests[i].streamedBy)
+      continue;
+    std::optional<SmallVector<unsigned>> point =
+        getPointOfRead(reader.anchor, map, materialized);
+    if (!point)
+      continue;
+    reader.prologues.push_back({map, *point});
+    nests.erase(nests.begin() + i);
+    --i;
+  }
+}
+
 //===----------------------------------------------------------------------===//
 // The whole
 //===----------------------------------------------------------------------===//
@@ -870,6 +982,7 @@ LogicalResult StageAnalysis::build(ArrayRef<Operation *> ops,
       return failure();
   formClasses();
   formNests();
+  formPrologues();
   return success();
 }
 
@@ -905,12 +1018,16 @@ SmallVector<unsigned> StageAnalysis::getTileClasses() const {
       continue;
     // Tiling a class that some stored output lacks would store it twice.
     bool everywhere = true;
-    for (const Nest &nest : nests)
-      for (const Node *sink : nest.sinks)
-        if (!llvm::is_contained(info.members, sink) &&
-            llvm::any_of(sink->op->getResults(),
-                         [&](Value v) { return outputs.contains(v); }))
-          everywhere = false;
+    auto lacks = [&](const Node *stored) {
+      return !llvm::is_contained(info.members, stored) &&
+             llvm::any_of(stored->op->getResults(),
+                          [&](Value v) { return outputs.contains(v); });
+    };
+    for (const Nest &nest : nests) {
+      everywhere &= llvm::none_of(nest.sinks, lacks);
+      for (const Prologue &prologue : nest.prologues)
+        everywhere &= !lacks(prologue.map);
+    }
     if (everywhere)
       result.push_back(c);
   }

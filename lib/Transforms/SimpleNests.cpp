@@ -81,6 +81,23 @@ static Operation *matchCombiner(linalg::LinalgOp op, unsigned number) {
   return combiners.front();
 }
 
+void StageEmitter::storePrologues(const Nest &nest, ArrayRef<LaneIndex> loops,
+                                  Place &place) {
+  for (const Prologue &prologue : nest.prologues) {
+    SmallVector<LaneIndex> theirs;
+    for (unsigned loop : prologue.anchorLoops)
+      theirs.push_back(loops[loop]);
+    OpResult result = prologue.map->op->getResult(0);
+    Value value = evalNode(prologue.map, 0, theirs, place);
+    const Slot &slot = slotOf(result);
+    SmallVector<LaneIndex> index;
+    for (unsigned loop : prologue.map->resultLoops[0])
+      index.push_back(theirs[loop]);
+    storeAt(slot.memref, slotIndex(slot, index), value, place);
+    place.bound[result] = value;
+  }
+}
+
 void StageEmitter::emitReduction(const Nest &nest, const NestPlan &nestPlan) {
   const Node *anchor = nest.anchor;
   auto linalgOp = cast<linalg::LinalgOp>(anchor->op);
@@ -106,6 +123,7 @@ void StageEmitter::emitReduction(const Nest &nest, const NestPlan &nestPlan) {
   };
   // One step: accumulators -> accumulators.
   auto step = [&](ValueRange acc, Place &place) {
+    storePrologues(nest, loops, place);
     SmallVector<Value> args;
     for (unsigned i = 0; i < numInputs; ++i)
       args.push_back(linalgOp.getBlock()->getArgument(i).use_empty()

@@ -155,6 +155,10 @@ private:
   void emitSinks(const plan::Nest &nest,
                  llvm::function_ref<LaneIndex(unsigned cls)> at, Place &place,
                  llvm::ArrayRef<mlir::Value> anchorResults);
+  /// Evaluates and stores the prologues of a nest at a point of its anchor's
+  /// loops, and binds their values there.
+  void storePrologues(const plan::Nest &nest, llvm::ArrayRef<LaneIndex> loops,
+                      Place &place);
   LaneIndex uniform(mlir::Value base) { return {base, SizeExpr(0)}; }
 
   // --- nests

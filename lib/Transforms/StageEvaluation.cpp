@@ -547,7 +547,10 @@ Value StageEmitter::allocScratch(Type elementType, int64_t count) {
 /// Gives every stored value of the nest its place. Scratch holds the current
 /// tile only, with the nest's vector class innermost.
 void StageEmitter::allocSlots(const Nest &nest, const NestPlan &nestPlan) {
-  for (Node *sink : nest.sinks) {
+  SmallVector<Node *> stored(nest.sinks);
+  for (const Prologue &prologue : nest.prologues)
+    stored.push_back(prologue.map);
+  for (Node *sink : stored) {
     for (OpResult value : sink->op->getResults()) {
       if (sink->kind == NodeKind::Update || sink->kind == NodeKind::Scatter)
         continue; // written through the base

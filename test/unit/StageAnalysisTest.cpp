@@ -132,8 +132,48 @@ TEST_F(StageTest, RowClassIsTileableColumnClassIsNot) {
   SmallVector<unsigned> tiles = analysis->getTileClasses();
   ASSERT_EQ(tiles.size(), 1u);
   EXPECT_EQ(analysis->getClasses()[tiles[0]].extent, SizeExpr(16));
-  // exp is read by two nests and costly: stored once rather than done twice.
-  EXPECT_EQ(analysis->getNests().size(), 3u);
+  // exp is read by two nests and costly: stored once rather than done twice, and
+  // stored while it is summed.
+  ASSERT_EQ(analysis->getNests().size(), 2u);
+  const Nest &sum = analysis->getNests()[0];
+  ASSERT_EQ(sum.prologues.size(), 1u);
+  EXPECT_TRUE(sum.prologues[0].map->hasMath);
+  EXPECT_EQ(sum.prologues[0].anchorLoops, (SmallVector<unsigned>{0, 1}));
+}
+
+// A map that the reduction reads at another point than it is made at cannot be
+// stored on the way: the reduction has not come by everywhere in time.
+TEST_F(StageTest, BroadcastMapIsNoPrologue) {
+  std::string why;
+  auto analysis = analyze(R"mlir(
+    func.func @f(%x: tensor<16x32xf32>, %y: tensor<32xf32>) {
+      %0:2 = hr.stage @s (%x, %y) : (tensor<16x32xf32>, tensor<32xf32>) -> (tensor<16xf32>, tensor<32xf32>) {
+      ^bb0(%a: tensor<16x32xf32>, %w: tensor<32xf32>):
+        %c = arith.constant 0.0 : f32
+        %er = tensor.empty() : tensor<16xf32>
+        %e = tensor.empty() : tensor<32xf32>
+        %f = linalg.fill ins(%c : f32) outs(%er : tensor<16xf32>) -> tensor<16xf32>
+        %m = linalg.generic {indexing_maps = [affine_map<(j) -> (j)>, affine_map<(j) -> (j)>], iterator_types = ["parallel"]}
+            ins(%w : tensor<32xf32>) outs(%e : tensor<32xf32>) {
+        ^bb0(%p: f32, %o: f32):
+          %q = math.exp %p : f32
+          linalg.yield %q : f32
+        } -> tensor<32xf32>
+        %s = linalg.generic {indexing_maps = [affine_map<(i, j) -> (i, j)>, affine_map<(i, j) -> (j)>, affine_map<(i, j) -> (i)>], iterator_types = ["parallel", "reduction"]}
+            ins(%a, %m : tensor<16x32xf32>, tensor<32xf32>) outs(%f : tensor<16xf32>) {
+        ^bb0(%p: f32, %t: f32, %o: f32):
+          %q = arith.mulf %p, %t : f32
+          %r = arith.maximumf %o, %q : f32
+          linalg.yield %r : f32
+        } -> tensor<16xf32>
+        hr.yield %s, %m : tensor<16xf32>, tensor<32xf32>
+      }
+      return
+    })mlir", &why);
+  ASSERT_TRUE(analysis) << why;
+  ASSERT_EQ(analysis->getNests().size(), 2u);
+  for (const Nest &nest : analysis->getNests())
+    EXPECT_TRUE(nest.prologues.empty());
 }
 
 // Reading a value at another index than it is made at keeps it whole.

@@ -14,9 +14,10 @@
 //            the shared memory's bandwidth, and the stage's own data once, at
 //            main memory's;
 //
-// plus one synchronization and a cost per tile. A plan whose tile does not fit
-// the outermost private memory pays for what it brings in twice. All figures
-// are the description's. (Zhu et al., "Roller", OSDI'22; Shi et al., "Welder",
+// plus one synchronization and a cost per tile. Inside a tile, the nests hand
+// their values on in the innermost memory that holds all of the tile; each nest
+// takes at least what its bytes take at that memory's bandwidth. All figures are
+// the description's. (Zhu et al., "Roller", OSDI'22; Shi et al., "Welder",
 // OSDI'23.)
 //
 //===----------------------------------------------------------------------===//
@@ -26,6 +27,7 @@
 #include "headrace/Hardware/System.h"
 #include "headrace/Plan/StageAnalysis.h"
 #include "headrace/Plan/StagePlan.h"
+#include "llvm/ADT/SmallBitVector.h"
 
 namespace headrace::plan {
 
@@ -62,9 +64,22 @@ public:
   int64_t getWorkers() const { return workers; }
 
 private:
-  struct Shape; // what the candidates share
+  /// The class that is innermost in the scratch of each stored node, as far as
+  /// it is decided; -1: the last dimension.
+  using Layouts = llvm::DenseMap<const Node *, int64_t>;
   NestPlan planNest(const StageAnalysis &analysis, const Nest &nest,
                     int64_t forcedClass) const;
+  /// Chooses the vector loops of the nests that are free to choose, so that
+  /// what one stores contiguously the others read contiguously.
+  void planVectors(const StageAnalysis &analysis,
+                   const llvm::SmallBitVector &isFree,
+                   llvm::MutableArrayRef<NestPlan> plans) const;
+  /// Cycles, up to a factor, that a nest without register tiles takes for the
+  /// whole stage with lanes along loop `l` (-1: none); std::nullopt where it
+  /// cannot have them.
+  std::optional<double> getVectorCost(const StageAnalysis &analysis,
+                                      const Nest &nest, int64_t l,
+                                      const Layouts &layouts) const;
   void planContraction(const StageAnalysis &analysis, const Nest &nest,
                        int64_t forcedClass, NestPlan &result) const;
   double predict(const StageAnalysis &analysis, const StagePlan &plan) const;
@@ -72,8 +87,8 @@ private:
   /// The stride of the loads of an operand along a loop: 0 uniform, 1
   /// contiguous, otherwise strided; through inlined maps, the worst.
   int64_t strideAlong(const StageAnalysis &analysis, const Node *node,
-                      unsigned operand,
-                      llvm::ArrayRef<SizeExpr> steps) const;
+                      unsigned operand, llvm::ArrayRef<SizeExpr> steps,
+                      const Layouts *layouts = nullptr) const;
   bool readsPackable(const Access &access, unsigned loop) const;
 
   const hw::Device &device;

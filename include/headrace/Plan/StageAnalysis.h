@@ -19,7 +19,9 @@
 //   nest     a group of nodes that become one loop nest: an *anchor*
 //            (contraction, reduction, streamed reduction, scan, update, or just
 //            a map), the maps inlined into its operands, and the maps that
-//            consume its result element by element (its epilogue).
+//            consume its result element by element (its epilogue). A map that
+//            a reduction reads point by point, and others read later, is stored
+//            while the reduction runs (its prologue).
 //   sink     a value that a nest stores: to a buffer of the stage's results or
 //            to scratch.
 //
@@ -143,12 +145,21 @@ struct ClassInfo {
   bool streamed = false;
 };
 
+/// A map that is stored inside the loops of the reduction that reads it.
+struct Prologue {
+  Node *map = nullptr;
+  /// The anchor's loop for each loop of the map.
+  llvm::SmallVector<unsigned> anchorLoops;
+};
+
 /// A loop nest of the stage.
 struct Nest {
   Node *anchor = nullptr;
   /// Values to be stored, with the node that computes each. For an anchor
   /// whose result is stored as it is, the anchor itself.
   llvm::SmallVector<Node *> sinks;
+  /// Stored at each point of the anchor's loops, in this order.
+  llvm::SmallVector<Prologue> prologues;
   /// Emitted inside the streaming loop of this softmax_sum nest.
   Node *streamedBy = nullptr;
 };
@@ -188,6 +199,7 @@ private:
   mlir::LogicalResult addNode(mlir::Operation *op, std::string *why);
   void formClasses();
   void formNests();
+  void formPrologues();
 
   std::vector<std::unique_ptr<Node>> nodes;
   llvm::DenseMap<mlir::Operation *, Node *> nodeOf;
