@@ -229,8 +229,10 @@ def onnx_runtime(workload: Workload, threads: int) -> Prepared:
     def outputs() -> list[Any]:
         return [_as_bf16(value.numpy()) if "bfloat16" in value.data_type()
                 else numpy.asarray(value.numpy()) for value in results]
-    return Prepared(lambda: session.run_with_iobinding(binding), outputs,
-                    {"outputs": "bound once", "kept": len(kept)})
+    def call() -> None:
+        session.run_with_iobinding(binding)
+    call.inputs = kept  # the binding does not own them
+    return Prepared(call, outputs, {"outputs": "bound once"})
 
 
 def _as_bf16(array: Any) -> Any:
@@ -266,8 +268,8 @@ def _openvino(workload: Workload, threads: int,
     request = compiled.create_infer_request()
     for number, (dtype, array) in enumerate(arrays):
         if dtype == "bfloat16":
-            tensor = ov.Tensor(array.view(numpy.uint16), array.shape,
-                               ov.Type.bf16)
+            tensor = ov.Tensor(ov.Type.bf16, ov.Shape(array.shape))
+            tensor.data.view(numpy.uint16)[...] = array
         else:
             tensor = ov.Tensor(array)
         request.set_input_tensor(number, tensor)
@@ -312,8 +314,10 @@ def iree(workload: Workload, threads: int) -> Prepared:
     importer = shutil.which("iree-import-onnx", path=scripts)
     if not importer:
         raise Skip("iree-import-onnx is not installed")
-    subprocess.run([importer, path, "-o", mlir, "--opset-version", "17"],
-                   check=True, capture_output=True)
+    result = subprocess.run([importer, path, "-o", mlir],
+                            capture_output=True, text=True)
+    if result.returncode != 0:
+        raise RuntimeError("iree-import-onnx: " + _last_line(result.stderr))
     binary = workload.path("iree.vmfb")
     tools.compile_file(
         mlir, target_backends=["llvm-cpu"], output_file=binary,

@@ -225,7 +225,7 @@ def prepare_onnx(folder: str) -> None:
     workload = Workload(folder)
     program = torch.export.load(workload.program())
     with torch.no_grad():
-        torch.onnx.export(program, workload.path("model.onnx"), dynamo=True,
+        torch.onnx.export(program, f=workload.path("model.onnx"), dynamo=True,
                           verbose=False, external_data=True)
 
 
