@@ -38,11 +38,6 @@ class Skip(Exception):
 
 
 PEERS: dict[str, Callable[[Workload, int], Prepared]] = {}
-#: What must be installed for a peer, and what it computes f32 rows in if that
-#: is not f32.
-NEEDS = {"ort": "onnxruntime", "openvino": "openvino",
-         "openvino-default": "openvino", "iree": "iree.compiler",
-         "llama.cpp": "llama_cpp"}
 
 
 def peer(name: str) -> Callable[[Any], Any]:

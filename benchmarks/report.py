@@ -87,6 +87,26 @@ def _format_range(three: Sequence[float], factor: float, unit: str) -> str:
             f"[{low:.{digits}f}-{high:.{digits}f}]")
 
 
+def format_work(results: Sequence[dict[str, Any]]) -> str:
+    """A line per row: what it has to do, and what that is limited by."""
+    lines = ["| row | operations, G | weights, MB | inputs and outputs, MB "
+             "| limit | loop | share reached | goal |", "|---" * 8 + "|"]
+    for result in results:
+        if "work" not in result:
+            continue
+        work, entries = result["work"], result["peers"]
+        share = entries.get("headrace", {}).get("share_of_limit")
+        moved = work["input_bytes"] + work["output_bytes"]
+        lines.append("| " + " | ".join([
+            result["name"], f"{work['operations'] / 1e9:.3g}",
+            f"{work['weight_bytes'] / 1e6:.3g}", f"{moved / 1e6:.3g}",
+            result["limit"],
+            entries.get("limit", {}).get("notes", {}).get("loop", ""),
+            f"{share[1]:.0%}" if share else "", f"{result['goal']:.0%}"])
+            + " |")
+    return "\n".join(lines)
+
+
 def format_reasons(results: Sequence[dict[str, Any]]) -> str:
     """One line for each peer that has no figure, and why."""
     lines = []

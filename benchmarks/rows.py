@@ -7,7 +7,7 @@ fixed by a seed, except MiniLM's, which are the real ones.
 from __future__ import annotations
 
 import dataclasses
-from typing import Any, Callable
+from typing import Any, Callable, Mapping
 
 
 @dataclasses.dataclass(frozen=True)
@@ -22,39 +22,16 @@ class Row:
 
     name: str
     group: str
+    #: Of weights and activations.
+    dtype: str
     limit: str
     goal: float
-    make: Callable[[], tuple[Any, tuple[Any, ...]]]
-    #: Of the weights and activations: what `openvino` is told to compute in.
-    dtype: str = "f32"
+    function: Callable[..., tuple[Any, tuple[Any, ...]]]
+    options: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 
-
-ROWS: dict[str, Row] = {}
-
-
-def row(name: str, group: str, limit: str, goal: float, *,
-        precision: str = "f32", **options: Any) -> Callable[[Any], Any]:
-    """Registers a function as a row, with the options as its arguments."""
-    def register(make: Callable[..., Any]) -> Callable[..., Any]:
-        ROWS[name] = Row(name, group, limit, goal, lambda: make(**options),
-                         options.get("dtype", precision))
-        return make
-    return register
-
-
-def select(names: list[str]) -> list[Row]:
-    """The rows of these names or groups, in the order of the table; all rows
-    for no names. Raises ValueError for a name that is neither."""
-    if not names:
-        return list(ROWS.values())
-    groups = {entry.group for entry in ROWS.values()}
-    for name in names:
-        if name not in ROWS and name not in groups:
-            raise ValueError(
-                f"unknown row {name!r}; there are the groups "
-                f"{', '.join(sorted(groups))} and the rows {', '.join(ROWS)}")
-    return [entry for entry in ROWS.values()
-            if entry.name in names or entry.group in names]
+    def make(self) -> tuple[Any, tuple[Any, ...]]:
+        """The module and its arguments."""
+        return self.function(**self.options)
 
 
 def _dtype(name: str) -> Any:
@@ -73,10 +50,6 @@ def _module(function: Callable[..., Any]) -> Any:
 
 # ------------------------------------------------------------------- kernels
 
-@row("matmul_f32_1024", "kernels", "f32", 0.90, size=1024)
-@row("matmul_f32_2048", "kernels", "f32", 0.90, size=2048)
-@row("matmul_bf16_2048", "kernels", "bf16", 0.50, size=2048,
-     dtype="bf16")
 def matmul(size: int, dtype: str = "f32") -> Any:
     """Two matrices that both come from outside."""
     import torch
@@ -84,9 +57,6 @@ def matmul(size: int, dtype: str = "f32") -> Any:
         torch.randn(size, size).to(_dtype(dtype)) for _ in range(2))
 
 
-@row("linear_f32_2048", "kernels", "f32", 0.92, size=2048)
-@row("linear_bf16_2048", "kernels", "bf16", 0.55, size=2048,
-     dtype="bf16")
 def linear(size: int, dtype: str = "f32") -> Any:
     """A constant weight, so that it can be packed ahead."""
     import torch
@@ -94,17 +64,12 @@ def linear(size: int, dtype: str = "f32") -> Any:
     return module.eval(), (torch.randn(size, size).to(_dtype(dtype)),)
 
 
-@row("conv3x3_f32_64x56", "kernels", "f32", 0.88, channels=64, size=56)
-@row("conv3x3_f32_256x14", "kernels", "f32", 0.92, channels=256, size=14)
 def conv3x3(channels: int, size: int) -> Any:
     import torch
     module = torch.nn.Conv2d(channels, channels, 3, padding=1, bias=False)
     return module.eval(), (torch.randn(1, channels, size, size),)
 
 
-@row("sdpa_f32_s512", "kernels", "f32", 0.74, length=512)
-@row("sdpa_bf16_s2048", "kernels", "bf16", 0.22, length=2048,
-     dtype="bf16")
 def sdpa(length: int, dtype: str = "f32") -> Any:
     """Twelve heads of size 64, not causal."""
     import torch
@@ -113,7 +78,6 @@ def sdpa(length: int, dtype: str = "f32") -> Any:
         torch.randn(1, 12, length, 64).to(_dtype(dtype)) for _ in range(3))
 
 
-@row("ln_gelu_res_f32", "kernels", "copy", 0.70)
 def ln_gelu_res() -> Any:
     import torch
     from torch import nn
@@ -129,7 +93,6 @@ def ln_gelu_res() -> Any:
     return Chain().eval(), (torch.randn(4096, 1024),)
 
 
-@row("softmax_f32_4096", "kernels", "copy", 0.90)
 def softmax() -> Any:
     import torch
     return _module(lambda x: torch.softmax(x, -1)), (torch.randn(4096, 4096),)
@@ -137,9 +100,6 @@ def softmax() -> Any:
 
 # -------------------------------------------------------------------- models
 
-@row("minilm_b1_s16", "minilm", "f32", 0.52, batch=1, length=16)
-@row("minilm_b1_s128", "minilm", "f32", 0.75, batch=1, length=128)
-@row("minilm_b32_s128", "minilm", "f32", 0.82, batch=32, length=128)
 def minilm(batch: int, length: int) -> Any:
     import models
     case = models.minilm(batch, length)
@@ -165,7 +125,6 @@ def _tokens(vocabulary: int, length: int) -> Any:
     return torch.randint(0, vocabulary, (1, length))
 
 
-@row("bert_base_b1_s128", "encoders", "f32", 0.80)
 def bert_base() -> Any:
     from transformers import BertConfig, BertModel
     config = BertConfig()
@@ -173,7 +132,6 @@ def bert_base() -> Any:
             (_tokens(config.vocab_size, 128),))
 
 
-@row("resnet50_b1", "vision", "f32", 0.75)
 def resnet50() -> Any:
     import torch
     from transformers import ResNetConfig, ResNetForImageClassification
@@ -181,7 +139,6 @@ def resnet50() -> Any:
     return _field(_settle(model), "logits"), (torch.randn(1, 3, 224, 224),)
 
 
-@row("vit_b16_b1", "vision", "f32", 0.80)
 def vit_b16() -> Any:
     import torch
     from transformers import ViTConfig, ViTForImageClassification
@@ -189,7 +146,6 @@ def vit_b16() -> Any:
     return _field(model, "logits"), (torch.randn(1, 3, 224, 224),)
 
 
-@row("mobilenet_v2_b1", "vision", "f32", 0.60)
 def mobilenet_v2() -> Any:
     import torch
     from transformers import (MobileNetV2Config,
@@ -209,7 +165,6 @@ def _settle(model: Any) -> Any:
     return model
 
 
-@row("whisper_tiny_enc_b1", "encoders", "f32", 0.70)
 def whisper_tiny_encoder() -> Any:
     import torch
     from transformers import WhisperConfig
@@ -258,8 +213,6 @@ def _prefill(model: Any) -> Any:
     return Prefill().eval()
 
 
-@row("gpt2_prefill_s128", "gpt2", "f32", 0.80, decode=False)
-@row("gpt2_decode_c512", "gpt2", "read", 0.90, decode=True)
 def gpt2(decode: bool) -> Any:
     import torch
     from transformers import GPT2Config, GPT2LMHeadModel
@@ -273,10 +226,6 @@ def gpt2(decode: bool) -> Any:
                             torch.randn(shape))
 
 
-@row("llama1b_decode_c512", "llama1b", "read", 0.90, precision="bf16",
-     decode=True)
-@row("llama1b_prefill_s128", "llama1b", "bf16", 0.35, precision="bf16",
-     decode=False)
 def llama1b(decode: bool) -> Any:
     import torch
     from transformers import LlamaConfig, LlamaForCausalLM
@@ -294,3 +243,64 @@ def llama1b(decode: bool) -> Any:
     shape = (16, 1, 8, 512, 64)
     return _decode(model), (_tokens(config.vocab_size, 1), *(
         torch.randn(shape, dtype=torch.bfloat16) for _ in range(2)))
+
+
+# ----------------------------------------------------------------- the table
+
+ROWS: dict[str, Row] = {entry.name: entry for entry in (
+    Row("matmul_f32_1024", "kernels", "f32", "f32", 0.90, matmul,
+        {"size": 1024}),
+    Row("matmul_f32_2048", "kernels", "f32", "f32", 0.90, matmul,
+        {"size": 2048}),
+    Row("linear_f32_2048", "kernels", "f32", "f32", 0.92, linear,
+        {"size": 2048}),
+    Row("matmul_bf16_2048", "kernels", "bf16", "bf16", 0.50, matmul,
+        {"size": 2048, "dtype": "bf16"}),
+    Row("linear_bf16_2048", "kernels", "bf16", "bf16", 0.55, linear,
+        {"size": 2048, "dtype": "bf16"}),
+    Row("conv3x3_f32_64x56", "kernels", "f32", "f32", 0.88, conv3x3,
+        {"channels": 64, "size": 56}),
+    Row("conv3x3_f32_256x14", "kernels", "f32", "f32", 0.92, conv3x3,
+        {"channels": 256, "size": 14}),
+    Row("sdpa_f32_s512", "kernels", "f32", "f32", 0.74, sdpa,
+        {"length": 512}),
+    Row("sdpa_bf16_s2048", "kernels", "bf16", "bf16", 0.22, sdpa,
+        {"length": 2048, "dtype": "bf16"}),
+    Row("ln_gelu_res_f32", "kernels", "f32", "copy", 0.70, ln_gelu_res),
+    Row("softmax_f32_4096", "kernels", "f32", "copy", 0.90, softmax),
+    Row("minilm_b1_s16", "minilm", "f32", "f32", 0.52, minilm,
+        {"batch": 1, "length": 16}),
+    Row("minilm_b1_s128", "minilm", "f32", "f32", 0.75, minilm,
+        {"batch": 1, "length": 128}),
+    Row("minilm_b32_s128", "minilm", "f32", "f32", 0.82, minilm,
+        {"batch": 32, "length": 128}),
+    Row("bert_base_b1_s128", "encoders", "f32", "f32", 0.80, bert_base),
+    Row("resnet50_b1", "vision", "f32", "f32", 0.75, resnet50),
+    Row("vit_b16_b1", "vision", "f32", "f32", 0.80, vit_b16),
+    Row("mobilenet_v2_b1", "vision", "f32", "f32", 0.60, mobilenet_v2),
+    Row("whisper_tiny_enc_b1", "encoders", "f32", "f32", 0.70,
+        whisper_tiny_encoder),
+    Row("gpt2_prefill_s128", "gpt2", "f32", "f32", 0.80, gpt2,
+        {"decode": False}),
+    Row("gpt2_decode_c512", "gpt2", "f32", "read", 0.90, gpt2,
+        {"decode": True}),
+    Row("llama1b_decode_c512", "llama1b", "bf16", "read", 0.90, llama1b,
+        {"decode": True}),
+    Row("llama1b_prefill_s128", "llama1b", "bf16", "bf16", 0.35, llama1b,
+        {"decode": False}),
+)}
+
+
+def select(names: list[str]) -> list[Row]:
+    """The rows of these names or groups, in the order of the table; all rows
+    for no names. Raises ValueError for a name that is neither."""
+    if not names:
+        return list(ROWS.values())
+    groups = {entry.group for entry in ROWS.values()}
+    for name in names:
+        if name not in ROWS and name not in groups:
+            raise ValueError(
+                f"unknown row {name!r}; there are the groups "
+                f"{', '.join(sorted(groups))} and the rows {', '.join(ROWS)}")
+    return [entry for entry in ROWS.values()
+            if entry.name in names or entry.group in names]

@@ -61,9 +61,10 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--svg", metavar="FILE",
                         help="write a picture of the shares of the limits")
     parser.add_argument("--record", action="store_true",
-                        help="write the table into benchmarks/results.md and "
-                             "the picture beside it, unless others used the "
-                             "machine")
+                        help="write the table into benchmarks/results.md, "
+                             "the picture beside it, and what limits the rows "
+                             "into docs/performance.md, unless others used "
+                             "the machine")
     parser.add_argument("--readme", action="store_true",
                         help="measure README's table instead and write it, "
                              "unless others used the machine")
@@ -182,6 +183,9 @@ def record(results: list, table: str, what: str) -> None:
         os.path.join(common.ROOT, "benchmarks", "results.md"), "table",
         f"![shares of the limits](results.svg)\n\n{table}\n\n{what} "
         f"{versions}.")
+    common.write_between(
+        os.path.join(common.ROOT, "docs", "performance.md"), "rows",
+        f"{report.format_work(results)}\n\n{what}")
     save(os.path.join(common.ROOT, "benchmarks", "results.svg"),
          report.draw(results, common.describe_machine()))
 

@@ -20,6 +20,7 @@ def test_life_of_a_model():
 
 @pytest.mark.parametrize("page", ["README.md", "docs/README.md",
                                   "docs/life-of-a-model.md",
+                                  "docs/performance.md",
                                   "docs/rationale.md"])
 def test_links_lead_somewhere(page):
     path = os.path.join(ROOT, page)
