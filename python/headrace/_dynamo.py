@@ -39,6 +39,7 @@ from ._compile import compile as compile_program
 from ._compile import check_options, check_target
 from ._errors import Error, FallbackWarning, UnsupportedOpError
 from ._model import Model
+from ._native import find_hrcc
 
 #: Keys of ``options`` that are arguments of `headrace.compile`.
 _ARGUMENTS = ("target", "opt", "workers")
@@ -92,6 +93,7 @@ class _Settings:
         rest = dict(options)
         self.freeze = bool(rest.pop("freeze", False))
         self.fallback = bool(rest.pop("fallback", True))
+        find_hrcc()  # that there is none is no reason to run in eager mode
         check_target(str(rest.get("target", "native")))
         self.arguments = {key: rest.pop(key) for key in _ARGUMENTS
                           if key in rest}

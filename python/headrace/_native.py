@@ -2,12 +2,15 @@
 
 In a source tree both lie in the build folder (``build``, or what
 HEADRACE_BUILD names); in an installed package the extension lies beside this
-file and hrcc is on the PATH.
+file and hrcc is among the package's scripts. A package built without the
+compiler has no hrcc, and one from the PATH is taken.
 """
 
 from __future__ import annotations
 
+import importlib
 import importlib.machinery
+import importlib.metadata
 import importlib.util
 import os
 import shutil
@@ -36,12 +39,15 @@ def _load_runtime() -> ModuleType:
                 module = importlib.util.module_from_spec(spec)
                 sys.modules[name] = module
                 spec.loader.exec_module(module)
-                module.set_error_type(Error)
                 return module
-    raise ImportError(
-        "headrace is not built for this Python "
-        f"({importlib.machinery.EXTENSION_SUFFIXES[0]}): run tools/setup.sh, "
-        "or name the build folder in HEADRACE_BUILD")
+    try:
+        return importlib.import_module(name)  # an editable installation
+    except ImportError:
+        raise ImportError(
+            "headrace is not built for this Python "
+            f"({importlib.machinery.EXTENSION_SUFFIXES[0]}): install it with "
+            "pip, run tools/setup.sh, or name the build folder in "
+            "HEADRACE_BUILD") from None
 
 
 def find_hrcc() -> str:
@@ -49,14 +55,27 @@ def find_hrcc() -> str:
     path = os.environ.get("HEADRACE_HRCC")
     if path:
         return path
-    path = os.path.join(_build_folder(), "bin", "hrcc")
-    if os.path.exists(path):
-        return path
+    for path in [os.path.join(_build_folder(), "bin", "hrcc"),
+                 *_find_installed("hrcc")]:
+        if os.path.exists(path):
+            return path
     found = shutil.which("hrcc")
     if not found:
-        raise Error("hrcc is not to be found: build it (tools/setup.sh), put "
-                    "it on the PATH, or name it in HEADRACE_HRCC")
+        raise Error("hrcc is not to be found: this headrace has only what "
+                    "loads and runs artifacts. Install the one with the "
+                    "compiler, put hrcc on the PATH, or name it in "
+                    "HEADRACE_HRCC")
     return found
 
 
+def _find_installed(name: str) -> list[str]:
+    """Scripts of the installed package, wherever the installer put them."""
+    try:
+        files = importlib.metadata.distribution("headrace").files or []
+    except importlib.metadata.PackageNotFoundError:
+        return []
+    return [str(file.locate()) for file in files if file.name == name]
+
+
 runtime = _load_runtime()
+runtime.set_error_type(Error)
