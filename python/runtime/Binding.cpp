@@ -27,6 +27,7 @@
 #include <mutex>
 #include <pybind11/pybind11.h>
 #include <string>
+#include <sys/mman.h>
 #include <vector>
 
 namespace py = pybind11;
@@ -70,23 +71,80 @@ size_t getByteSize(const DLTensor &tensor) {
   return bytes;
 }
 
+/// Memory for outputs. Large blocks that were given back are kept for the next
+/// call: the system clears every page that it hands out, which for large
+/// outputs takes longer than computing them.
+class OutputMemory {
+public:
+  static OutputMemory &get() {
+    // Never destroyed: tensors may be released after everything else.
+    static auto *memory = new OutputMemory;
+    return *memory;
+  }
+  void *take(size_t bytes) {
+    if (bytes >= leastKept) {
+      std::lock_guard<std::mutex> guard(mutex);
+      for (size_t i = kept.size(); i-- > 0;)
+        if (kept[i].bytes == bytes) {
+          void *data = kept[i].data;
+          keptBytes -= bytes;
+          kept.erase(kept.begin() + i);
+          return data;
+        }
+    }
+    void *data = std::aligned_alloc(bytes >= hugePage ? hugePage : 64,
+                                    bytes ? bytes : 64);
+    if (!data)
+      throw std::bad_alloc();
+    if (bytes >= hugePage)
+      madvise(data, bytes / hugePage * hugePage, MADV_HUGEPAGE);
+    return data;
+  }
+  void give(void *data, size_t bytes) {
+    if (bytes >= leastKept && bytes <= mostKept) {
+      std::lock_guard<std::mutex> guard(mutex);
+      kept.push_back({data, bytes});
+      keptBytes += bytes;
+      // The oldest go first: sizes that are no longer asked for.
+      while (keptBytes > mostKept) {
+        keptBytes -= kept.front().bytes;
+        std::free(kept.front().data);
+        kept.erase(kept.begin());
+      }
+      return;
+    }
+    std::free(data);
+  }
+
+private:
+  /// Below this, malloc recycles by itself.
+  static constexpr size_t leastKept = 128 << 10;
+  static constexpr size_t mostKept = 256 << 20;
+  static constexpr size_t hugePage = 2 << 20;
+  struct Block {
+    void *data;
+    size_t bytes;
+  };
+  std::mutex mutex;
+  std::vector<Block> kept; // oldest first
+  size_t keptBytes = 0;
+};
+
 /// Memory of an output and its shape.
 struct Buffer {
   explicit Buffer(const DLTensor &like)
-      : shape(like.shape, like.shape + like.ndim), dtype(like.dtype) {
-    size_t bytes = (getByteSize(like) + 63) / 64 * 64;
-    data = std::aligned_alloc(64, bytes ? bytes : 64);
-    if (!data)
-      throw std::bad_alloc();
-  }
+      : shape(like.shape, like.shape + like.ndim), dtype(like.dtype),
+        bytes((getByteSize(like) + 63) / 64 * 64),
+        data(OutputMemory::get().take(bytes)) {}
   Buffer(const Buffer &) = delete;
-  ~Buffer() { std::free(data); }
+  ~Buffer() { OutputMemory::get().give(data, bytes); }
   DLTensor get() {
     return {data, {kDLCPU, 0}, int32_t(shape.size()), dtype,
             shape.data(), nullptr, 0};
   }
   std::vector<int64_t> shape;
   DLDataType dtype;
+  size_t bytes;
   void *data;
 };
 
