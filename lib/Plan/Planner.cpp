@@ -333,6 +333,34 @@ NestPlan Planner::planNest(const StageAnalysis &analysis, const Nest &nest,
   return result;
 }
 
+/// Cost of an access at a stride, in those of a contiguous one: gathered, and
+/// in a square block that is transposed in registers.
+static constexpr double gatherCost = 8, transposeCost = 3;
+
+int64_t Planner::getRowLoop(const StageAnalysis &analysis, const Nest &nest,
+                            unsigned l, const Layouts &layouts) const {
+  const Node *node = nest.anchor;
+  if (node->kind != NodeKind::Map || node->source ||
+      !llvm::isPowerOf2_64(lanes) || extentOf(node->loops[l].extent) < lanes)
+    return -1;
+  int64_t best = -1;
+  unsigned most = 0;
+  for (auto [other, loop] : llvm::enumerate(node->loops)) {
+    if (other == l || !loop.parallel || extentOf(loop.extent) < lanes)
+      continue;
+    unsigned count = 0;
+    for (unsigned i = 0; i < node->operands.size(); ++i)
+      count += strideAlong(analysis, node, i, unitStep(node, l), &layouts) > 1 &&
+               strideAlong(analysis, node, i, unitStep(node, other),
+                           &layouts) == 1;
+    if (count > most) {
+      most = count;
+      best = int64_t(other);
+    }
+  }
+  return best;
+}
+
 std::optional<double>
 Planner::getVectorCost(const StageAnalysis &analysis, const Nest &nest,
                        int64_t l, const Layouts &layouts) const {
@@ -356,11 +384,18 @@ Planner::getVectorCost(const StageAnalysis &analysis, const Nest &nest,
   double fill = double(extent) / double(llvm::alignTo(extent, lanes));
   double cost = 1;
   SmallVector<SizeExpr> steps = unitStep(node, l);
+  int64_t row = getRowLoop(analysis, nest, l, layouts);
   // The maps inlined into sinks count like the anchor's own operands.
   auto addLoads = [&](const Node *reader, ArrayRef<SizeExpr> theirs) {
     for (unsigned i = 0; i < reader->operands.size(); ++i) {
       int64_t stride = strideAlong(analysis, reader, i, theirs, &layouts);
-      cost += stride > 1 ? 8 : stride == 1 ? 1 : 0.5;
+      bool isTransposed =
+          stride > 1 && row >= 0 && reader == node &&
+          strideAlong(analysis, reader, i, unitStep(node, row), &layouts) == 1;
+      cost += isTransposed ? transposeCost
+              : stride > 1 ? gatherCost
+              : stride == 1 ? 1
+                            : 0.5;
     }
   };
   if (node->kind == NodeKind::Scatter) {
@@ -507,6 +542,13 @@ void Planner::planVectors(const StageAnalysis &analysis,
     }
     if (!isChanged)
       break;
+  }
+  for (auto [n, nest] : llvm::enumerate(nests)) {
+    NestPlan &plan = plans[n];
+    if (nest.anchor->kind != NodeKind::Map || plan.vector < 0)
+      continue;
+    plan.row = getRowLoop(analysis, nest, plan.vector, layouts);
+    plan.rows = plan.row < 0 ? 1 : lanes;
   }
 }
 
@@ -836,8 +878,9 @@ StagePlan Planner::plan(const StageAnalysis &analysis) const {
       if (nestPlans[n].vector >= 0 &&
           nest.anchor->loops[nestPlans[n].vector].cls == c) {
         unit = std::max(unit, lanes * nestPlans[n].vectors);
-        if (nest.anchor->kind == NodeKind::SoftmaxSum)
-          unit = std::max(unit, lanes * nestPlans[n].vectors);
+      } else if (nest.anchor->kind == NodeKind::Map && nestPlans[n].row >= 0 &&
+                 nest.anchor->loops[nestPlans[n].row].cls == c) {
+        unit = std::max(unit, lanes); // whole squares
       }
     SmallVector<int64_t> list;
     for (int64_t multiple : {1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128,

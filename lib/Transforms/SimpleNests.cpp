@@ -25,6 +25,8 @@ using namespace headrace::plan;
 //===----------------------------------------------------------------------===//
 
 void StageEmitter::emitMap(const Nest &nest, const NestPlan &nestPlan) {
+  if (nestPlan.vector >= 0 && nestPlan.row >= 0)
+    return emitMapBlocks(nest, nestPlan);
   const Node *anchor = nest.anchor;
   SmallVector<LaneIndex> loops(anchor->loops.size());
   std::function<void(unsigned)> emitLoop = [&](unsigned d) {

@@ -527,10 +527,10 @@ private:
     for (unsigned c : columnLoops)
       if (static_cast<int64_t>(c) != column)
         outer.push_back(c);
-    auto point = [&](Place &place) {
-      Value total = load(l, place);
-      Value value = load(sum, place);
-      int64_t width = isa<VectorType>(value.getType()) ? place.lanes : 1;
+    auto quotient = [&](Value value, Value total) {
+      int64_t width = 1;
+      if (auto vector = dyn_cast<VectorType>(value.getType()))
+        width = vector.getDimSize(0);
       total = e.toVector(total, width);
       Value result = arith::DivFOp::create(b, loc, value, total);
       if (zeroMasked) {
@@ -539,10 +539,13 @@ private:
             b, loc, arith::CmpFPredicate::OEQ, total, zero);
         result = arith::SelectOp::create(b, loc, none, zero, result);
       }
+      return result;
+    };
+    auto hand = [&](Value result, Place &place) {
       if (resultType != stateType) {
         Type to = resultType;
-        if (width > 1)
-          to = VectorType::get({width}, to);
+        if (auto vector = dyn_cast<VectorType>(result.getType()))
+          to = VectorType::get(vector.getShape(), to);
         result = arith::TruncFOp::create(b, loc, to, result);
       }
       e.emitSinks(
@@ -555,7 +558,86 @@ private:
           },
           place, {result});
     };
+    auto point = [&](Place &place) {
+      hand(quotient(load(sum, place), load(l, place)), place);
+    };
     loops[streamed] = e.uniform(e.constant(0));
+    // Sums lie with rows on lanes, results want columns: squares of both are
+    // transposed in registers.
+    auto square = [&](Value firstRow, Value firstColumn) {
+      Place place;
+      place.lanes = lanes;
+      SmallVector<Value> columns;
+      loops[nestPlan.vector] = {firstRow, SizeExpr(1)};
+      Value total = load(l, place);
+      for (int64_t c = 0; c < lanes; ++c) {
+        loops[column] = e.uniform(e.addConstant(firstColumn, c));
+        columns.push_back(quotient(load(sum, place), total));
+      }
+      loops[column] = {firstColumn, SizeExpr(1)};
+      for (auto [r, value] : llvm::enumerate(e.transpose(columns))) {
+        loops[nestPlan.vector] = e.uniform(e.addConstant(firstRow, r));
+        Place row;
+        row.lanes = lanes;
+        hand(value, row);
+      }
+    };
+    auto wholeOf = [&](const TileRange &range) -> Value {
+      if (range.staticLen)
+        return e.constant(*range.staticLen / lanes * lanes);
+      Value rest =
+          arith::RemSIOp::create(b, loc, range.len, e.constant(lanes));
+      return arith::SubIOp::create(b, loc, range.len, rest);
+    };
+    if (rowLanes && lanes > 1 && column >= 0) {
+      llvm::erase(outer, unsigned(nestPlan.vector));
+      TileRange rows = e.rangeOf(anchor->loops[nestPlan.vector]);
+      TileRange columns = e.rangeOf(anchor->loops[column]);
+      auto emitTile = [&]() {
+        Value rowsEnd = e.add(rows.lo, wholeOf(rows));
+        Value wholeColumns = wholeOf(columns);
+        Value columnsEnd = e.add(columns.lo, wholeColumns);
+        TileRange rest = columns;
+        rest.lo = columnsEnd;
+        if (columns.staticLen) {
+          rest.staticLen = *columns.staticLen % lanes;
+          rest.len = e.constant(*rest.staticLen);
+        } else {
+          rest.len =
+              arith::SubIOp::create(b, loc, columns.len, wholeColumns);
+        }
+        auto oneRow = [&](Value row, const TileRange &range) {
+          loops[nestPlan.vector] = e.uniform(row);
+          e.vectorLoop(range, lanes, [&](Value iv, Value mask) {
+            loops[column] = {iv, SizeExpr(1)};
+            Place place;
+            place.lanes = lanes;
+            place.mask = mask;
+            point(place);
+          });
+        };
+        e.forLoop(rows.lo, rowsEnd, lanes, [&](Value row) {
+          e.forLoop(columns.lo, columnsEnd, lanes,
+                    [&](Value first) { square(row, first); });
+          if (rest.staticLen != 0)
+            e.forLoop(row, e.addConstant(row, lanes), 1,
+                      [&](Value iv) { oneRow(iv, rest); });
+        });
+        if (!rows.staticLen || *rows.staticLen % lanes)
+          e.forLoop(rowsEnd, e.add(rows.lo, rows.len), 1,
+                    [&](Value iv) { oneRow(iv, columns); });
+      };
+      std::function<void(unsigned)> outerLoops = [&](unsigned d) {
+        if (d == outer.size())
+          return emitTile();
+        TileRange r = e.rangeOf(anchor->loops[outer[d]]);
+        e.forLoop(r.lo, e.add(r.lo, r.len), 1, [&](Value iv) {
+          loops[outer[d]] = e.uniform(iv);
+          outerLoops(d + 1);
+        });
+      };
+      return outerLoops(0);
+    }
     std::function<void(unsigned)> outerLoops = [&](unsigned d) {
       if (d == outer.size()) {
         if (column < 0 || lanes == 1) {

@@ -39,15 +39,26 @@ namespace headrace {
 /// them must not go through conversions).
 mlir::Type getStageMemoryType(mlir::Type elementType);
 
+/// An index on lanes: `base + lane * step`. In a block of rows (see
+/// `TransposedLoads`) `base` is that of the first row and `rowStep` what each
+/// further row adds.
 struct LaneIndex {
   mlir::Value base;
   SizeExpr step;
+  SizeExpr rowStep = SizeExpr(0);
 };
 
 /// The lane index of every loop of a node, and what goes with the place.
 struct Point {
   llvm::SmallVector<LaneIndex> loops;
 };
+
+/// Operands that lie contiguously along the rows of a square block and at a
+/// stride along its lanes: loaded along the rows and transposed in registers,
+/// one vector along the lanes per row.
+using TransposedLoads =
+    llvm::DenseMap<std::pair<const plan::Node *, unsigned>,
+                   llvm::SmallVector<mlir::Value>>;
 
 /// What is shared by all evaluations at one place.
 struct Place {
@@ -57,6 +68,9 @@ struct Place {
   mlir::Value mask;
   /// Values of anchors at this point (in the epilogue of a nest).
   llvm::DenseMap<mlir::Value, mlir::Value> bound;
+  /// The block that this place is row `row` of, or null.
+  const TransposedLoads *block = nullptr;
+  unsigned row = 0;
 };
 
 /// The range of a class in the current tile: [lo, lo + len).
@@ -123,6 +137,23 @@ private:
   /// The value of an operand of `node` at a point of `node`'s loops.
   mlir::Value evalOperand(const plan::Node *node, unsigned operand,
                           llvm::ArrayRef<LaneIndex> loops, Place &place);
+  /// Where an operand is loaded from at a point; std::nullopt if it is computed
+  /// there or read from packed panels.
+  std::optional<std::pair<mlir::Value, LaneIndex>>
+  getLoad(const plan::Node *node, unsigned operand,
+          llvm::ArrayRef<LaneIndex> loops);
+  /// The point of the producer's loops at which an operand is made.
+  llvm::SmallVector<LaneIndex> getProducerPoint(const plan::Access &access,
+                                                llvm::ArrayRef<LaneIndex> loops);
+  /// Loads what `node` and the maps inlined into it read across the block of
+  /// rows at `loops`.
+  void loadTransposed(const plan::Node *node, llvm::ArrayRef<LaneIndex> loops,
+                      TransposedLoads &loads,
+                      llvm::DenseSet<std::pair<const plan::Node *, unsigned>>
+                          &seen);
+  /// The transpose of a square of as many vectors as each has lanes.
+  llvm::SmallVector<mlir::Value>
+  transpose(llvm::ArrayRef<mlir::Value> rows);
   mlir::Value evalNode(const plan::Node *node, unsigned result,
                        llvm::ArrayRef<LaneIndex> loops, Place &place);
   mlir::Value evalGather(const plan::Node *node,
@@ -143,6 +174,9 @@ private:
   LaneIndex slotIndex(const Slot &slot, llvm::ArrayRef<LaneIndex> index);
   mlir::Value loadAt(mlir::Value memref, LaneIndex at, mlir::Type elementType,
                      Place &place);
+  /// Elements as they are in memory, in the type that they are computed in.
+  mlir::Value fromMemory(mlir::Value stored, mlir::Type elementType,
+                         Place &place);
   void storeAt(mlir::Value memref, LaneIndex at, mlir::Value value,
                Place &place);
   /// Checked positions of gather and scatter: the flat address.
@@ -164,6 +198,8 @@ private:
   // --- nests
   mlir::LogicalResult emitNest(unsigned number);
   void emitMap(const plan::Nest &nest, const plan::NestPlan &nestPlan);
+  /// A map in square blocks of the vector loop and the row loop.
+  void emitMapBlocks(const plan::Nest &nest, const plan::NestPlan &nestPlan);
   void emitReduction(const plan::Nest &nest, const plan::NestPlan &nestPlan);
   void emitScan(const plan::Nest &nest, const plan::NestPlan &nestPlan);
   void emitScatter(const plan::Nest &nest, const plan::NestPlan &nestPlan);

@@ -54,6 +54,7 @@ LaneIndex StageEmitter::evalLinear(const Linear &linear,
       continue;
     result.base = add(result.base, mul(loops[d].base, size(coef)));
     result.step = result.step + coef * loops[d].step;
+    result.rowStep = result.rowStep + coef * loops[d].rowStep;
   }
   return result;
 }
@@ -174,6 +175,9 @@ Value StageEmitter::evalOperand(const Node *node, unsigned operand,
     return b.clone(*access.source.getDefiningOp())->getResult(0);
   }
   Type elementType = type.getElementType();
+  if (place.block)
+    if (auto it = place.block->find({node, operand}); it != place.block->end())
+      return fromMemory(it->second[place.row], elementType, place);
 
   if (access.isInput()) {
     Value memref = inputs.lookup(access.source);
@@ -206,26 +210,46 @@ Value StageEmitter::evalOperand(const Node *node, unsigned operand,
       at.step = step;
       return loadAt(memref, at, elementType, place);
     }
-    return loadAt(memref, evalLinear(access.address, loops), elementType,
-                  place);
-  }
-
-  Node *producer = access.producer;
-  unsigned number = cast<OpResult>(access.source).getResultNumber();
-  if (Value value = place.bound.lookup(access.source))
+  } else if (Value value = place.bound.lookup(access.source)) {
     return value;
+  }
+  if (auto load = getLoad(node, operand, loops))
+    return loadAt(load->first, load->second, elementType, place);
+  return evalNode(access.producer,
+                  cast<OpResult>(access.source).getResultNumber(),
+                  getProducerPoint(access, loops), place);
+}
+
+std::optional<std::pair<Value, LaneIndex>>
+StageEmitter::getLoad(const Node *node, unsigned operand,
+                      ArrayRef<LaneIndex> loops) {
+  const Access &access = node->operands[operand];
+  if (access.isInput()) {
+    if (access.panel)
+      return std::nullopt;
+    return std::pair(inputs.lookup(access.source),
+                     evalLinear(access.address, loops));
+  }
+  if (!analysis.isMaterialized(access.producer))
+    return std::nullopt;
   SmallVector<LaneIndex> index;
   for (const Linear &linear : access.index)
     index.push_back(evalLinear(linear, loops));
-  if (analysis.isMaterialized(producer)) {
-    const Slot &slot = slotOf(access.source);
-    return loadAt(slot.memref, slotIndex(slot, index), elementType, place);
-  }
+  const Slot &slot = slotOf(access.source);
+  return std::pair(slot.memref, slotIndex(slot, index));
+}
+
+SmallVector<LaneIndex>
+StageEmitter::getProducerPoint(const Access &access,
+                               ArrayRef<LaneIndex> loops) {
+  const Node *producer = access.producer;
+  unsigned number = cast<OpResult>(access.source).getResultNumber();
   SmallVector<LaneIndex> theirs(producer->loops.size(),
                                 uniform(constant(0)));
-  for (auto [p, loop] : llvm::enumerate(producer->resultLoops[number]))
-    theirs[loop] = index[p];
-  return evalNode(producer, number, theirs, place);
+  for (auto [linear, loop] :
+       llvm::zip(access.index, producer->resultLoops[number]))
+    theirs[loop] = evalLinear(linear, loops);
+  return theirs;
 }
 
 /// The index operands of a gather or scatter, checked and clamped, as a
@@ -404,22 +428,26 @@ Value StageEmitter::evalGather(const Node *node, ArrayRef<LaneIndex> loops,
 // Memory
 //===----------------------------------------------------------------------===//
 
+Value StageEmitter::fromMemory(Value value, Type elementType, Place &place) {
+  Type stored = getStageMemoryType(elementType);
+  if (stored == elementType)
+    return value;
+  if (isa<FloatType>(elementType)) {
+    Type type = elementType;
+    if (auto vector = dyn_cast<VectorType>(value.getType()))
+      type = VectorType::get(vector.getShape(), type);
+    return arith::BitcastOp::create(b, loc, type, value);
+  }
+  Value zero = toVector(scalarConstant(stored, 0),
+                        isa<VectorType>(value.getType()) ? place.lanes : 1);
+  return arith::CmpIOp::create(b, loc, arith::CmpIPredicate::ne, value, zero);
+}
+
 Value StageEmitter::loadAt(Value memref, LaneIndex at, Type elementType,
                            Place &place) {
   Type stored = getStageMemoryType(elementType);
-  auto fromMemory = [&](Value value) -> Value {
-    if (stored == elementType)
-      return value;
-    if (isa<FloatType>(elementType)) {
-      Type type = elementType;
-      if (auto vector = dyn_cast<VectorType>(value.getType()))
-        type = VectorType::get(vector.getShape(), type);
-      return arith::BitcastOp::create(b, loc, type, value);
-    }
-    Value zero = toVector(scalarConstant(stored, 0),
-                          isa<VectorType>(value.getType()) ? place.lanes : 1);
-    return arith::CmpIOp::create(b, loc, arith::CmpIPredicate::ne, value,
-                                 zero);
+  auto fromMemory = [&](Value value) {
+    return this->fromMemory(value, elementType, place);
   };
   bool vectorAddress = isa<VectorType>(at.base.getType());
   if (place.lanes == 1 || (at.step == SizeExpr(0) && !vectorAddress))
@@ -497,6 +525,7 @@ LaneIndex StageEmitter::slotIndex(const Slot &slot,
   for (auto [stride, i] : llvm::zip(slot.strides, index)) {
     at.base = add(at.base, mul(i.base, size(stride)));
     at.step = at.step + stride * i.step;
+    at.rowStep = at.rowStep + stride * i.rowStep;
   }
   return at;
 }

@@ -402,6 +402,18 @@ case("view", "roll", lambda x: (x.roll(1, 0), x.roll((2, -1), (0, 1)),
 case("view", "unfold", lambda x: x.unfold(1, 3, 2), rand(2, 9))
 case("view", "diagonal", lambda x: (x.diagonal(), x.diagonal(1),
                                     x.diagonal(-1, 0, 2)), rand(4, 5, 3))
+# Larger than any vector, so that squares are transposed in registers; odd, so
+# that rows and lanes are left over.
+case("view", "transposed-squares", lambda x, y: x.t().contiguous() * 2 + y,
+     rand(37, 53), rand(53, 37))
+case("view", "transposed-squares-bf16",
+     lambda x: x.permute(2, 0, 1).contiguous(), rand(40, 3, 35, dtype=BF16))
+case("view", "transposed-squares-bool", lambda x: x.t().contiguous(),
+     flags(33, 48))
+# The same operand at two points of a square.
+case("view", "transposed-squares-twice", lambda x: x.t() - x.t().flip(0),
+     rand(40, 40))
+case("view", "symmetric-squares", lambda x: x + x.t(), rand(50, 50))
 case("view", "slice-of-transpose", lambda x: x.t()[1:, ::2] + 1, rand(4, 7))
 case("view", "scatter-views",
      lambda x, y, z: (torch.slice_scatter(x, y, 1, 1, 5, 2),

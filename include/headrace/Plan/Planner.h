@@ -74,6 +74,11 @@ private:
   void planVectors(const StageAnalysis &analysis,
                    const llvm::SmallBitVector &isFree,
                    llvm::MutableArrayRef<NestPlan> plans) const;
+  /// The loop of a map that, together with vector loop `l`, spans square blocks
+  /// in which most of what lies at a stride along `l` is contiguous; -1 if
+  /// none does.
+  int64_t getRowLoop(const StageAnalysis &analysis, const Nest &nest,
+                     unsigned l, const Layouts &layouts) const;
   /// Cycles, up to a factor, that a nest without register tiles takes for the
   /// whole stage with lanes along loop `l` (-1: none); std::nullopt where it
   /// cannot have them.
