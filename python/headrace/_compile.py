@@ -14,6 +14,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from functools import cache
 from typing import Any, Mapping, Sequence
@@ -22,6 +23,8 @@ from ._errors import Error, UnsupportedOpError
 from ._model import Model
 from ._native import find_hrcc
 
+#: torch.export keeps what it is doing in globals.
+_export_lock = threading.Lock()
 #: How the reader and the conversion word it.
 _UNSUPPORTED = re.compile(
     r"^unsupported (use of )?operator|^operator .* is not supported").search
@@ -46,6 +49,9 @@ def compile(model: Any, args: Sequence[Any] = (),
     ``weights`` ("embed" or "external"), ``name``, ``threads`` (of the compiler)
     and ``debug_info``.
     """
+    if hasattr(args, "__dlpack__"):
+        raise TypeError("args is a tensor, and has to be a sequence of "
+                        "arguments: (x,)")
     command = [find_hrcc(), "-fdiagnostics-format=json", f"-O{int(opt)}",
                f"--target={target}", *_translate(options or {})]
     folder = tempfile.mkdtemp(prefix="headrace-")
@@ -110,7 +116,7 @@ def _to_file(program: Any, args: Sequence[Any],
     import torch
 
     if isinstance(program, torch.nn.Module):
-        with torch.no_grad():
+        with _export_lock, torch.no_grad():
             program = torch.export.export(
                 program, tuple(args), dict(kwargs) if kwargs else None,
                 dynamic_shapes=dynamic_shapes)
@@ -118,7 +124,8 @@ def _to_file(program: Any, args: Sequence[Any],
         raise TypeError("expected an nn.Module, an ExportedProgram or a path, "
                         f"got a {type(program).__name__}")
     path = os.path.join(folder, name + ".pt2")
-    torch.export.save(program, path)
+    with _export_lock:
+        torch.export.save(program, path)
     return path
 
 

@@ -8,6 +8,7 @@ import shutil
 import sys
 import threading
 import weakref
+from functools import cache
 from typing import Any, Iterator, Mapping
 
 from ._errors import Error
@@ -69,7 +70,9 @@ class Entry:
                 raise TypeError(f"{self.name}() takes {len(self.inputs)} "
                                 f"tensors ({names}), got {len(leaves)}")
         else:
-            leaves = self._in.flatten(self._bind(args, kwargs))
+            bound = self._bind(args, kwargs)
+            self._check_count(*bound)
+            leaves = self._in.flatten(bound)
         given: list[Any] = [None] * len(self.inputs)
         for place, leaf in zip(self._in_leaves, leaves):
             if isinstance(place, int):
@@ -80,6 +83,27 @@ class Entry:
                     f"{self.name}() was exported with the constant "
                     f"{place['constant']!r} where {leaf!r} was given")
         return given
+
+    def _check_count(self, args: tuple[Any, ...],
+                     kwargs: Mapping[str, Any]) -> None:
+        """In the words of a call; containers inside have the spec's."""
+        assert self._in is not None
+        root = self._in.root
+        if root.type != "builtins.tuple" or len(root.children) != 2:
+            return
+        count, names = len(root.children[0].children), root.children[1].keys
+        if len(args) != count:
+            raise TypeError(
+                f"{self.name}() was exported with {count} positional "
+                f"argument{'s' if count != 1 else ''}, got {len(args)}")
+        for key in kwargs:
+            if key not in names:
+                raise TypeError(f"{self.name}() was exported without an "
+                                f"argument {key!r}")
+        for key in names:
+            if key not in kwargs:
+                raise TypeError(f"{self.name}() was exported with an argument "
+                                f"{key!r}, which is missing")
 
     def _get_output(self, leaf: Any, results: list[Any],
                     inputs: list[Any]) -> Any:
@@ -313,22 +337,36 @@ def _assign(target: Any, value: Any, name: str) -> None:
                         f"{type(target).__name__} cannot be written to")
 
 
+@cache
+def _import_numpy() -> Any:
+    """The module, or None where it is not installed."""
+    try:
+        import numpy
+    except ImportError:
+        return None
+    return numpy
+
+
 def _prepare(leaf: Any, torch: Any, name: str) -> Any:
     if torch is not None and isinstance(leaf, torch.Tensor):
+        if leaf.device.type != "cpu" or leaf.layout is not torch.strided:
+            raise TypeError(f"argument {name!r}: expected a dense tensor on "
+                            f"the CPU, got a {leaf.layout} one on "
+                            f"'{leaf.device}'")
         leaf = leaf.detach()
         if leaf.is_conj() or leaf.is_neg():
             leaf = leaf.resolve_conj().resolve_neg()
         return leaf
-    if _is_tensor(leaf):
+    numpy = _import_numpy()
+    if _is_tensor(leaf) and not (numpy and isinstance(leaf, numpy.ndarray)):
         return leaf
-    try:
-        import numpy
-    except ImportError:
-        numpy = None  # type: ignore[assignment]
     if numpy is not None and not isinstance(leaf, (str, bytes)):
         array = numpy.asarray(leaf)
-        if array.dtype != object:
+        if array.dtype.kind in "biufc" and array.dtype.isnative:
             return array
+        if leaf is array:
+            raise TypeError(f"argument {name!r}: an array of type "
+                            f"{array.dtype} is no tensor")
     raise TypeError(f"argument {name!r}: expected a tensor, got a "
                     f"{type(leaf).__name__}")
 
@@ -336,9 +374,8 @@ def _prepare(leaf: Any, torch: Any, name: str) -> Any:
 def _convert(result: Any, torch: Any) -> Any:
     if torch is not None:
         return torch.from_dlpack(result)
-    try:
-        import numpy
-    except ImportError:
+    numpy = _import_numpy()
+    if numpy is None:
         return result
     if result.dtype == "bfloat16":  # numpy has no such type
         return result

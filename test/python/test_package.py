@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 import threading
+import time
 
 import numpy
 import pytest
@@ -112,10 +113,36 @@ def test_wrong_arguments_are_named(fast):
         fast(torch.randn(4, 8))
     with pytest.raises(headrace.Error, match="'x'.*float32"):
         fast(torch.randn(3, 8, dtype=torch.float64))
-    with pytest.raises(TypeError, match="expected 1 values, got a tuple of 2"):
-        fast(torch.randn(3, 8), torch.randn(3, 8))
-    with pytest.raises(TypeError, match="argument 'x': expected a tensor"):
-        fast("text")
+    x = torch.randn(3, 8)
+    with pytest.raises(TypeError, match="main.. was exported with 1 positional "
+                                        "argument, got 2"):
+        fast(x, x)
+    with pytest.raises(TypeError, match="exported without an argument 'w'"):
+        fast(x, w=x)
+    for bad in ("text", None):
+        with pytest.raises(TypeError, match="argument 'x': expected a tensor"):
+            fast(bad)
+    with pytest.raises(TypeError, match="'x': expected a dense tensor on the "
+                                        "CPU, got .* one on 'meta'"):
+        fast(x.to("meta"))
+    with pytest.raises(TypeError, match="'x': .* got a torch.sparse_coo"):
+        fast(x.to_sparse())
+    with pytest.raises(TypeError, match="'x': an array of type .*object"):
+        fast(numpy.array([object()]))
+    with pytest.raises(TypeError, match="'x': an array of type .*>f4"):
+        fast(numpy.ones((3, 8), ">f4"))
+
+
+def test_a_missing_named_argument_is_named(module):
+    fast = headrace.compile(module, (torch.randn(3, 8),),
+                            {"scale": torch.tensor(2.0)})
+    with pytest.raises(TypeError, match="an argument 'scale', which is"):
+        fast(torch.randn(3, 8))
+
+
+def test_a_tensor_is_no_sequence_of_arguments(module):
+    with pytest.raises(TypeError, match=r"sequence of arguments: \(x,\)"):
+        headrace.compile(module, torch.randn(3, 8))
 
 
 def test_model_of_an_exported_program(module):
@@ -178,6 +205,145 @@ def test_other_threads_run_during_a_compilation(module):
         done.set()
         thread.join()
     assert during >= 5
+
+
+def test_other_threads_run_during_a_call():
+    """Nor is it held while the model runs."""
+    class Slow(torch.nn.Module):
+        def forward(self, x):
+            for _ in range(12):
+                x = torch.sin(x @ x)
+            return x
+
+    x = torch.randn(500, 500)
+    fast = headrace.compile(Slow(), (x,), workers=1)
+    fast(x)
+    ticks, done = [], threading.Event()
+
+    def count():
+        while not done.wait(0.001):
+            ticks.append(time.monotonic())
+
+    thread = threading.Thread(target=count)
+    thread.start()
+    try:
+        begin = time.monotonic()
+        for _ in range(5):
+            fast(x)
+        end = time.monotonic()
+    finally:
+        done.set()
+        thread.join()
+    # Held, it would be free between the calls only: a handful of times.
+    assert sum(begin < tick < end for tick in ticks) >= 10
+
+
+def test_contexts_run_side_by_side(module):
+    """Many threads, each with a context, results as alone."""
+    fast = headrace.compile(Counter(), (torch.ones(2),))
+    failures = []
+
+    def work(number):
+        context = fast.context(workers=1)
+        step = torch.tensor([number, 1.0])
+        for count in range(1, 101):
+            if context(step).tolist() != [number * count, count]:
+                failures.append(number)
+
+    threads = [threading.Thread(target=work, args=(n,)) for n in range(1, 5)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not failures
+
+
+def test_compilations_run_side_by_side(module):
+    results = [None] * 3
+
+    def work(number):
+        results[number] = headrace.compile(module,
+                                           (torch.randn(number + 2, 8),))
+
+    threads = [threading.Thread(target=work, args=(n,)) for n in range(3)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    for number, fast in enumerate(results):
+        x = torch.randn(number + 2, 8)
+        torch.testing.assert_close(fast(x)["y"], module(x)["y"])
+
+
+def test_an_interrupt_ends_the_compiler(tmp_path):
+    """Ctrl-C while hrcc works: no process, no file is left."""
+    compiler = tmp_path / "hrcc"
+    compiler.write_text("#!/bin/sh\necho $$ > \"$0.pid\"\nexec sleep 60\n")
+    compiler.chmod(0o755)
+    code = f"""
+import os, signal, sys, threading, time
+import headrace
+def interrupt():
+    while not os.path.exists({str(compiler) + '.pid'!r}):
+        time.sleep(0.01)
+    os.kill(os.getpid(), signal.SIGINT)
+threading.Thread(target=interrupt).start()
+try:
+    headrace.compile("model.pt2")
+except KeyboardInterrupt:
+    print("interrupted")
+"""
+    temporary = tmp_path / "tmp"
+    temporary.mkdir()
+    result = subprocess.run([sys.executable, "-c", code], text=True, timeout=50,
+                            capture_output=True,
+                            env=dict(os.environ, HEADRACE_HRCC=str(compiler),
+                                     TMPDIR=str(temporary)))
+    assert result.stdout == "interrupted\n", result.stderr
+    assert not os.listdir(temporary)
+    pid = int((tmp_path / "hrcc.pid").read_text())
+    with pytest.raises(ProcessLookupError):
+        os.kill(pid, 0)
+
+
+@pytest.mark.parametrize("terminal", [True, False])
+def test_progress_on_a_terminal(tmp_path, terminal):
+    """Shown after a second, only on a terminal, and wiped at the end."""
+    compiler = tmp_path / "hrcc"
+    compiler.write_text("""#!/bin/sh
+step() {
+  echo "{\\"event\\": \\"step\\", \\"step\\": \\"$1\\", \\"number\\": $2, \\"count\\": 3}" >&2
+}
+step aten 1
+sleep 1.1
+step tensor 2
+step fused 3
+echo "{\\"event\\": \\"error\\", \\"text\\": \\"on purpose\\"}" >&2
+exit 1
+""")
+    compiler.chmod(0o755)
+    code = """
+import headrace
+try:
+    headrace.compile("model.pt2")
+except headrace.Error as error:
+    print(error)
+"""
+    ours, theirs = os.openpty()
+    result = subprocess.run([sys.executable, "-c", code], text=True,
+                            stdout=subprocess.PIPE,
+                            stderr=theirs if terminal else subprocess.PIPE,
+                            env=dict(os.environ, HEADRACE_HRCC=str(compiler)))
+    os.close(theirs)
+    assert result.stdout == "on purpose\n"
+    if not terminal:
+        assert result.stderr == ""
+        return
+    shown = os.read(ours, 10000).decode()
+    os.close(ours)
+    assert "aten" not in shown
+    assert "headrace: tensor (2 of 3, 1 s)" in shown
+    assert shown.endswith("headrace: fused (3 of 3, 1 s)\r\x1b[K")
 
 
 class Counter(torch.nn.Module):
