@@ -22,6 +22,7 @@
 #include "headrace/Driver/WeightsFile.h"
 #include "headrace/Hardware/System.h"
 #include "headrace/Import/Import.h"
+#include "headrace/Report/Report.h"
 #include "headrace/Target/Target.h"
 #include "mlir/IR/AsmState.h"
 #include "mlir/Parser/Parser.h"
@@ -44,17 +45,66 @@ std::string headrace::getTemporaryName(StringRef output, long process) {
 }
 
 namespace {
-/// Tells `onStep` which pass runs.
+/// Tells which pass runs.
 struct StepInstrumentation : PassInstrumentation {
-  StepInstrumentation(StringRef phase,
-                      const std::function<void(StringRef)> &onStep)
-      : phase(phase), onStep(onStep) {}
+  explicit StepInstrumentation(std::function<void(StringRef)> onPass)
+      : onPass(std::move(onPass)) {}
   void runBeforePass(Pass *pass, Operation *) override {
     if (!pass->getArgument().empty())
-      onStep((phase + ", pass '" + pass->getArgument() + "'").str());
+      onPass(pass->getArgument());
   }
-  StringRef phase;
-  const std::function<void(StringRef)> &onStep;
+  std::function<void(StringRef)> onPass;
+};
+
+/// A file under a temporary name, which is there from the start, so that a
+/// place that cannot be written to is found before the work.
+class PendingFile {
+public:
+  explicit PendingFile(StringRef path)
+      : path(path), temporary(getTemporaryName(
+                        path, llvm::sys::Process::getProcessId())) {}
+  PendingFile(const PendingFile &) = delete;
+  PendingFile(PendingFile &&other)
+      : path(std::move(other.path)), temporary(std::move(other.temporary)),
+        os(std::move(other.os)) {
+    other.temporary.clear();
+  }
+  ~PendingFile() {
+    if (!temporary.empty() && os) {
+      os->clear_error();
+      os.reset();
+      fs::remove(temporary);
+    }
+  }
+
+  std::error_code open() {
+    if (fs::is_directory(path))
+      return std::make_error_code(std::errc::is_a_directory);
+    std::error_code error;
+    os = std::make_unique<llvm::raw_fd_ostream>(temporary, error);
+    if (error)
+      os.reset();
+    return error;
+  }
+  raw_ostream &stream() { return *os; }
+  std::error_code flush() {
+    os->flush();
+    return os->error();
+  }
+  std::error_code commit() {
+    os->close();
+    if (std::error_code error = os->error())
+      return error;
+    std::error_code error = fs::rename(temporary, path);
+    if (!error)
+      temporary.clear();
+    return error;
+  }
+  StringRef getPath() const { return path; }
+
+private:
+  std::string path, temporary;
+  std::unique_ptr<llvm::raw_fd_ostream> os;
 };
 
 class Compilation {
@@ -79,6 +129,8 @@ private:
   LogicalResult writeModule(StringRef file, bool forReading);
   LogicalResult writeOutput();
   LogicalResult writeArtifact();
+  LogicalResult openReports();
+  LogicalResult writeReports();
   LogicalResult writeDepfile();
   LogicalResult fail(const Twine &text) {
     messages.error(text);
@@ -100,8 +152,14 @@ private:
   unsigned stepNumber = 0, stepCount = 0;
   std::chrono::steady_clock::time_point stepBegin;
   std::string stepName;
+  std::string passName;
   /// Every file read, for -MD.
   SmallVector<std::string> dependencies;
+
+  // For reports.
+  std::vector<PendingFile> reports;
+  report::Sources reportSources;
+  ArtifactInfo artifact;
 
   /// Weights as last written for -save-temps, and where.
   struct SavedWeight {
@@ -208,7 +266,10 @@ void Compilation::printPlan() {
   }
   if (!getPhaseInfo(options.emit).isMLIR())
     llvm::errs() << "target: " << system->getName() << '\n';
-  llvm::errs() << "write \"" << options.output << "\"\n";
+  if (!options.output.empty())
+    llvm::errs() << "write \"" << options.output << "\"\n";
+  for (const std::string &report : options.reports)
+    llvm::errs() << "write \"" << report << "\"\n";
 }
 
 void Compilation::setUpContext() {
@@ -217,6 +278,9 @@ void Compilation::setUpContext() {
   context = std::make_unique<MLIRContext>(registry,
                                           MLIRContext::Threading::DISABLED);
   context->getDiagEngine().registerHandler([this](Diagnostic &diagnostic) {
+    if (diagnostic.getSeverity() == DiagnosticSeverity::Remark &&
+        !options.reports.empty())
+      reportSources.decisions.emplace_back(stepName, passName, diagnostic);
     if (diagnostic.getSeverity() == DiagnosticSeverity::Remark &&
         !options.remarks)
       return success();
@@ -299,9 +363,12 @@ LogicalResult Compilation::runPhase(const PhaseInfo &info) {
   TimingScope scope = rootScope.nest(info.name);
   auto pm = PassManager::on<ModuleOp>(context.get());
   buildPipeline(info.phase, pm, pipelineOptions);
-  if (options.onStep)
-    pm.addInstrumentation(std::make_unique<StepInstrumentation>(
-        info.name, options.onStep));
+  pm.addInstrumentation(
+      std::make_unique<StepInstrumentation>([&](StringRef pass) {
+        passName = pass.str();
+        if (options.onStep)
+          options.onStep((info.name + ", pass '" + pass + "'").str());
+      }));
   pm.enableTiming(scope);
   unsigned errors = messages.getErrorCount();
   if (failed(pm.run(*module))) {
@@ -403,6 +470,12 @@ LogicalResult Compilation::writeArtifact() {
   default:
     break;
   }
+  if (options.output.empty()) {
+    // Machines for which no code can be generated are reported on all the same.
+    if (!findTarget(*system))
+      return success();
+    target.output = TargetOptions::Output::Nothing;
+  }
   if (options.weights)
     target.weights = *options.weights == "external"
                          ? TargetOptions::Weights::External
@@ -416,15 +489,59 @@ LogicalResult Compilation::writeArtifact() {
   beginStep(getPhaseInfo(options.emit).name);
   TimingScope scope = rootScope.nest(getPhaseInfo(options.emit).name);
   target.configure = [&](PassManager &pm) { pm.enableTiming(scope); };
-  ArtifactInfo info;
+  ArtifactInfo &info = artifact;
   if (failed(emitArtifact(*module, *system, target, options.output, &info)))
     return failure();
   endStep();
-  if (options.verbose)
+  if (options.verbose && !options.output.empty())
     llvm::errs() << "hrcc: " << info.numStages << " stages, " << info.codeBytes
                  << " bytes of code, " << info.weightBytes
                  << " bytes of weights, " << info.outputBytes
                  << " bytes written to " << options.output << '\n';
+  return success();
+}
+
+LogicalResult Compilation::openReports() {
+  for (const std::string &path : options.reports) {
+    PendingFile &file = reports.emplace_back(path);
+    if (std::error_code error = file.open())
+      return fail("cannot write '" + path + "': " + error.message());
+  }
+  for (const std::string &path : options.profiles) {
+    llvm::Expected<report::Profile> profile = report::readProfile(path);
+    if (!profile)
+      return fail(llvm::toString(profile.takeError()));
+    dependencies.push_back(path);
+    reportSources.profiles.push_back(std::move(*profile));
+  }
+  return success();
+}
+
+LogicalResult Compilation::writeReports() {
+  beginStep("report");
+  TimingScope scope = rootScope.nest("report");
+  reportSources.name = options.name;
+  reportSources.producer = options.producer;
+  reportSources.optLevel = options.optLevel;
+  for (const CompileOptions::Input &input : options.inputs)
+    reportSources.inputs.push_back({fromMLIR ? "" : input.entry, input.path});
+  reportSources.stageCode = artifact.stageCode;
+  reportSources.timelineCode = artifact.timelineCode;
+  reportSources.sizes = options.reportSizes;
+  FailureOr<llvm::json::Object> report =
+      report::build(*module, *system, reportSources);
+  if (failed(report))
+    return failure();
+  // All are complete before the first gets its name.
+  for (PendingFile &file : reports) {
+    report::write(*report, *report::getFormat(file.getPath()), file.stream());
+    if (std::error_code error = file.flush())
+      return fail("cannot write '" + file.getPath() + "': " + error.message());
+  }
+  for (PendingFile &file : reports)
+    if (std::error_code error = file.commit())
+      return fail("cannot write '" + file.getPath() + "': " + error.message());
+  endStep();
   return success();
 }
 
@@ -467,8 +584,9 @@ LogicalResult Compilation::run() {
     return success();
   }
   Phase lastMLIR = std::min(options.emit, Phase::Schedule);
-  stepCount = 2 + static_cast<unsigned>(lastMLIR) + 1;
-  if (failed(read()))
+  stepCount =
+      2 + static_cast<unsigned>(lastMLIR) + 1 + !options.reports.empty();
+  if (failed(openReports()) || failed(read()))
     return failure();
   if (fromMLIR && start > options.emit)
     return fail("'" + options.inputs.front().path + "' stands after phase '" +
@@ -490,6 +608,11 @@ LogicalResult Compilation::run() {
   if (failed(getPhaseInfo(options.emit).isMLIR() ? writeOutput()
                                                  : writeArtifact()))
     return failure();
+  if (!options.reports.empty() && failed(writeReports())) {
+    for (const std::string &file : artifact.files)
+      fs::remove(file);
+    return failure();
+  }
   if (!options.depfile.empty() && failed(writeDepfile()))
     return failure();
   return success();

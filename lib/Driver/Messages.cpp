@@ -5,51 +5,15 @@
 //
 //===----------------------------------------------------------------------===//
 //
-// Renders messages as text or JSON, and finds the user's line in a location.
+// Renders messages as text or JSON.
 //
 //===----------------------------------------------------------------------===//
 #include "headrace/Driver/Messages.h"
 #include "mlir/IR/Location.h"
 #include "llvm/Support/JSON.h"
-#include "llvm/Support/LineIterator.h"
-#include "llvm/Support/MemoryBuffer.h"
 
 using namespace mlir;
 using namespace headrace;
-
-Messages::Place Messages::getPlace(Location location) {
-  Place place;
-  // Names lie outside of the file position; the first of each is the closest
-  // to the operation.
-  location->walk([&](Location part) {
-    if (auto name = dyn_cast<NameLoc>(part)) {
-      if (place.node.empty())
-        place.node = name.getName().str();
-    } else if (auto file = dyn_cast<FileLineColLoc>(part)) {
-      if (place.file.empty()) {
-        place.file = file.getFilename().str();
-        place.line = file.getLine();
-        place.column = file.getColumn();
-      }
-    }
-    return WalkResult::advance();
-  });
-  return place;
-}
-
-/// The line of a file without its indentation, or nothing.
-static std::string quoteLine(StringRef file, unsigned number) {
-  if (number == 0)
-    return "";
-  auto buffer = llvm::MemoryBuffer::getFile(file, /*IsText=*/true);
-  if (!buffer)
-    return "";
-  for (llvm::line_iterator line(**buffer, /*SkipBlanks=*/false); !line.is_at_eof();
-       ++line)
-    if (line.line_number() == number)
-      return line->trim().str();
-  return "";
-}
 
 void Messages::emit(StringRef severity, StringRef text, const Place &place) {
   std::lock_guard<std::mutex> lock(mutex);

@@ -26,15 +26,8 @@ using namespace mlir;
 using namespace headrace;
 using namespace headrace::plan;
 
-Planner::Planner(const hw::Device &device, const SymbolRanges &ranges,
-                 Options options)
-    : device(device), worker(device.getWorker()), ranges(ranges),
-      options(options) {
-  lanes = options.scalar ? 1 : std::max<int64_t>(worker.vectorLanes(32), 1);
-  registers = std::max<int64_t>(worker.registers, 8);
-  workers = device.getWorkerCount();
-  // Plans for dynamic sizes are made for a typical call: 128 where the range is
-  // wide (lengths), else the middle of the range in orders of magnitude.
+SymbolBindings plan::getTypicalSizes(const SymbolRanges &ranges) {
+  SymbolBindings sizes;
   for (const auto &entry : ranges) {
     int64_t least = std::max<int64_t>(entry.getValue().min, 1);
     int64_t largest = std::max(entry.getValue().max, least);
@@ -42,8 +35,19 @@ Planner::Planner(const hw::Device &device, const SymbolRanges &ranges,
         largest >= 256
             ? 128
             : int64_t(std::sqrt(double(least) * double(largest)));
-    bindings[entry.getKey()] = std::clamp(typical, least, largest);
+    sizes[entry.getKey()] = std::clamp(typical, least, largest);
   }
+  return sizes;
+}
+
+Planner::Planner(const hw::Device &device, const SymbolRanges &ranges,
+                 Options options)
+    : device(device), worker(device.getWorker()), ranges(ranges),
+      options(options) {
+  lanes = options.scalar ? 1 : std::max<int64_t>(worker.vectorLanes(32), 1);
+  registers = std::max<int64_t>(worker.registers, 8);
+  workers = device.getWorkerCount();
+  bindings = getTypicalSizes(ranges);
 }
 
 int64_t Planner::extentOf(const SizeExpr &size) const {

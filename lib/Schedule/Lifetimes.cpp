@@ -43,14 +43,11 @@ struct Touch {
 };
 } // namespace
 
-static std::vector<Life> findLives(const FlatProgram &flat, const Order &order,
-                                   ArrayRef<Touch> touches) {
-  std::vector<Life> lives;
-  if (touches.empty())
-    return lives;
+/// Whether a life begins at each of the touches of a slot.
+static std::vector<bool> findBeginnings(ArrayRef<Touch> touches) {
   // What is read later and not written in between, from the end.
   BoxSet needed;
-  std::vector<bool> cutBefore(touches.size(), false);
+  std::vector<bool> begins(touches.size(), false);
   for (size_t i = touches.size(); i-- > 0;) {
     const FlatAccess &access = *touches[i].access;
     if (writes(access.access) && access.exact && !access.keeps)
@@ -63,12 +60,38 @@ static std::vector<Life> findLives(const FlatProgram &flat, const Order &order,
     // touch with this one.
     bool sameCommand = i > 0 && touches[i - 1].timeline == touches[i].timeline &&
                        touches[i - 1].command == touches[i].command;
-    cutBefore[i] = needed.empty() && !sameCommand;
+    begins[i] = i == 0 || (needed.empty() && !sameCommand);
   }
+  return begins;
+}
+
+/// The touches of every slot of every temp, in the sequence of commands.
+static std::vector<std::vector<std::vector<Touch>>>
+collectTouches(const FlatProgram &flat, const Order &order) {
+  const Program &program = *flat.program;
+  std::vector<std::vector<std::vector<Touch>>> touches(program.buffers.size());
+  for (auto [b, buffer] : llvm::enumerate(program.buffers))
+    touches[b].resize(buffer.slots);
+  std::vector<uint32_t> signals(flat.timelines.size(), 0);
+  for (auto [timeline, command] : order.getSequence()) {
+    ++signals[timeline];
+    const FlatCommand &work = flat.timelines[timeline].commands[command];
+    for (const FlatAccess &access : work.accesses)
+      if (program.buffers[access.buffer].kind == BufferKind::Temp)
+        touches[access.buffer][access.slot].push_back(
+            {timeline, command, signals[timeline], &access});
+  }
+  return touches;
+}
+
+static std::vector<Life> findLives(const FlatProgram &flat, const Order &order,
+                                   ArrayRef<Touch> touches) {
+  std::vector<Life> lives;
+  std::vector<bool> begins = findBeginnings(touches);
   size_t width = flat.timelines.size();
   for (auto [i, touch] : llvm::enumerate(touches)) {
     const uint32_t *clock = order.getClock(touch.timeline, touch.command);
-    if (i == 0 || cutBefore[i]) {
+    if (begins[i]) {
       Life &life = lives.emplace_back();
       life.last.assign(width, 0);
       life.known.assign(width, std::numeric_limits<uint32_t>::max());
@@ -80,6 +103,21 @@ static std::vector<Life> findLives(const FlatProgram &flat, const Order &order,
       life.known[t] = std::min(life.known[t], known);
     }
   }
+  return lives;
+}
+
+std::vector<BufferLife> schedule::findLives(const FlatProgram &flat) {
+  std::vector<BufferLife> lives;
+  Order order(flat);
+  for (auto [b, slots] : llvm::enumerate(collectTouches(flat, order)))
+    for (auto [slot, touches] : llvm::enumerate(slots)) {
+      std::vector<bool> begins = findBeginnings(touches);
+      for (auto [i, touch] : llvm::enumerate(touches)) {
+        if (begins[i])
+          lives.push_back({int(b), int64_t(slot), {}});
+        lives.back().commands.push_back({touch.timeline, touch.command});
+      }
+    }
   return lives;
 }
 
@@ -96,22 +134,12 @@ schedule::findConflicts(const Program &program, std::string &error) {
       error = "the schedule has a deadlock";
       return failure();
     }
-    std::vector<std::vector<std::vector<Touch>>> touches(count);
-    for (auto [b, buffer] : llvm::enumerate(program.buffers))
-      touches[b].resize(buffer.slots);
-    std::vector<uint32_t> signals(flat->timelines.size(), 0);
-    for (auto [timeline, command] : order.getSequence()) {
-      ++signals[timeline];
-      const FlatCommand &work = flat->timelines[timeline].commands[command];
-      for (const FlatAccess &access : work.accesses)
-        if (program.buffers[access.buffer].kind == BufferKind::Temp)
-          touches[access.buffer][access.slot].push_back(
-              {timeline, command, signals[timeline], &access});
-    }
+    std::vector<std::vector<std::vector<Touch>>> touches =
+        collectTouches(*flat, order);
     std::vector<std::vector<Life>> lives(count);
     for (size_t b = 0; b < count; ++b)
       for (const std::vector<Touch> &slot : touches[b])
-        llvm::append_range(lives[b], findLives(*flat, order, slot));
+        llvm::append_range(lives[b], ::findLives(*flat, order, slot));
 
     auto conflict = [&](size_t a, size_t b) {
       for (const Life &one : lives[a])

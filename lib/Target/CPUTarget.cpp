@@ -28,6 +28,7 @@
 #include "headrace/Dialect/HR/HR.h"
 #include "headrace/Dialect/Sched/Sched.h"
 #include "headrace/Runtime/Hash.h"
+#include "headrace/Schedule/ProgramIR.h"
 #include "headrace/Target/StageABI.h"
 #include "mlir/Dialect/LLVMIR/LLVMDialect.h"
 #include "mlir/IR/Threading.h"
@@ -37,6 +38,7 @@
 #include "llvm/ADT/StringSet.h"
 #include "llvm/IR/LLVMContext.h"
 #include "llvm/Linker/Linker.h"
+#include "llvm/Object/ObjectFile.h"
 #include "llvm/Support/FileSystem.h"
 #include "llvm/Support/Path.h"
 
@@ -179,7 +181,12 @@ LogicalResult Emission::readEntries() {
         programs, [&](Program &program) { return program.entry == i; });
     if (first == programs.end() || first->op.getWorkers() != 1)
       return fail("entry '" + entry.name + "' has no schedule for one worker");
+    for (Operation *op : getWork(first->op))
+      entry.commands.push_back(
+          isa<sched::RunOp>(op) ? cast<sched::RunOp>(op).getStage().str()
+                                : "copy");
   }
+  image.scheduleHash = hashSchedules(module);
   if (auto sites = module->getAttrOfType<ArrayAttr>(sitesAttribute))
     for (auto site : sites.getAsRange<ArrayAttr>())
       image.sites.push_back({cast<StringAttr>(site[0]).getValue().str(),
@@ -433,6 +440,21 @@ LogicalResult Emission::emitText() {
   return success();
 }
 
+/// Bytes of instructions in an object file.
+static int64_t countInstructionBytes(const ObjectFile &object) {
+  auto file = llvm::object::ObjectFile::createObjectFile(llvm::MemoryBufferRef(
+      StringRef(object.bytes.data(), object.bytes.size()), object.name));
+  if (!file) {
+    llvm::consumeError(file.takeError());
+    return 0;
+  }
+  int64_t bytes = 0;
+  for (const llvm::object::SectionRef &section : (*file)->sections())
+    if (section.isText())
+      bytes += static_cast<int64_t>(section.getSize());
+  return bytes;
+}
+
 LogicalResult Emission::emitBinary() {
   if (path == "-")
     return fail("an artifact cannot be written to standard output");
@@ -461,6 +483,11 @@ LogicalResult Emission::emitBinary() {
     return failure();
   for (const ObjectFile &object : objects)
     info.codeBytes += static_cast<int64_t>(object.bytes.size());
+  info.timelineCode = countInstructionBytes(objects.front());
+  for (const ObjectFile &object : ArrayRef(objects).drop_front())
+    info.stageCode.push_back({object.name, countInstructionBytes(object)});
+  if (options.output == TargetOptions::Output::Nothing)
+    return success();
 
   // 2. Link.
   OutputFiles files;

@@ -297,6 +297,8 @@ std::string headrace::writeSignature(const Image &image) {
     json.attribute("name", image.name);
     json.attribute("abi", HR_ABI_VERSION);
     json.attribute("producer", image.producer);
+    json.attribute("schedule", llvm::utohexstr(image.scheduleHash,
+                                               /*LowerCase=*/true, 16));
     json.attribute("codegen", image.codegen);
     json.attributeArray("features", [&] {
       for (const std::string &feature : image.features)
@@ -330,6 +332,10 @@ std::string headrace::writeSignature(const Image &image) {
                 json.attribute("arena", schedule.arenaBytes.str());
                 json.attribute("scratch", schedule.scratchStride);
               });
+          });
+          json.attributeArray("commands", [&] {
+            for (const std::string &command : entry.commands)
+              json.value(command);
           });
           if (!entry.inSpec.empty())
             json.attribute("in_spec", entry.inSpec);

@@ -52,6 +52,9 @@ struct ImageEntry {
   std::vector<ImageSymbol> symbols;
   std::vector<ImagePort> inputs, outputs;
   std::vector<ImageSchedule> schedules;
+  /// What each command of the schedules runs, by the numbers that profiles give
+  /// them; alike for all numbers of workers.
+  std::vector<std::string> commands;
   std::string inSpec, outSpec;
   /// `hr.in_leaves` and `hr.out_leaves`: where the leaves of the pytrees are.
   mlir::ArrayAttr inLeaves, outLeaves;
@@ -70,6 +73,8 @@ struct ImageState {
 struct Image {
   std::string name, producer;
   std::string codegen;
+  /// See `hashSchedules`.
+  uint64_t scheduleHash = 0;
   std::vector<std::string> features;
   std::vector<ImageEntry> entries;
   std::vector<ImageState> states;

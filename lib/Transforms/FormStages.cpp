@@ -809,7 +809,17 @@ LogicalResult StageFormer::packWeight(hr::StageOp stage,
     OpBuilder b = OpBuilder::atBlockBegin(module.getBody());
     if (auto old = module.lookupSymbol<hr::WeightOp>(ref))
       b.setInsertionPointAfter(old);
-    hr::WeightOp::create(b, constant.getLoc(), layout, packedType);
+    auto weight =
+        hr::WeightOp::create(b, constant.getLoc(), layout, packedType);
+    std::string text = "panels of " + std::to_string(panel) +
+                       " along dimension " + std::to_string(dim);
+    weight->setAttr("hr.layout", b.getStringAttr(text));
+    weight->setAttr("hr.repacked_from", b.getStringAttr(ref.getValue()));
+    weight->setAttr("hr.reason",
+                    b.getStringAttr("read along the lanes of a vector"));
+    contraction.emitRemark("stores weight '")
+        << ref.getValue() << "' in " << text << ", as stage '"
+        << stage.getSymName() << "' reads it";
   }
 
   OpBuilder b(stage);

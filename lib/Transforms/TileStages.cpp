@@ -351,6 +351,43 @@ getBaseIndex(Value value, SmallVector<Linear> index, unsigned numLoops) {
   return index;
 }
 
+/// What the stage spends on sums of products, one attribute per combination of
+/// types.
+static ArrayAttr getContractions(MLIRContext *context,
+                                 const StageAnalysis &analysis) {
+  llvm::MapVector<std::tuple<Type, Type, Type>, SizeExpr> flops;
+  for (const auto &node : analysis.getNodes()) {
+    if (node->kind != NodeKind::Contraction &&
+        node->kind != NodeKind::SoftmaxSum)
+      continue;
+    auto typeOf = [&](Value value) { return getElementTypeOrSelf(value); };
+    SizeExpr points(2);
+    for (const Loop &loop : node->loops)
+      points = points * loop.extent;
+    auto key = std::make_tuple(typeOf(node->op->getOperand(0)),
+                               typeOf(node->op->getOperand(1)),
+                               typeOf(node->op->getResult(0)));
+    auto [entry, inserted] = flops.insert({key, points});
+    if (!inserted)
+      entry->second = entry->second + points;
+  }
+  SmallVector<Attribute> list;
+  for (auto &[types, size] : flops)
+    list.push_back(hr::ContractionAttr::get(
+        context, std::get<0>(types), std::get<1>(types), std::get<2>(types),
+        hr::SizeAttr::get(context, size)));
+  return ArrayAttr::get(context, list);
+}
+
+/// Where the operations of the stage are in the user's program.
+static ArrayAttr getSources(MLIRContext *context,
+                            const StageAnalysis &analysis) {
+  llvm::SetVector<Attribute> places;
+  for (const auto &node : analysis.getNodes())
+    places.insert(LocationAttr(node->op->getLoc()));
+  return ArrayAttr::get(context, places.getArrayRef());
+}
+
 LogicalResult EntryTiler::emitStage(hr::StageOp stage, OpBuilder &runs,
                                     bool inLoop) {
   std::string why;
@@ -506,6 +543,11 @@ LogicalResult EntryTiler::emitStage(hr::StageOp stage, OpBuilder &runs,
   auto func = func::FuncOp::create(b, stage.getLoc(), name,
                                    b.getFunctionType(types, {}));
   func.setPrivate();
+  // For reports, which see no more of the stage than its function.
+  if (hr::PlanAttr chosen = stage.getPlanAttr())
+    func->setAttr("hr.plan", chosen);
+  func->setAttr("hr.contractions", getContractions(context, analysis));
+  func->setAttr("hr.sources", getSources(context, analysis));
   Block *block = func.addEntryBlock();
   StageEmitter emitter(func, stage, analysis, plan, ranges);
   for (auto [value, i] : operandOf) {

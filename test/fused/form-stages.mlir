@@ -4,7 +4,7 @@
 // A contraction takes its bias and activation along, and its weight is stored
 // in panels of the vector width. The oracle keeps each operation apart.
 
-// CHECK: hr.weight @"w/panels48of0_1" : tensor<2x64x48xf32>
+// CHECK: hr.weight @"w/panels48of0_1" {hr.layout = "panels of 48 along dimension 0", hr.reason = "read along the lanes of a vector", hr.repacked_from = "w"} : tensor<2x64x48xf32>
 // CHECK-NOT: hr.weight @w :
 // CHECK-LABEL: func.func @linear_tanh
 // CHECK: %[[W:.+]] = hr.constant [@"w/panels48of0_1"]

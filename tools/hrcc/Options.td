@@ -61,6 +61,16 @@ def verify : FF<"verify",
 def look_group : OptionGroup<"to look inside">, HelpText<"LOOKING INSIDE">;
 //===----------------------------------------------------------------------===//
 let Group = look_group in {
+def report : Joined<["--"], "report=">, MetaVarName<"<file>">,
+    HelpText<"Write where every byte and microsecond goes: <file>.html is a "
+             "page, <file>.json its data, <file>.trace.json the timelines for "
+             "Perfetto; may be given several times, and without -o nothing "
+             "else is written">;
+def profile_use : Joined<["--"], "profile-use=">, MetaVarName<"<file>">,
+    HelpText<"Show the times that headrace-run --profile measured in reports, "
+             "beside the predicted ones">;
+def size : Joined<["--"], "size=">, MetaVarName<"<symbol>=<n>">,
+    HelpText<"Size at which reports predict a program of symbolic sizes">;
 def v : F<"v", "Say what is done, and for how long">;
 def hash_hash_hash : F<"###", "Print what would be done, and do nothing">;
 def save_temps : F<"save-temps",

@@ -15,6 +15,7 @@
 #include "headrace/Driver/Compiler.h"
 #include "headrace/Hardware/Probe.h"
 #include "headrace/Hardware/System.h"
+#include "headrace/Report/Report.h"
 #include "headrace/Runtime/Artifact.h"
 #include "llvm/ADT/ScopeExit.h"
 #include "llvm/Option/Arg.h"
@@ -257,13 +258,42 @@ static bool parseCommand(const Options &table, const InputArgList &args,
   if (const Arg *arg = args.getLastArg(OPT_crash_phase))
     options.crashPhase = parsePhase(arg->getValue());
 
+  for (const Arg *arg : args.filtered(OPT_report)) {
+    StringRef file = arg->getValue();
+    if (!report::getFormat(file))
+      error("--report= wants a file named *.html, *.json or *.trace.json, not '" +
+            file + "'");
+    if (is_contained(options.reports, file))
+      error("'" + file + "' is named by two --report= options");
+    options.reports.push_back(file.str());
+  }
+  if (!options.reports.empty() && options.emit < Phase::Schedule)
+    error("--report= is about the schedule: it goes with no --emit= before it");
+  for (const Arg *arg : args.filtered(OPT_profile_use)) {
+    options.profiles.push_back(arg->getValue());
+    if (options.reports.empty())
+      error("'" + arg->getAsString(args) + "' goes with --report= only");
+  }
+  for (const Arg *arg : args.filtered(OPT_size)) {
+    auto [symbol, text] = StringRef(arg->getValue()).split('=');
+    int64_t size = 0;
+    if (symbol.empty() || text.getAsInteger(10, size) || size < 0)
+      error("--size= wants <symbol>=<n>, not '" + Twine(arg->getValue()) + "'");
+    options.reportSizes[symbol] = size;
+    if (options.reports.empty())
+      error("'" + arg->getAsString(args) + "' goes with --report= only");
+  }
+
   // Names: the output from the input, the model from the output.
   const PhaseInfo &emit = getPhaseInfo(options.emit);
   options.name = args.getLastArgValue(OPT_name).str();
   if (!options.name.empty() && !isIdentifier(options.name))
     error("--name= wants a C identifier, not '" + options.name + "'");
   options.output = args.getLastArgValue(OPT_o).str();
-  if (options.output.empty() && !options.inputs.empty()) {
+  bool reportOnly =
+      !options.reports.empty() && !command.verify && !options.saveTemps &&
+      !args.hasArg(OPT_o, OPT_c, OPT_S, OPT_emit_llvm, OPT_emit, OPT_MD);
+  if (options.output.empty() && !options.inputs.empty() && !reportOnly) {
     if (emit.isMLIR()) {
       options.output = "-";
     } else if (options.inputs.size() > 1 && options.name.empty()) {
@@ -277,10 +307,13 @@ static bool parseCommand(const Options &table, const InputArgList &args,
   }
   if (options.name.empty() && !options.inputs.empty())
     options.name = toIdentifier(
-        path::stem(options.output == "-" ? options.inputs.front().path
-                                         : options.output));
+        path::stem(options.output == "-" || options.output.empty()
+                       ? options.inputs.front().path
+                       : options.output));
   if (options.output == "-" && options.emit >= Phase::Obj)
     error("an artifact cannot go to standard output: name a file with -o");
+  if (is_contained(options.reports, options.output))
+    error("'" + options.output + "' is named by -o and by --report=");
   if (options.output != "-" && fs::is_directory(options.output))
     error("cannot write '" + options.output + "': it is a folder");
   if (args.hasArg(OPT_MD)) {
@@ -367,6 +400,8 @@ static void writeReproducer(const Command &command, ArrayRef<const char *> argv,
   again.compile.saveTemps = true;
   again.compile.verbose = again.compile.timePasses = false;
   again.compile.depfile.clear();
+  again.compile.reports.clear();
+  again.compile.profiles.clear();
   SmallString<128> output(folder);
   path::append(output, "crash." + getPhaseInfo(again.compile.emit).extension);
   again.compile.output = std::string(output);
@@ -457,6 +492,8 @@ static int verify(const Command &command, Messages &messages, Watch *watch) {
   oracle.compile.optLevel = 0;
   oracle.compile.saveTemps = false;
   oracle.compile.depfile.clear();
+  oracle.compile.reports.clear();
+  oracle.compile.profiles.clear();
   oracle.compile.output = (folder + "/oracle.so").str();
   if (compileInChild(oracle, messages, watch) != 0) {
     messages.error("--verify: the compilation at -O0 failed");
@@ -498,6 +535,8 @@ static int compileAndReport(Command &command, ArrayRef<const char *> argv,
   }
 
   fs::remove(getTemporaryName(command.compile.output, childProcess));
+  for (const std::string &report : command.compile.reports)
+    fs::remove(getTemporaryName(report, childProcess));
   int signal = WTERMSIG(status);
   if (signal == SIGINT || signal == SIGTERM || signal == SIGHUP) {
     // Die of what was meant for us, so that the shell knows.

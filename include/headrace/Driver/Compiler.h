@@ -15,6 +15,7 @@
 
 #include "headrace/Driver/Messages.h"
 #include "headrace/Driver/Phases.h"
+#include "headrace/Support/SizeExpr.h"
 #include <functional>
 #include <string>
 #include <vector>
@@ -28,8 +29,14 @@ struct CompileOptions {
     std::string path;
   };
   std::vector<Input> inputs;
-  /// "-" is standard output.
+  /// "-" is standard output; empty: only reports are wanted.
   std::string output;
+  /// Reports to write; the extension says in which form (Report.h).
+  std::vector<std::string> reports;
+  /// Sizes at which reports predict symbolic programs.
+  SymbolBindings reportSizes;
+  /// Profiles whose measured times reports show.
+  std::vector<std::string> profiles;
   Phase emit = Phase::So;
   unsigned optLevel = 2;
   std::string target = "native";

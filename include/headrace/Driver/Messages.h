@@ -18,6 +18,7 @@
 #ifndef HEADRACE_DRIVER_MESSAGES_H
 #define HEADRACE_DRIVER_MESSAGES_H
 
+#include "headrace/Support/Place.h"
 #include "mlir/IR/Diagnostics.h"
 #include "llvm/Support/raw_ostream.h"
 #include <mutex>
@@ -42,11 +43,6 @@ public:
   unsigned getErrorCount() const { return errors; }
 
 private:
-  struct Place {
-    std::string file, node;
-    unsigned line = 0, column = 0;
-  };
-  static Place getPlace(mlir::Location location);
   void emit(llvm::StringRef severity, llvm::StringRef text, const Place &place);
 
   llvm::raw_ostream &os;

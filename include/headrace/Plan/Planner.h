@@ -31,6 +31,11 @@
 
 namespace headrace::plan {
 
+/// Sizes of a typical call, at which plans for dynamic sizes are compared: 128
+/// where the range is wide (lengths), else the middle of the range in orders of
+/// magnitude.
+SymbolBindings getTypicalSizes(const SymbolRanges &ranges);
+
 class Planner {
 public:
   struct Options {

@@ -86,6 +86,18 @@ struct ArenaPlan {
 mlir::FailureOr<std::vector<llvm::BitVector>>
 findConflicts(const Program &program, std::string &error);
 
+/// One life of a slot of a temp: the runs and copies that touch it, as (timeline,
+/// command), in the sequence of commands.
+struct BufferLife {
+  int buffer = 0;
+  int64_t slot = 0;
+  std::vector<std::pair<int, int>> commands;
+};
+
+/// All lives of all temps, by rising buffer and slot. The program has no
+/// deadlock.
+std::vector<BufferLife> findLives(const FlatProgram &flat);
+
 /// Gives all temps offsets and strides, and arenas their size.
 mlir::FailureOr<std::vector<ArenaPlan>>
 assignOffsets(Program &program, std::string &error,

@@ -24,6 +24,15 @@ struct ImportedProgram {
 
 ImportedProgram importProgram(sched::ProgramOp op);
 
+/// A number that tells schedules apart: of all programs of the module, and of the
+/// plans of the stages that they run; not of where it was compiled, nor of the
+/// weights.
+uint64_t hashSchedules(mlir::ModuleOp module);
+
+/// The runs and copies of a program in the order in which they are written,
+/// those of repeats included once: how profiles number them.
+std::vector<mlir::Operation *> getWork(sched::ProgramOp op);
+
 /// The origin map and extents of `#hr.footprint`.
 schedule::Footprint importFootprint(hr::FootprintAttr footprint);
 

@@ -20,6 +20,8 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <utility>
+#include <vector>
 
 namespace mlir {
 class PassManager;
@@ -37,6 +39,8 @@ struct TargetOptions {
     /// Text of all generated code, without the runtime.
     Assembly,
     LLVMIR,
+    /// No file: code is generated for its figures alone.
+    Nothing,
   };
   enum class Weights {
     /// In the artifact; of an object, large weights beside it.
@@ -68,6 +72,10 @@ struct ArtifactInfo {
   int64_t codeBytes = 0;
   int64_t weightBytes = 0;
   int64_t outputBytes = 0;
+  /// Bytes of instructions of each stage function, and of all timelines. Empty
+  /// where text was asked for.
+  std::vector<std::pair<std::string, int64_t>> stageCode;
+  int64_t timelineCode = 0;
   /// Paths of all files written, the output first.
   std::vector<std::string> files;
 };

@@ -8,6 +8,7 @@
 #include "headrace/Dialect/HR/HRUtils.h"
 #include "mlir/IR/AffineExpr.h"
 #include "mlir/IR/AsmState.h"
+#include "llvm/Support/xxhash.h"
 
 using namespace mlir;
 using namespace headrace;
@@ -268,4 +269,26 @@ ImportedProgram headrace::importProgram(sched::ProgramOp op) {
   ImportedProgram result;
   Importer(result).run(op);
   return result;
+}
+
+uint64_t headrace::hashSchedules(ModuleOp module) {
+  std::string text;
+  llvm::raw_string_ostream os(text);
+  for (Operation &op : *module.getBody()) {
+    if (isa<sched::ProgramOp>(op))
+      op.print(os);
+    else if (auto function = dyn_cast<func::FuncOp>(op))
+      os << function.getName() << function->getAttr("hr.plan");
+    os << '\n';
+  }
+  return llvm::xxh3_64bits(text);
+}
+
+std::vector<Operation *> headrace::getWork(sched::ProgramOp op) {
+  std::vector<Operation *> work;
+  op.walk<WalkOrder::PreOrder>([&](Operation *inner) {
+    if (isa<sched::RunOp, sched::CopyOp>(inner))
+      work.push_back(inner);
+  });
+  return work;
 }

@@ -150,6 +150,24 @@ def HR_PlanAttr : HR_Attr<"Plan", "plan"> {
   let assemblyFormat = "`<` struct(params) `>`";
 }
 
+def HR_ContractionAttr : HR_Attr<"Contraction", "contraction"> {
+  let summary = "sums of products that a stage computes";
+  let description = [{
+    Element types of both operands and of the sum, and the operations (two per
+    product) that all tiles of the stage spend on it; an expression of the
+    entry's symbols. Stage functions list theirs in `hr.contractions`: reports
+    ask how fast the machine could be.
+
+    ```mlir
+    #hr.contraction<bf16, bf16 -> f32, #hr.size<"294912 * s0">>
+    ```
+  }];
+  let parameters = (ins "::mlir::Type":$lhs, "::mlir::Type":$rhs,
+                        "::mlir::Type":$sum,
+                        "::headrace::hr::SizeAttr":$flops);
+  let assemblyFormat = "`<` $lhs `,` $rhs `->` $sum `,` $flops `>`";
+}
+
 def HR_BufferKind : I32EnumAttr<"BufferKind", "where a buffer lives", [
   I32EnumAttrCase<"Input", 0, "input">, I32EnumAttrCase<"Output", 1, "output">,
   I32EnumAttrCase<"Temp", 2, "temp">, I32EnumAttrCase<"Const", 3, "const">,
