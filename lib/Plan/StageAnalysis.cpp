@@ -56,6 +56,10 @@ SmallVector<SizeExpr> plan::rowMajorStrides(ArrayRef<SizeExpr> dims) {
 std::optional<SmallVector<SizeExpr>>
 plan::reshapeStrides(ArrayRef<SizeExpr> from, ArrayRef<SizeExpr> strides,
                      ArrayRef<SizeExpr> to) {
+  // Nothing is read of an empty tensor, wherever it is.
+  if (llvm::is_contained(from, SizeExpr(0)) &&
+      llvm::is_contained(to, SizeExpr(0)))
+    return rowMajorStrides(to);
   // Chunks of source dimensions that are contiguous among themselves, last
   // first; each must be covered exactly by consecutive result dimensions.
   struct Chunk {
@@ -593,6 +597,28 @@ void StageAnalysis::formClasses() {
       x = parent[x] = parent[parent[x]];
     return x;
   };
+  // The nodes with a loop in the class of a root. No node has two loops of one
+  // class: a value that is read at [i] and at [j] runs along with one of them,
+  // and is whole for the other.
+  SmallVector<llvm::SmallBitVector> owners(total);
+  for (auto &node : nodes)
+    for (unsigned l = 0; l < node->loops.size(); ++l) {
+      owners[first[node->index] + l].resize(nodes.size());
+      owners[first[node->index] + l].set(node->index);
+    }
+  auto unify = [&](unsigned a, unsigned b) {
+    a = find(a);
+    b = find(b);
+    if (a == b)
+      return true;
+    if (a > b)
+      std::swap(a, b);
+    if (owners[a].anyCommon(owners[b]))
+      return false;
+    owners[a] |= owners[b];
+    parent[b] = a;
+    return true;
+  };
   llvm::SmallBitVector untileable(total);
   for (auto &node : nodes) {
     for (Access &access : node->operands) {
@@ -604,14 +630,10 @@ void StageAnalysis::formClasses() {
       for (auto [p, loop] : llvm::enumerate(resultLoops)) {
         std::optional<unsigned> plain = access.index[p].getPlainLoop();
         unsigned theirs = first[producer->index] + loop;
-        if (plain && node->loops[*plain].extent ==
-                         producer->loops[loop].extent) {
-          unsigned ours = first[node->index] + *plain;
-          parent[std::max(find(ours), find(theirs))] =
-              std::min(find(ours), find(theirs));
-        } else {
+        if (!plain ||
+            node->loops[*plain].extent != producer->loops[loop].extent ||
+            !unify(first[node->index] + *plain, theirs))
           untileable.set(theirs);
-        }
       }
     }
     for (unsigned l = 0; l < node->loops.size(); ++l)
@@ -634,13 +656,23 @@ void StageAnalysis::formClasses() {
       if (node->kind == NodeKind::SoftmaxSum && !loop.parallel)
         info.streamed = true;
     }
-  // A node with two loops of one class (x[i, i]) is not a tile of it.
-  for (auto &node : nodes) {
-    DenseSet<unsigned> seen;
-    for (Loop &loop : node->loops)
-      if (!seen.insert(loop.cls).second)
-        classes[loop.cls].tileable = false;
+}
+
+bool StageAnalysis::isAligned(const Node *reader, const Access &access,
+                              std::optional<unsigned> cls) {
+  const Node *producer = access.producer;
+  unsigned number = cast<OpResult>(access.source).getResultNumber();
+  for (auto [index, l] :
+       llvm::zip(access.index, producer->resultLoops[number])) {
+    const Loop &loop = producer->loops[l];
+    if (cls && loop.cls != *cls)
+      continue;
+    std::optional<unsigned> plain = index.getPlainLoop();
+    bool isOnly = index.isZero() && loop.extent == SizeExpr(1);
+    if (!isOnly && (!plain || reader->loops[*plain].cls != loop.cls))
+      return false;
   }
+  return true;
 }
 
 //===----------------------------------------------------------------------===//
@@ -753,16 +785,9 @@ void StageAnalysis::formNests() {
     bool plain = true;
     auto checkAccesses = [&](Node *reader) {
       for (Access &access : reader->operands)
-        if (access.producer == best || inlined.contains(access.producer))
-          for (const Linear &index : access.index)
-            if (!index.getPlainLoop() && !index.isZero())
-              plain = false;
-      for (Access &access : reader->operands)
-        if (access.producer == best)
-          for (const Linear &index : access.index)
-            if (!index.getPlainLoop() &&
-                !(index.isZero()))
-              plain = false;
+        if ((access.producer == best || inlined.contains(access.producer)) &&
+            !isAligned(reader, access))
+          plain = false;
     };
     checkAccesses(node.get());
     for (Node *map : inlined)
@@ -826,13 +851,23 @@ void StageAnalysis::formNests() {
       return llvm::any_of(node->loops,
                           [&](const Loop &loop) { return loop.cls == cls; });
     };
+    // Values of which the stream reads more than what it is at.
+    DenseSet<const Node *> whole;
+    for (auto &node : llvm::reverse(nodes)) {
+      for (const Access &access : node->operands)
+        if (access.producer &&
+            ((whole.contains(node.get()) &&
+              !materialized.contains(node.get())) ||
+             !isAligned(node.get(), access, cls)))
+          whole.insert(access.producer);
+    }
     // Closed under "all readers are in the stream", from the end backwards.
     for (Nest &nest : llvm::reverse(nests)) {
       if (nest.anchor->index >= stream.anchor->index || nest.streamedBy)
         continue;
       bool inside = true;
       for (Node *sink : nest.sinks) {
-        if (!hasClass(sink) || isOutputNode(sink))
+        if (!hasClass(sink) || isOutputNode(sink) || whole.contains(sink))
           inside = false;
         for (const Loop &loop : sink->loops)
           if (loop.cls == cls && !loop.parallel)

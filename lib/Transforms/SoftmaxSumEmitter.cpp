@@ -62,6 +62,9 @@ public:
     stateType = logitsType.isF64() ? logitsType : b.getF32Type();
     rowLanes = nestPlan.vector >= 0 &&
                llvm::is_contained(rowLoops, unsigned(nestPlan.vector));
+    // A loop of the batch is one of the rows, and the value has it too.
+    valueOnLanes =
+        !rowLanes || maps[1].isFunctionOfDim(unsigned(nestPlan.vector));
   }
 
   LogicalResult emit() {
@@ -412,14 +415,13 @@ private:
           range.lo, hi, 1, sums, [&](Value iv, ValueRange carried) {
             loops[streamed] = e.uniform(iv);
             SmallVector<Value> weights, values;
-            bool weightsOnLanes = rowLanes;
-            for (int64_t v = 0; v < (weightsOnLanes ? vectors : 1); ++v) {
+            for (int64_t v = 0; v < (rowLanes ? vectors : 1); ++v) {
               set(0, v);
               Place place = placeOf(v);
               weights.push_back(e.toVector(load(p, place), width));
             }
             for (int64_t c = 0; c < columns; ++c)
-              for (int64_t v = 0; v < (rowLanes ? 1 : vectors); ++v) {
+              for (int64_t v = 0; v < (valueOnLanes ? vectors : 1); ++v) {
                 set(c, v);
                 Place place = placeOf(v);
                 Value value = e.evalOperand(anchor, 1, loops, place);
@@ -430,7 +432,7 @@ private:
               for (int64_t v = 0; v < vectors; ++v)
                 next.push_back(multiplyAdd(
                     weights[rowLanes ? v : 0],
-                    values[rowLanes ? c : c * vectors + v],
+                    values[valueOnLanes ? c * vectors + v : c],
                     carried[c * vectors + v]));
             return next;
           });
@@ -682,6 +684,8 @@ private:
   SmallVector<unsigned> rowLoops, columnLoops;
   unsigned streamed = 0;
   bool zeroMasked = false, rowLanes = false;
+  /// The value differs between the vectors of a register tile.
+  bool valueOnLanes = false;
   int64_t lanes = 1;
   Type logitsType, valueType, resultType, stateType;
   State m, l, scale, p, sum;

@@ -679,6 +679,25 @@ case("sort", "sort-nan", lambda x: (*x.sort(stable=True), x.argsort()),
 case("sort", "kthvalue", lambda x: tuple(x.kthvalue(5)), _DISTINCT)
 case("sort", "median", lambda x: tuple(x.median(1)), _DISTINCT)
 
+# ----------------------------------------------------------- fused operators
+
+case("fused", "product-of-computed-with-itself",
+     lambda x: (x * 2) @ (x * 2).transpose(-1, -2), rand(5, 1))
+case("fused", "outer-product-of-cast", lambda x: (
+    x.to(BF16) @ x.to(BF16).transpose(-1, -2)), rand(5, 1))
+case("fused", "sum-plus-its-transpose",
+     lambda x: x.sum(2) + x.sum(2).t(), rand(9, 9, 4))
+case("fused", "sum-minus-its-first-row",
+     lambda x: x.sum(2) - x.sum(2)[:1], rand(9, 9, 4))
+case("fused", "softmax-of-long-batch",
+     lambda x, y: torch.softmax(y, -1) @ x, rand(70, 3, 9), rand(70, 2, 3))
+case("fused", "softmax-of-product-with-itself",
+     lambda x: torch.softmax(x @ x.transpose(-1, -2), -1) @ x,
+     rand(50, 2, 2))
+case("fused", "empty-reshaped", lambda x: (
+    x.unflatten(0, (2, 1)), x.repeat(3, 2).tril(), x.reshape(0, 5) + 1),
+     rand(2, 0))
+
 # ------------------------------------------------------------------ resampling
 
 case("resample", "nearest", lambda x: (

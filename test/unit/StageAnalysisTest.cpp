@@ -61,6 +61,13 @@ TEST(ReshapeStrides, UnitDimensionsComeAndGo) {
   EXPECT_EQ((*strides)[1], SizeExpr(1));
 }
 
+TEST(ReshapeStrides, EmptyIsAnything) {
+  EXPECT_TRUE(reshapeStrides(sizes({"2", "0"}), sizes({"0", "1"}),
+                             sizes({"2", "1", "0"})));
+  EXPECT_TRUE(reshapeStrides(sizes({"3", "2", "0"}), sizes({"0", "5", "7"}),
+                             sizes({"6", "0"})));
+}
+
 TEST(ReshapeStrides, CutsThroughDimensionsFail) {
   auto from = sizes({"6", "4"});
   // A padded row: not contiguous between the dimensions.
@@ -203,6 +210,80 @@ TEST_F(StageTest, ShiftedAccessIsNotTileable) {
     })mlir", &why);
   ASSERT_TRUE(analysis) << why;
   EXPECT_TRUE(analysis->getTileClasses().empty());
+}
+
+// x[i] * x[j]: the two loops of the product run over one value, and are two.
+TEST_F(StageTest, ValueReadAtTwoLoopsIsWholeForOne) {
+  std::string why;
+  auto analysis = analyze(R"mlir(
+    func.func @f(%x: tensor<16xf32>) {
+      %0 = hr.stage @s (%x) : (tensor<16xf32>) -> tensor<16x16xf32> {
+      ^bb0(%a: tensor<16xf32>):
+        %e = tensor.empty() : tensor<16xf32>
+        %f = tensor.empty() : tensor<16x16xf32>
+        %m = linalg.generic {indexing_maps = [affine_map<(i) -> (i)>, affine_map<(i) -> (i)>], iterator_types = ["parallel"]}
+            ins(%a : tensor<16xf32>) outs(%e : tensor<16xf32>) {
+        ^bb0(%p: f32, %o: f32):
+          %q = arith.negf %p : f32
+          linalg.yield %q : f32
+        } -> tensor<16xf32>
+        %n = linalg.generic {indexing_maps = [affine_map<(i, j) -> (i)>, affine_map<(i, j) -> (j)>, affine_map<(i, j) -> (i, j)>], iterator_types = ["parallel", "parallel"]}
+            ins(%m, %m : tensor<16xf32>, tensor<16xf32>) outs(%f : tensor<16x16xf32>) {
+        ^bb0(%p: f32, %t: f32, %o: f32):
+          %q = arith.mulf %p, %t : f32
+          linalg.yield %q : f32
+        } -> tensor<16x16xf32>
+        hr.yield %n : tensor<16x16xf32>
+      }
+      return
+    })mlir", &why);
+  ASSERT_TRUE(analysis) << why;
+  const Node *product = analysis->getNodes()[1].get();
+  EXPECT_NE(product->loops[0].cls, product->loops[1].cls);
+  // Along the other, all of the value is needed at once.
+  for (unsigned cls : analysis->getTileClasses())
+    EXPECT_FALSE(llvm::is_contained(analysis->getClasses()[cls].members,
+                                    analysis->getNodes()[0].get()));
+}
+
+// What reads a sum at two points cannot be done where the sum is at one.
+TEST_F(StageTest, SumReadTransposedHasNoEpilogue) {
+  auto build = [](const char *map) {
+    return std::string(R"mlir(
+    func.func @f(%x: tensor<16x16x8xf32>) {
+      %0 = hr.stage @s (%x) : (tensor<16x16x8xf32>) -> tensor<16x16xf32> {
+      ^bb0(%a: tensor<16x16x8xf32>):
+        %c = arith.constant 0.0 : f32
+        %e = tensor.empty() : tensor<16x16xf32>
+        %f = linalg.fill ins(%c : f32) outs(%e : tensor<16x16xf32>) -> tensor<16x16xf32>
+        %s = linalg.generic {indexing_maps = [affine_map<(i, j, k) -> (i, j, k)>, affine_map<(i, j, k) -> (i, j)>], iterator_types = ["parallel", "parallel", "reduction"]}
+            ins(%a : tensor<16x16x8xf32>) outs(%f : tensor<16x16xf32>) {
+        ^bb0(%p: f32, %o: f32):
+          %q = arith.addf %o, %p : f32
+          linalg.yield %q : f32
+        } -> tensor<16x16xf32>
+        %n = linalg.generic {indexing_maps = [affine_map<(i, j) -> (i, j)>, )mlir") +
+           map + R"mlir(, affine_map<(i, j) -> (i, j)>], iterator_types = ["parallel", "parallel"]}
+            ins(%s, %s : tensor<16x16xf32>, tensor<16x16xf32>) outs(%e : tensor<16x16xf32>) {
+        ^bb0(%p: f32, %t: f32, %o: f32):
+          %q = arith.addf %p, %t : f32
+          linalg.yield %q : f32
+        } -> tensor<16x16xf32>
+        hr.yield %n : tensor<16x16xf32>
+      }
+      return
+    })mlir";
+  };
+  std::string why;
+  auto analysis = analyze(build("affine_map<(i, j) -> (i, j)>"), &why);
+  ASSERT_TRUE(analysis) << why;
+  EXPECT_EQ(analysis->getNests().size(), 1u);
+  for (const char *map :
+       {"affine_map<(i, j) -> (j, i)>", "affine_map<(i, j) -> (0, j)>"}) {
+    analysis = analyze(build(map), &why);
+    ASSERT_TRUE(analysis) << why;
+    EXPECT_EQ(analysis->getNests().size(), 2u) << map;
+  }
 }
 
 // A buffer that the stage updates cannot be read there as a value.

@@ -15,7 +15,8 @@
 //            nothing.
 //   class    a set of loops of different nodes that run over the same index,
 //            because one node's result is another's operand there. Tiling a
-//            class tiles all its loops together.
+//            class tiles all its loops together. A node has at most one loop
+//            of a class.
 //   nest     a group of nodes that become one loop nest: an *anchor*
 //            (contraction, reduction, streamed reduction, scan, update, or just
 //            a map), the maps inlined into its operands, and the maps that
@@ -189,6 +190,11 @@ public:
   /// computes nothing twice.
   llvm::SmallVector<unsigned> getTileClasses() const;
   double getFlops(const Node *node, const SymbolBindings &bindings) const;
+
+  /// Whether `reader` finds the operand, which another node computes, at the
+  /// very point where it is itself: along all dimensions, or those of `cls`.
+  static bool isAligned(const Node *reader, const Access &access,
+                        std::optional<unsigned> cls = std::nullopt);
 
 private:
   mlir::LogicalResult build(llvm::ArrayRef<mlir::Operation *> ops,
