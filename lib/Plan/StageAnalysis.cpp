@@ -639,6 +639,14 @@ void StageAnalysis::formClasses() {
     for (unsigned l = 0; l < node->loops.size(); ++l)
       if (!node->loops[l].parallel)
         untileable.set(first[node->index] + l);
+    // What tiles write has to be seen to be apart: a region that begins at a
+    // symbolic size has no footprint per tile along its dimension.
+    if (node->kind == NodeKind::Update)
+      for (const Linear &index : node->source->logical)
+        for (auto [l, coef] : llvm::enumerate(index.coef))
+          if (coef != SizeExpr(0) &&
+              (!index.offset.getConstant() || !coef.getConstant()))
+            untileable.set(first[node->index] + l);
   }
   llvm::MapVector<unsigned, unsigned> number;
   for (auto &node : nodes)

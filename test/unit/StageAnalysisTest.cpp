@@ -286,6 +286,25 @@ TEST_F(StageTest, SumReadTransposedHasNoEpilogue) {
   }
 }
 
+// Tiles of a region whose place along a dimension is symbolic cannot be told
+// apart there: it is not cut.
+TEST_F(StageTest, UpdateAtSymbolIsNotTiledAlongIt) {
+  std::string why;
+  auto analysis = analyze(R"mlir(
+    func.func @f(%x: tensor<?x64xf32> {hr.dims = [#hr.size<"2 * s">, #hr.size<"64">]}, %y: tensor<?x64xf32> {hr.dims = [#hr.size<"s">, #hr.size<"64">]}) attributes {hr.symbols = [#hr.symbol<"s", 2, 64>]} {
+      %0 = hr.stage @s (%x, %y) : (tensor<?x64xf32>, tensor<?x64xf32>) -> tensor<?x64xf32> {
+      ^bb0(%a: tensor<?x64xf32>, %b: tensor<?x64xf32>):
+        %u = hr.update %a with %b at [#hr.size<"s">, #hr.size<"0">] map affine_map<(d0, d1) -> (d0, d1)> : tensor<?x64xf32>, tensor<?x64xf32>
+        hr.yield %u : tensor<?x64xf32>
+      }
+      return
+    })mlir", &why);
+  ASSERT_TRUE(analysis) << why;
+  SmallVector<unsigned> tiles = analysis->getTileClasses();
+  ASSERT_EQ(tiles.size(), 1u);
+  EXPECT_EQ(analysis->getClasses()[tiles[0]].extent, SizeExpr(64));
+}
+
 // A buffer that the stage updates cannot be read there as a value.
 TEST_F(StageTest, ReadingAnUpdatedBufferIsRefused) {
   std::string why;
