@@ -27,6 +27,8 @@ import workload
 HERE = os.path.dirname(os.path.abspath(__file__))
 #: A turn is at least so long, unless one call is longer: seconds.
 TURN = 0.03
+#: How long a peer is watched after its first call: seconds.
+SPIN = 0.1
 
 
 class Failure(Exception):
@@ -99,6 +101,20 @@ class Server:
         except OSError:
             pass
         return 0
+
+    def cpu_seconds(self) -> float:
+        """What all its threads have used."""
+        total = 0
+        for task in os.scandir(f"/proc/{self.process.pid}/task"):
+            with open(os.path.join(task.path, "schedstat")) as file:
+                total += int(file.read().split()[0])
+        return total / 1e9
+
+    def measure_spinning(self) -> float:
+        """The CPU seconds that it uses after a call, if it is let."""
+        before = self.cpu_seconds()
+        time.sleep(SPIN)
+        return self.cpu_seconds() - before
 
     def _describe_death(self) -> str:
         status = self.process.wait()
@@ -205,7 +221,8 @@ def start(row: rows.Row, name: str, folder: str, options: Options,
             server.close()
             return
         entry = {"state": "ok", **{key: answer[key] for key in (
-            "notes", "prepare_seconds", "first_call_seconds")}}
+            "notes", "prepare_seconds", "first_call_seconds")},
+            "spinning_seconds": server.measure_spinning()}
         if name != "limit":
             path = os.path.join(folder, name + ".out")
             server.ask({"save": path}, options.timeout)

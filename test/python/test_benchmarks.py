@@ -37,6 +37,19 @@ def test_smoke(tmp_path):
     assert "headrace" in picture.read_text()
 
 
+def test_limits(tmp_path):
+    path = tmp_path / "limits.json"
+    subprocess.run([sys.executable,
+                    os.path.join(ROOT, "benchmarks", "limits.py"),
+                    "--seconds", "0.01", "--json", str(path)], check=True,
+                   capture_output=True)
+    figures = json.loads(path.read_text())["limits"]["1"]
+    # How high they are is the machine's business.
+    assert {"fma_f32", "fma_f64", "read_L1", "read_memory", "write_memory",
+            "copy_memory", "copy_nt_memory"} <= set(figures)
+    assert all(value > 0 for value in figures.values())
+
+
 def test_unknown_names():
     assert "unknown row 'mathmul'" in run("mathmul").stderr
     assert "unknown peer 'onyx'" in run("--peers", "onyx").stderr
