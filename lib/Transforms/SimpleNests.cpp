@@ -15,6 +15,7 @@
 
 #include "mlir/Analysis/SliceAnalysis.h"
 #include "mlir/Dialect/Linalg/IR/Linalg.h"
+#include "llvm/Support/MathExtras.h"
 
 using namespace mlir;
 using namespace headrace;
@@ -144,27 +145,98 @@ void StageEmitter::emitReduction(const Nest &nest, const NestPlan &nestPlan) {
       init.push_back(evalOperand(anchor, numInputs + r, loops, place));
     return init;
   };
-  // The loops over `reduced`, carrying accumulators.
-  std::function<SmallVector<Value>(unsigned, ValueRange,
-                                   function_ref<SmallVector<Value>(ValueRange)>)>
-      reduceLoops = [&](unsigned d, ValueRange acc,
-                        function_ref<SmallVector<Value>(ValueRange)> body)
+  // Long sums are sums of sums, `sumBlock` terms in each: the rounding error of
+  // one running sum grows with its length.
+  constexpr int64_t sumBlock = 64;
+  bool isSum = llvm::all_of(combiners, [](Operation *combiner) {
+    return combiner && arith::getNeutralElement(combiner);
+  }) && llvm::any_of(combiners, [](Operation *combiner) {
+    return isa<arith::AddFOp>(combiner);
+  });
+  auto combine = [&](Operation *combiner, Value lhs, Value rhs) {
+    Place place;
+    if (auto vector = dyn_cast<VectorType>(lhs.getType()))
+      place.lanes = vector.getDimSize(0);
+    return cloneOnLanes(combiner, {lhs, rhs}, place);
+  };
+  using Step = function_ref<SmallVector<Value>(ValueRange)>;
+  // `body` on neutral elements, joined to `acc`.
+  auto partially = [&](ValueRange acc, Step body) {
+    SmallVector<Value> neutral;
+    for (auto [i, value] : llvm::enumerate(acc)) {
+      std::optional<TypedAttr> attr =
+          arith::getNeutralElement(combiners[i % numResults]);
+      Value scalar = arith::ConstantOp::create(b, loc, *attr);
+      auto vector = dyn_cast<VectorType>(value.getType());
+      neutral.push_back(toVector(scalar, vector ? vector.getDimSize(0) : 1));
+    }
+    SmallVector<Value> next = body(neutral);
+    for (auto [i, value] : llvm::enumerate(next))
+      value = combine(combiners[i % numResults], acc[i], value);
+    return next;
+  };
+  // A loop of at most `count` iterations, `terms` sums in each.
+  std::function<SmallVector<Value>(
+      Value, Value, int64_t, int64_t, int64_t, ValueRange,
+      function_ref<SmallVector<Value>(Value, ValueRange)>)>
+      sumLoop = [&](Value lo, Value hi, int64_t stride, int64_t count,
+                    int64_t terms, ValueRange acc,
+                    function_ref<SmallVector<Value>(Value, ValueRange)> body)
       -> SmallVector<Value> {
+    int64_t inner = std::max<int64_t>(sumBlock / std::max<int64_t>(terms, 1), 1);
+    if (!isSum || count <= inner)
+      return forCarry(lo, hi, stride, acc, body);
+    int64_t span = stride * inner;
+    return sumLoop(lo, hi, span, llvm::divideCeil(count, inner), 1, acc,
+                   [&](Value iv, ValueRange total) {
+                     Value end = addConstant(iv, span);
+                     std::optional<int64_t> l = asConstant(lo),
+                                            h = asConstant(hi);
+                     if (!l || !h || (*h - *l) % span)
+                       end = arith::MinSIOp::create(b, loc, end, hi);
+                     return partially(total, [&](ValueRange from) {
+                       return forCarry(iv, end, stride, from, body);
+                     });
+                   });
+  };
+  // How many sums loops `d` and up of `reduced` make, `innermost` in each
+  // point; what is not known counts as many.
+  auto termsFrom = [&](unsigned d, int64_t innermost) {
+    int64_t terms = innermost;
+    for (unsigned i = d; i < reduced.size(); ++i) {
+      int64_t len = rangeOf(anchor->loops[reduced[i]]).maxLen;
+      terms = std::min<int64_t>(terms, int64_t(1) << 30) *
+              std::clamp<int64_t>(len, 1, int64_t(1) << 30);
+    }
+    return terms;
+  };
+  // The loops over `reduced`, carrying accumulators; `innermost` sums per point.
+  std::function<SmallVector<Value>(unsigned, ValueRange, int64_t, Step)>
+      reduceLoops = [&](unsigned d, ValueRange acc, int64_t innermost,
+                        Step body) -> SmallVector<Value> {
     if (d == reduced.size())
       return body(acc);
     TileRange range = rangeOf(anchor->loops[reduced[d]]);
-    return forCarry(range.lo, add(range.lo, range.len), 1, acc,
-                    [&](Value iv, ValueRange carried) {
-                      loops[reduced[d]] = uniform(iv);
-                      return reduceLoops(d + 1, carried, body);
-                    });
+    int64_t terms = termsFrom(d + 1, innermost);
+    bool isLong = isSum && terms > sumBlock;
+    // Levels enough for a dimension of 2^24; a longer one has longer outer sums.
+    int64_t count = std::min<int64_t>(range.maxLen, int64_t(1) << 24);
+    return sumLoop(range.lo, add(range.lo, range.len), 1, count,
+                   isLong ? 1 : terms, acc, [&](Value iv, ValueRange carried) {
+                     loops[reduced[d]] = uniform(iv);
+                     auto inside = [&](ValueRange from) {
+                       return reduceLoops(d + 1, from, innermost, body);
+                     };
+                     return isLong ? partially(carried, inside)
+                                   : inside(carried);
+                   });
   };
 
   auto emitPoint = [&]() {
     if (nestPlan.vector < 0) {
       Place place;
       SmallVector<Value> acc =
-          reduceLoops(0, initial(place), [&](ValueRange carried) {
+          reduceLoops(0, initial(place), 1, [&](ValueRange carried) {
             Place inner;
             return step(carried, inner);
           });
@@ -185,7 +257,7 @@ void StageEmitter::emitReduction(const Nest &nest, const NestPlan &nestPlan) {
           for (Value init : initial(places[v]))
             acc.push_back(toVector(init, plan.lanes));
         }
-        acc = reduceLoops(0, acc, [&](ValueRange carried) {
+        acc = reduceLoops(0, acc, 1, [&](ValueRange carried) {
           SmallVector<Value> next;
           for (int64_t v = 0; v < vectors; ++v) {
             Place inner;
@@ -244,14 +316,10 @@ void StageEmitter::emitReduction(const Nest &nest, const NestPlan &nestPlan) {
     for (int64_t v = 0; v < nestPlan.vectors; ++v)
       for (Value value : neutral)
         acc.push_back(toVector(value, plan.lanes));
-    auto combine = [&](Operation *combiner, Value lhs, Value rhs) {
-      Place place;
-      if (auto vector = dyn_cast<VectorType>(lhs.getType()))
-        place.lanes = vector.getDimSize(0);
-      return cloneOnLanes(combiner, {lhs, rhs}, place);
-    };
-    acc = reduceLoops(0, acc, [&](ValueRange carried) {
-      int64_t wide = plan.lanes * nestPlan.vectors;
+    int64_t wide = plan.lanes * nestPlan.vectors;
+    int64_t most = llvm::divideCeil(
+        std::clamp<int64_t>(range.maxLen, 1, int64_t(1) << 24), wide);
+    acc = reduceLoops(0, acc, most, [&](ValueRange carried) {
       SmallVector<Value> values(carried.begin(), carried.end());
       Value hi = add(range.lo, range.len);
       auto at = [&](Value iv, int64_t v, ValueRange from, Value mask) {
@@ -281,7 +349,7 @@ void StageEmitter::emitReduction(const Nest &nest, const NestPlan &nestPlan) {
         wholeEnd = arith::SubIOp::create(b, loc, hi, wideRest);
         vectorEnd = arith::SubIOp::create(b, loc, hi, rest);
       }
-      values = forCarry(range.lo, wholeEnd, wide, values,
+      values = sumLoop(range.lo, wholeEnd, wide, most, 1, values,
                         [&](Value iv, ValueRange from) {
                           SmallVector<Value> next;
                           for (int64_t v = 0; v < nestPlan.vectors; ++v)
@@ -294,6 +362,7 @@ void StageEmitter::emitReduction(const Nest &nest, const NestPlan &nestPlan) {
         std::copy(updated.begin(), updated.end(), next.begin());
         return next;
       };
+      // Less than a step of the loop before: not a sum of its own.
       values = forCarry(wholeEnd, vectorEnd, plan.lanes, values,
                         [&](Value iv, ValueRange from) {
                           return first(iv, from, Value());
@@ -391,8 +460,27 @@ void StageEmitter::emitScan(const Nest &nest, const NestPlan &nestPlan) {
     first.lanes = nestPlan.vector < 0 ? 1 : plan.lanes;
     first.mask = mask;
     // The first element starts the running value, so no neutral element and no
-    // rounding is added.
+    // rounding is added. Every partial result is one, and a running value has no
+    // blocks: it is kept in f64.
+    Type elementType =
+        cast<RankedTensorType>(anchor->op->getResult(0).getType())
+            .getElementType();
+    bool isWidened =
+        isa<FloatType>(elementType) && elementType.getIntOrFloatBitWidth() < 64;
+    auto convert = [&](Value value, Type to, bool isWider) -> Value {
+      if (!isWidened)
+        return value;
+      if (auto vector = dyn_cast<VectorType>(value.getType()))
+        to = VectorType::get(vector.getShape(), to);
+      if (isWider)
+        return arith::ExtFOp::create(b, loc, to, value);
+      return arith::TruncFOp::create(b, loc, to, value);
+    };
+    auto widen = [&](Value value) {
+      return convert(value, b.getF64Type(), true);
+    };
     auto store = [&](Value value) {
+      value = convert(value, elementType, false);
       Place place;
       place.lanes = first.lanes;
       place.mask = mask;
@@ -406,7 +494,8 @@ void StageEmitter::emitScan(const Nest &nest, const NestPlan &nestPlan) {
     OpBuilder::InsertionGuard guard(b);
     b.setInsertionPointToStart(branch.thenBlock());
     loops[dim] = uniform(range.lo);
-    Value start = toVector(evalOperand(anchor, 0, loops, first), first.lanes);
+    Value start =
+        widen(toVector(evalOperand(anchor, 0, loops, first), first.lanes));
     store(start);
     forCarry(addConstant(range.lo, 1), hi, 1, start,
              [&](Value iv, ValueRange acc) {
@@ -414,8 +503,8 @@ void StageEmitter::emitScan(const Nest &nest, const NestPlan &nestPlan) {
                Place place;
                place.lanes = first.lanes;
                place.mask = mask;
-               Value value = toVector(evalOperand(anchor, 0, loops, place),
-                                      place.lanes);
+               Value value = widen(toVector(
+                   evalOperand(anchor, 0, loops, place), place.lanes));
                Value next =
                    combineWith(b, loc, scan.getCombiner(), acc[0], value);
                store(next);

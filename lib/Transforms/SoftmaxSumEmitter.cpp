@@ -402,15 +402,10 @@ private:
         place.mask = masks[v];
         return place;
       };
-      loops[streamed] = e.uniform(range.lo);
-      for (int64_t c = 0; c < columns; ++c)
-        for (int64_t v = 0; v < vectors; ++v) {
-          set(c, v);
-          Place place = placeOf(v);
-          Value old = e.toVector(load(sum, place), width);
-          Value factor = e.toVector(load(scale, place), width);
-          sums.push_back(arith::MulFOp::create(b, loc, old, factor));
-        }
+      // A block's products are a sum of their own: one running sum over a long
+      // stream would round as often as it is long.
+      Value zero = e.toVector(splat(0), width);
+      sums.assign(columns * vectors, zero);
       sums = e.forCarry(
           range.lo, hi, 1, sums, [&](Value iv, ValueRange carried) {
             loops[streamed] = e.uniform(iv);
@@ -441,7 +436,9 @@ private:
         for (int64_t v = 0; v < vectors; ++v) {
           set(c, v);
           Place place = placeOf(v);
-          store(sum, sums[c * vectors + v], place);
+          Value old = e.toVector(load(sum, place), width);
+          Value factor = e.toVector(load(scale, place), width);
+          store(sum, multiplyAdd(old, factor, sums[c * vectors + v]), place);
         }
     };
 

@@ -256,6 +256,21 @@ case("activation", "dropout-eval", lambda x: F.dropout(x, 0.5, False), rand(5))
 
 # ------------------------------------------------------------------ reductions
 
+# Long sums whose terms have one sign: a single running sum would be off by far
+# more than torch's sums of sums.
+case("reduce-long", "rows", lambda x: (x.sum(0), x.mean(0), x.var(0)),
+     rand(5000, 9, shift=1.0))
+case("reduce-long", "lanes", lambda x: (x.sum(), x.mean(-1)),
+     rand(3, 20011, shift=1.0))
+case("reduce-long", "several-dims", lambda x: x.sum((0, 2)),
+     rand(90, 5, 70, shift=1.0))
+case("reduce-long", "scan", lambda x: (x.cumsum(0), x.cumsum(-1)),
+     rand(3000, 8, shift=1.0))
+case("reduce-long", "product", lambda x, y: (x @ y, x.sum(-1), y.sum(0)),
+     rand(4, 9000, shift=1.0), rand(9000, 3, shift=1.0))
+case("reduce-long", "attention", lambda q, k, v:
+     F.scaled_dot_product_attention(q, k, v),
+     rand(1, 2, 20, 8), rand(1, 2, 3000, 8), rand(1, 2, 3000, 8, shift=1.0))
 case("reduce", "sum", lambda x: (x.sum(), x.sum(1), x.sum((0, 2)),
                                  x.sum(-1, keepdim=True)), rand(3, 4, 5))
 case("reduce", "sum-int", lambda x: (x.sum(), x.sum(1)),
