@@ -346,12 +346,28 @@ schedule::assignOffsets(Program &program, std::string &error,
     std::vector<SizeExpr> offsets(buffers.size());
     std::vector<size_t> placed;
     SizeExpr bytes = 0;
-    auto raise = [&](SizeExpr height, const SizeExpr &end) {
-      if (end.isLessEqual(height, ranges))
+    auto raise = [&](const SizeExpr &height, const SizeExpr &end) {
+      // A proof is only worth looking for where no sample refutes it.
+      bool maybeBelow = true, maybeAbove = true;
+      for (const SymbolBindings &sample : samples) {
+        std::optional<int64_t> a = height.evaluate(sample);
+        std::optional<int64_t> b = end.evaluate(sample);
+        if (!a || !b)
+          continue;
+        maybeBelow &= *b <= *a;
+        maybeAbove &= *a <= *b;
+      }
+      if (maybeBelow && end.isLessEqual(height, ranges))
         return height;
-      if (height.isLessEqual(end, ranges))
+      if (maybeAbove && height.isLessEqual(end, ranges))
         return end;
-      return SizeExpr::max(height, end);
+      // Maxima of sums of maxima double at every step: beyond some size, a
+      // few bytes are given up.
+      constexpr size_t largestOffset = 64;
+      SizeExpr both = SizeExpr::max(height, end);
+      if (both.size() <= largestOffset)
+        return both;
+      return SizeExpr::coverMax(height, end, ranges);
     };
     for (size_t item : packing.order) {
       SizeExpr offset = 0;

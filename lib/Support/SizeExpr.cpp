@@ -688,6 +688,55 @@ Interval SizeExpr::bounds(const SymbolRanges &ranges) const {
   return intersect(direct, boundsOf(expr, shifted));
 }
 
+/// Per monomial the larger coefficient; nothing if a monomial that only one of
+/// them has may be negative.
+static std::optional<SizeExpr> coverSums(const SizeExpr &lhs,
+                                         const SizeExpr &rhs,
+                                         const SymbolRanges &ranges) {
+  Terms merged;
+  const Terms &x = termsOf(lhs), &y = termsOf(rhs);
+  size_t i = 0, j = 0;
+  while (i != x.size() || j != y.size()) {
+    int order = i == x.size()   ? 1
+                : j == y.size() ? -1
+                                : compareFactors(x[i].factors, y[j].factors);
+    Term term = order <= 0 ? x[i] : y[j];
+    int64_t other = order == 0 ? y[j].coefficient : 0;
+    i += order <= 0;
+    j += order >= 0;
+    if (term.coefficient != other &&
+        boundsOf(SizeExprImpl::fromSorted({Term{1, term.factors}}), ranges)
+                .min < 0)
+      return std::nullopt;
+    term.coefficient = std::max(term.coefficient, other);
+    if (term.coefficient != 0)
+      merged.push_back(std::move(term));
+  }
+  return SizeExprImpl::fromSorted(std::move(merged));
+}
+
+/// Replaces the maxima among the terms of a sum by what covers them.
+static SizeExpr coverMaxima(const SizeExpr &expr, const SymbolRanges &ranges) {
+  SizeExpr result;
+  for (const Term &term : termsOf(expr)) {
+    const Atom *atom =
+        term.factors.size() == 1 ? term.factors.front().get() : nullptr;
+    if (!atom || atom->kind != AtomKind::Max || term.coefficient < 0) {
+      result = result + SizeExprImpl::fromSorted({term});
+      continue;
+    }
+    result = result + SizeExpr::coverMax(atom->lhs, atom->rhs, ranges) *
+                          SizeExpr(term.coefficient);
+  }
+  return result;
+}
+
+SizeExpr SizeExpr::coverMax(const SizeExpr &lhs, const SizeExpr &rhs,
+                            const SymbolRanges &ranges) {
+  SizeExpr a = coverMaxima(lhs, ranges), b = coverMaxima(rhs, ranges);
+  return coverSums(a, b, ranges).value_or(max(a, b));
+}
+
 /// True if `expr >= 0` can be shown; `depth` bounds the case splits.
 static bool isNonNegative(const SizeExpr &expr, const SymbolRanges &ranges,
                           unsigned depth) {

@@ -126,6 +126,23 @@ TEST(SizeExpr, EvaluatesOrRefuses) {
   EXPECT_EQ(parse("big * big * big").evaluate(bindings), std::nullopt);
 }
 
+TEST(SizeExpr, CoverMaxGrowsWithMonomialsOnly) {
+  SymbolRanges ranges;
+  ranges["a"] = {1, 100};
+  ranges["b"] = {1, 100};
+  auto cover = [&](llvm::StringRef x, llvm::StringRef y) {
+    return SizeExpr::coverMax(parse(x), parse(y), ranges).str();
+  };
+  EXPECT_EQ(cover("4 * a + b", "a + 8 * b"), "4 * a + 8 * b");
+  EXPECT_EQ(cover("a", "a + 3"), "a + 3");
+  EXPECT_EQ(cover("a - b", "2 * a"), "2 * a");
+  // Maxima inside are covered too, so that they do not pile up.
+  EXPECT_EQ(cover("max(4 * a, b) + 2 * b", "5 * a"), "5 * a + 3 * b");
+  // What may be negative is not dropped.
+  ranges["c"] = {-4, 4};
+  EXPECT_EQ(cover("a + c", "a"), "max(a, a + c)");
+}
+
 TEST(SizeExpr, ParseErrorsSayWhatAndWhere) {
   EXPECT_EQ(errorOf(""), "expected an operand at column 1");
   EXPECT_EQ(errorOf("a +"), "expected an operand at column 4");
@@ -226,6 +243,13 @@ TEST(SizeExpr, RandomExpressionsKeepTheirValue) {
         pool.emplace_back(x - SizeExpr::max(x, y), xv - std::max(xv, yv));
         break;
       }
+    }
+    for (unsigned i = 1; i < pool.size(); ++i) {
+      SizeExpr x = pool[i - 1].first, y = pool[i].first;
+      SizeExpr cover = SizeExpr::coverMax(x, y, ranges);
+      ASSERT_GE(cover.evaluate(bindings), std::max(pool[i - 1].second,
+                                                   pool[i].second))
+          << x.str() << " and " << y.str() << " under " << cover.str();
     }
     for (auto &[expr, value] : pool) {
       ASSERT_EQ(expr.evaluate(bindings), value) << expr.str();

@@ -65,6 +65,12 @@ public:
   static SizeExpr min(const SizeExpr &lhs, const SizeExpr &rhs);
   static SizeExpr max(const SizeExpr &lhs, const SizeExpr &rhs);
 
+  /// An expression that is at least `lhs` and `rhs` over all bindings in
+  /// `ranges`: per monomial the larger coefficient, and the same for maxima
+  /// inside of them. Unlike max it grows with the number of monomials only.
+  static SizeExpr coverMax(const SizeExpr &lhs, const SizeExpr &rhs,
+                           const SymbolRanges &ranges);
+
   /// Structural, and by canonicity semantic for polynomials.
   bool operator==(const SizeExpr &rhs) const;
   bool operator!=(const SizeExpr &rhs) const { return !(*this == rhs); }
