@@ -17,6 +17,7 @@ using namespace headrace;
 using namespace headrace::conversion;
 
 using Args = ArrayRef<Scalar>;
+using Compare = Body::Compare;
 using Labels = SmallVector<unsigned>;
 
 /// The tensor with each label once (a repeated one is a diagonal) and without
@@ -224,6 +225,152 @@ static void lowerTensordot(Lowering &c) {
   c.yieldCast(contractLabels(c, lhs, left, rhs, right, out));
 }
 
+static void lowerVecdot(Lowering &c) {
+  Tensor lhs = c.tensor("x"), rhs = c.tensor("y");
+  Dims dims = c.broadcast({lhs, rhs});
+  int64_t d = c.dimension("dim", dims.size());
+  Labels labels, out;
+  for (int64_t i = 0; i < static_cast<int64_t>(dims.size()); ++i) {
+    labels.push_back(i);
+    if (i != d)
+      out.push_back(i);
+  }
+  c.yieldCast(contractLabels(c, c.expand(lhs, dims), labels,
+                             c.expand(rhs, dims), labels, out));
+}
+
+/// addr: beta * self + alpha * the outer product.
+static void lowerAddr(Lowering &c) {
+  Tensor lhs = c.tensor("vec1"), rhs = c.tensor("vec2");
+  if (!c.checkRank(lhs, 1, "vec1") || !c.checkRank(rhs, 1, "vec2"))
+    return;
+  yieldScaledSum(c, c.tensor("self"),
+                 contractLabels(c, lhs, {0}, rhs, {1}, {0, 1}));
+}
+
+/// Products of many matrices, from left to right; vectors at the ends.
+static void lowerMatrices(Lowering &c, StringRef name) {
+  SmallVector<Tensor> matrices = c.tensors(name);
+  if (matrices.empty())
+    return c.fail("multiplies no matrices");
+  Tensor result = matrices.front();
+  for (const Tensor &next : llvm::drop_begin(matrices))
+    result = matmul(c, result, next);
+  c.yieldCast(result);
+}
+
+/// kron: each element of one times all of the other.
+static void lowerKron(Lowering &c) {
+  Tensor lhs = c.tensor("self"), rhs = c.tensor("other");
+  int64_t rank = std::max(lhs.rank(), rhs.rank());
+  auto spread = [&](const Tensor &tensor, bool outer) {
+    Dims dims;
+    for (int64_t d = 0; d < rank; ++d) {
+      int64_t own = d - (rank - tensor.rank());
+      SizeExpr size = own < 0 ? SizeExpr(1) : tensor.dims[own];
+      dims.push_back(outer ? size : SizeExpr(1));
+      dims.push_back(outer ? SizeExpr(1) : size);
+    }
+    return c.reshape(tensor, dims);
+  };
+  DType type = resultType({lhs, rhs});
+  Tensor product =
+      c.map({spread(lhs, true), spread(rhs, false)}, type, type,
+            [](Body &b, Args a) { return b.mul(a[0], a[1]); });
+  c.yieldCast(c.reshape(product, c.resultDims()));
+}
+
+static void lowerCross(Lowering &c) {
+  Tensor lhs = c.tensor("self"), rhs = c.tensor("other");
+  Dims dims = c.broadcast({lhs, rhs});
+  int64_t d = 0, rank = dims.size();
+  if (c.isNone("dim")) {
+    while (d < rank && dims[d].getConstant() != 3)
+      ++d;
+  } else {
+    d = c.dimension("dim", rank);
+  }
+  if (d >= rank || dims[d].getConstant() != 3)
+    return c.fail("no dimension has 3 elements");
+  DType type = resultType({lhs, rhs});
+  // Element i + by of the three.
+  auto turn = [&](const Tensor &tensor, int64_t by) {
+    Tensor wide = c.expand(tensor, dims);
+    return c.concat({c.slice(wide, d, SizeExpr(by), SizeExpr(3 - by)),
+                     c.slice(wide, d, SizeExpr(0), SizeExpr(by))},
+                    d);
+  };
+  c.yieldCast(c.map({turn(lhs, 1), turn(rhs, 2), turn(lhs, 2), turn(rhs, 1)},
+                    type, type, [](Body &b, Args a) {
+                      return b.sub(b.mul(a[0], a[1]), b.mul(a[2], a[3]));
+                    }));
+}
+
+/// bilinear: x1[.., i] * weight[o, i, j] * x2[.., j].
+static void lowerBilinear(Lowering &c) {
+  Tensor x = c.tensor("input1"), y = c.tensor("input2");
+  Tensor weight = c.tensor("weight");
+  if (!c.checkRank(weight, 3, "weight"))
+    return;
+  if (x.rank() == 0 || x.rank() != y.rank())
+    return c.fail("input1 and input2 differ in rank");
+  // Labels: i 0, j 1, o 2, the others 3, ...
+  Labels batch;
+  for (int64_t d = 0; d + 1 < x.rank(); ++d)
+    batch.push_back(3 + d);
+  Labels xLabels = batch, yLabels = batch, half = batch, out = batch;
+  xLabels.push_back(0);
+  yLabels.push_back(1);
+  half.append({2, 1});
+  out.push_back(2);
+  Tensor result = contractLabels(
+      c, contractLabels(c, x, xLabels, weight, {2, 0, 1}, half), half, y,
+      yLabels, out);
+  if (auto bias = c.optionalTensor("bias"))
+    return c.yieldCast(c.map({result, *bias}, result.dtype, c.resultDType(),
+                             [](Body &b, Args a) { return b.add(a[0], a[1]); }));
+  c.yieldCast(result);
+}
+
+/// The rows of `lhs` [S, K] are in groups: those from offs[e - 1] to offs[e]
+/// are multiplied by rhs[e], of [E, K, N]. Rows beyond the last offset, which
+/// torch leaves undefined, are zero.
+static void lowerGroupedMatmul(Lowering &c, StringRef lhsName,
+                               StringRef rhsName) {
+  Tensor lhs = c.tensor(lhsName), rhs = c.tensor(rhsName);
+  std::optional<Tensor> offsets = c.optionalTensor("offs");
+  if (c.has("bias") && !c.isNone("bias"))
+    return c.fail("has a bias");
+  if (lhs.rank() == 3 && rhs.rank() == 3 && !offsets)
+    return c.yieldCast(matmul(c, lhs, rhs));
+  if (lhs.rank() != 2 || rhs.rank() != 3 || !offsets)
+    return c.fail("the groups are of ranks " + Twine(lhs.rank()) + " and " +
+                  Twine(rhs.rank()) + ", not of rows with a matrix each");
+  DType t = DType::Int64;
+  SizeExpr rows = lhs.dims[0], groups = rhs.dims[0];
+  // A row's group is the number of groups that end before it.
+  Tensor group = c.structured(
+      {rows, groups}, {{*offsets, c.getMap(2, {c.dim(1)})}},
+      c.getMap(2, {c.dim(0)}), t, Number(int64_t(0)), [&](Body &b, Args a) {
+        Scalar ended =
+            b.compare(Compare::LE, b.cast(a[0], t), b.index(0));
+        return b.add(a[1], b.cast(ended, t));
+      });
+  Tensor matrix = c.map({group}, t, t, [&](Body &b, Args a) {
+    return b.min(a[0], b.constant(Number(groups - SizeExpr(1)), t));
+  });
+  Tensor matrices = c.gather(
+      rhs, {{c.zero(), 0u}, {c.dim(1), {}}, {c.dim(2), {}}},
+      {{matrix, c.getMap(3, {c.dim(0)})}}, {rows, rhs.dims[1], rhs.dims[2]},
+      "grouped_mm", false);
+  Tensor product = contractLabels(c, lhs, {0, 1}, matrices, {0, 1, 2}, {0, 2});
+  Tensor inGroup = c.map({group}, t, DType::Bool, [&](Body &b, Args a) {
+    return b.compare(Compare::LT, a[0], b.constant(Number(groups), t));
+  });
+  c.yieldCast(c.where(c.unsqueeze(inGroup, 1), product, Number(0.0),
+                      product.dtype));
+}
+
 //===----------------------------------------------------------------------===//
 // einsum
 //===----------------------------------------------------------------------===//
@@ -367,5 +514,19 @@ void conversion::registerContractions(Registry &r) {
   r.add("aten.addbmm.default", lowerAddbmm);
   r.add({"aten.outer.default", "aten.ger.default"}, lowerOuter);
   r.add("aten.tensordot.default", lowerTensordot);
+  r.add("aten.linalg_vecdot.default", lowerVecdot);
+  r.add("aten.addr.default", lowerAddr);
+  r.add("aten.linalg_multi_dot.default",
+        [](Lowering &c) { lowerMatrices(c, "tensors"); });
+  r.add("aten.chain_matmul.default",
+        [](Lowering &c) { lowerMatrices(c, "matrices"); });
+  r.add("aten.kron.default", lowerKron);
+  r.add({"aten.cross.default", "aten.linalg_cross.default"}, lowerCross);
+  r.add("aten.bilinear.default", lowerBilinear);
+  r.add("aten._grouped_mm.default",
+        [](Lowering &c) { lowerGroupedMatmul(c, "self", "mat2"); });
+  // What transformers calls for types that torch's own does not take.
+  r.add("transformers.grouped_mm_fallback.default",
+        [](Lowering &c) { lowerGroupedMatmul(c, "input", "weight"); });
   r.add("aten.einsum.default", lowerEinsum);
 }

@@ -388,16 +388,63 @@ static Scalar hypot(Body &b, Args a) {
   return b.select(infinite, infinity, root);
 }
 
-static Scalar xlogy(Body &b, Args a) {
-  Scalar zero = b.constant(0.0, a[0].dtype);
-  Scalar value = b.mul(a[0], b.math<math::LogOp>(a[1]));
+/// x * log, zero where x is, NaN where y is.
+static Scalar xlogPlus(Body &b, Scalar x, Scalar y, Scalar log) {
+  Scalar zero = b.constant(0.0, x.dtype);
   Scalar result =
-      b.select(b.compare(Compare::EQ, a[0], zero), zero, value);
-  return b.select(b.isNaN(a[1]), a[1], result);
+      b.select(b.compare(Compare::EQ, x, zero), zero, b.mul(x, log));
+  return b.select(b.isNaN(y), y, result);
+}
+
+static Scalar xlogy(Body &b, Args a) {
+  return xlogPlus(b, a[0], a[1], b.math<math::LogOp>(a[1]));
+}
+
+static Scalar xlog1py(Body &b, Args a) {
+  return xlogPlus(b, a[0], a[1], b.math<math::Log1pOp>(a[1]));
+}
+
+static Scalar logAddExp2(Body &b, Args a) {
+  Scalar high = b.max(a[0], a[1]);
+  Scalar gap = b.neg(b.abs(b.sub(a[0], a[1])));
+  Scalar log = b.math<math::Log1pOp>(b.math<math::Exp2Op>(gap));
+  Scalar sum = b.add(
+      high, b.mul(log, b.constant(1.44269504088896340736, a[0].dtype)));
+  Scalar same = b.bitAnd(b.compare(Compare::EQ, a[0], a[1]), isInf(b, a));
+  return b.select(same, a[0], sum);
+}
+
+/// sin(pi x) / (pi x), 1 at zero.
+static Scalar sinc(Body &b, Args a) {
+  return inDouble(b, a[0], [](Body &b, Scalar x) {
+    Scalar angle = b.mul(x, b.constant(3.14159265358979323846, x.dtype));
+    Scalar zero = b.constant(0.0, x.dtype), one = b.constant(1.0, x.dtype);
+    return b.select(b.compare(Compare::EQ, x, zero), one,
+                    b.div(b.math<math::SinOp>(angle), angle));
+  });
+}
+
+/// The normal distribution's integral up to x.
+static Scalar ndtr(Body &b, Args a) {
+  return inDouble(b, a[0], [](Body &b, Scalar x) {
+    Scalar half = b.constant(0.5, x.dtype);
+    Scalar scaled = b.mul(x, b.constant(0.70710678118654752440, x.dtype));
+    return b.add(half, b.mul(half, b.math<math::ErfOp>(scaled)));
+  });
+}
+
+/// -x log x; 0 at zero, -inf below.
+static Scalar entr(Body &b, Args a) {
+  Scalar x = a[0], zero = b.constant(0.0, x.dtype);
+  Scalar inside = b.neg(b.mul(x, b.math<math::LogOp>(x)));
+  Scalar below = b.select(b.compare(Compare::LT, x, zero),
+                          b.infinity(x.dtype, true), inside);
+  return b.select(b.compare(Compare::EQ, x, zero), zero, below);
 }
 
 static constexpr Unary unaries[] = {
     {"abs", Typing::Promote, [](Body &b, Args a) { return b.abs(a[0]); }},
+    {"absolute", Typing::Promote, [](Body &b, Args a) { return b.abs(a[0]); }},
     {"neg", Typing::Promote, [](Body &b, Args a) { return b.neg(a[0]); }},
     {"negative", Typing::Promote, [](Body &b, Args a) { return b.neg(a[0]); }},
     {"positive", Typing::Promote, [](Body &, Args a) { return a[0]; }},
@@ -427,10 +474,16 @@ static constexpr Unary unaries[] = {
     {"tan", Typing::Float, mathBody<math::TanOp>},
     {"tanh", Typing::Float, mathBody<math::TanhOp>},
     {"atan", Typing::Float, mathBody<math::AtanOp>},
+    {"arctan", Typing::Float, mathBody<math::AtanOp>},
     {"asin", Typing::Float, asin},
+    {"arcsin", Typing::Float, asin},
+    {"arccos", Typing::Float, acos},
     {"acos", Typing::Float, acos},
     {"sinh", Typing::Float, sinh},
     {"cosh", Typing::Float, cosh},
+    {"arcsinh", Typing::Float, asinh},
+    {"arccosh", Typing::Float, acosh},
+    {"arctanh", Typing::Float, atanh},
     {"asinh", Typing::Float, asinh},
     {"acosh", Typing::Float, acosh},
     {"atanh", Typing::Float, atanh},
@@ -440,6 +493,12 @@ static constexpr Unary unaries[] = {
     {"special_erfc", Typing::Float, erfc},
     {"special_expm1", Typing::Float, mathBody<math::ExpM1Op>},
     {"special_expit", Typing::Float, sigmoid},
+    {"special_exp2", Typing::Float, mathBody<math::Exp2Op>},
+    {"special_log1p", Typing::Float, mathBody<math::Log1pOp>},
+    {"special_ndtr", Typing::Float, ndtr},
+    {"special_entr", Typing::Float, entr},
+    {"sinc", Typing::Float, sinc},
+    {"special_sinc", Typing::Float, sinc},
     {"sigmoid", Typing::Float, sigmoid},
     {"deg2rad", Typing::Float,
      [](Body &b, Args a) {
@@ -467,6 +526,8 @@ static constexpr Unary unaries[] = {
        return b.compare(Compare::EQ, a[0], b.infinity(a[0].dtype, true));
      }},
     {"signbit", Typing::ToBool, signBit},
+    {"isreal", Typing::ToBool,
+     [](Body &b, Args) { return b.constant(Number(true), DType::Bool); }},
 };
 
 static constexpr Binary binaries[] = {
@@ -501,7 +562,13 @@ static constexpr Binary binaries[] = {
      [](Body &b, Args a) { return b.math<math::CopySignOp>(a[0], a[1]); }},
     {"hypot", Typing::Promote, hypot},
     {"logaddexp", Typing::Promote, logAddExp},
+    {"logaddexp2", Typing::Promote, logAddExp2},
     {"xlogy", Typing::Float, xlogy},
+    {"special_xlog1py", Typing::Float, xlog1py},
+    {"ldexp", Typing::Float,
+     [](Body &b, Args a) {
+       return b.mul(a[0], b.math<math::Exp2Op>(a[1]));
+     }},
     {"special_xlogy", Typing::Float, xlogy},
     {"heaviside", Typing::Promote,
      [](Body &b, Args a) {
@@ -699,6 +766,35 @@ static void lowerLerp(Lowering &c) {
       });
 }
 
+/// float_power: both in f64.
+static void lowerFloatPower(Lowering &c) {
+  c.yieldCast(c.map({c.operand("self"), c.operand("exponent")}, DType::Float64,
+                    DType::Float64, [](Body &b, Args a) {
+                      return b.math<math::PowFOp>(a[0], a[1]);
+                    }));
+}
+
+/// |self - other| <= atol + |rtol * other|, or equal.
+static void lowerIsClose(Lowering &c) {
+  Operand self = c.operand("self"), other = c.operand("other");
+  DType type = getComputeType(getFloatType(resultType({self, other})));
+  double rtol = c.real("rtol"), atol = c.real("atol");
+  bool nan = c.flag("equal_nan");
+  c.yield(c.map({self, other}, type, DType::Bool, [&](Body &b, Args a) {
+    Scalar gap = b.abs(b.sub(a[0], a[1]));
+    Scalar allowed =
+        b.add(b.constant(atol, type),
+              b.abs(b.mul(b.constant(rtol, type), a[1])));
+    // A gap that is infinite is not close, whatever is allowed.
+    Scalar close = b.bitAnd(b.compare(Compare::LE, gap, allowed),
+                            b.compare(Compare::LT, gap, b.infinity(type)));
+    close = b.bitOr(close, b.compare(Compare::EQ, a[0], a[1]));
+    if (nan)
+      close = b.bitOr(close, b.bitAnd(b.isNaN(a[0]), b.isNaN(a[1])));
+    return close;
+  }));
+}
+
 /// to.*, _to_copy, type_as: a cast, or nothing; the result's type says which.
 static void lowerCast(Lowering &c) {
   if (c.has("device") && !c.isNone("device"))
@@ -733,7 +829,8 @@ void conversion::registerElementwise(Registry &r) {
   for (const Binary &entry : binaries) {
     for (StringRef overload : {"default", "Tensor", "Scalar", "Scalar_Tensor",
                                "Tensor_Scalar", "Tensor_Tensor",
-                               "Scalar_Self", "Scalar_Other", "Self"}) {
+                               "Scalar_Self", "Scalar_Other", "Self",
+                               "self_scalar", "other_scalar"}) {
       std::string name = ("aten." + entry.name + "." + overload).str();
       if (!aten::lookupSchema(name))
         continue;
@@ -785,6 +882,11 @@ void conversion::registerElementwise(Registry &r) {
         [](Lowering &c) { lowerAddProduct(c, false); });
   r.add("aten.addcdiv.default", [](Lowering &c) { lowerAddProduct(c, true); });
   r.add({"aten.lerp.Scalar", "aten.lerp.Tensor"}, lowerLerp);
+  r.add("aten.isclose.default", lowerIsClose);
+  r.add({"aten.float_power.Tensor_Tensor", "aten.float_power.Tensor_Scalar",
+         "aten.float_power.Scalar"},
+        lowerFloatPower);
+  r.add("aten.special_round.default", *r.lookup("aten.round.decimals"));
 
   r.add({"aten.to.dtype", "aten.to.dtype_layout", "aten.to.device",
          "aten.to.other", "aten._to_copy.default", "aten.type_as.default",

@@ -66,6 +66,19 @@ static void lowerStackAlong(Lowering &c, int64_t leastRank, int64_t dim) {
   c.yield(c.concat(parts, parts.front().rank() == 1 ? 0 : dim));
 }
 
+/// column_stack: vectors become columns.
+static void lowerColumnStack(Lowering &c) {
+  SmallVector<Tensor> parts = c.tensors("tensors");
+  if (parts.empty())
+    return c.fail("joins no tensors");
+  for (Tensor &part : parts) {
+    part = c.cast(part, c.resultDType());
+    while (part.rank() < 2)
+      part = c.unsqueeze(part, part.rank());
+  }
+  c.yield(c.concat(parts, 1));
+}
+
 /// The tensor n times along each dimension: a view with a broadcast dimension
 /// before each, flattened.
 static void lowerRepeat(Lowering &c, StringRef name) {
@@ -290,6 +303,7 @@ void conversion::registerJoining(Registry &r) {
         [](Lowering &c) { lowerStackAlong(c, 2, 0); });
   r.add("aten.dstack.default",
         [](Lowering &c) { lowerStackAlong(c, 3, 2); });
+  r.add("aten.column_stack.default", lowerColumnStack);
   r.add("aten.repeat.default",
         [](Lowering &c) { lowerRepeat(c, "repeats"); });
   r.add("aten.tile.default", [](Lowering &c) { lowerRepeat(c, "dims"); });

@@ -276,6 +276,7 @@ const Registry &Registry::get() {
     registerIndexing(result);
     registerResampling(result);
     registerSorting(result);
+    registerCounting(result);
     return result;
   }();
   return registry;

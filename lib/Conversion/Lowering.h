@@ -136,6 +136,7 @@ void registerPooling(Registry &registry);
 void registerIndexing(Registry &registry);
 void registerResampling(Registry &registry);
 void registerSorting(Registry &registry);
+void registerCounting(Registry &registry);
 
 } // namespace headrace::conversion
 #endif // HEADRACE_LIB_CONVERSION_LOWERING_H

@@ -200,11 +200,12 @@ static void lowerNarrow(Lowering &c) {
 
 /// split, chunk, split_with_sizes, unbind: the declared results lie one after
 /// the other.
-static void lowerSplit(Lowering &c, bool unbind) {
+static void lowerSplit(Lowering &c, bool unbind,
+                       std::optional<int64_t> dim = std::nullopt) {
   Tensor self = c.tensor("self");
   if (self.rank() == 0)
     return c.fail("splits a tensor of rank 0");
-  int64_t d = c.dimension("dim", self.rank());
+  int64_t d = dim ? *dim : c.dimension("dim", self.rank());
   SizeExpr start(0);
   for (unsigned i = 0; i < c.numResults(); ++i) {
     if (unbind) {
@@ -391,6 +392,109 @@ static void lowerDiagonalScatter(Lowering &c) {
     c.yield(c.update(self, c.cast(src, self.dtype), offsets, map));
 }
 
+//===----------------------------------------------------------------------===//
+// Matrices from diagonals, turns
+//===----------------------------------------------------------------------===//
+
+/// The last dimension on a diagonal of zeros, `offset` beside the main one.
+static void embedDiagonal(Lowering &c, const Tensor &self, int64_t offset,
+                          int64_t dim1, int64_t dim2) {
+  Dims dims = c.resultDims();
+  int64_t rank = dims.size();
+  if (rank != self.rank() + 1 || dim1 == dim2)
+    return c.fail("the diagonal's dimensions are not two");
+  Dims offsets(rank, SizeExpr(0));
+  offsets[offset < 0 ? dim1 : dim2] = SizeExpr(std::abs(offset));
+  SmallVector<AffineExpr> exprs;
+  unsigned next = 0;
+  for (int64_t d = 0; d < rank; ++d)
+    exprs.push_back(d == dim1 || d == dim2 ? c.dim(rank - 2)
+                                           : c.dim(next++));
+  Tensor zeros = c.fill(dims, Number(int64_t(0)), self.dtype);
+  c.yield(c.update(zeros, self, offsets, c.getMap(rank - 1, exprs)));
+}
+
+static void lowerDiagEmbed(Lowering &c) {
+  Tensor self = c.tensor("self");
+  int64_t rank = self.rank() + 1;
+  embedDiagonal(c, self, c.integer("offset"), c.dimension("dim1", rank),
+                c.dimension("dim2", rank));
+}
+
+/// diag: the matrix of a vector, or the diagonal of a matrix.
+static void lowerDiag(Lowering &c) {
+  Tensor self = c.tensor("self");
+  int64_t offset = c.integer("diagonal");
+  if (self.rank() == 1)
+    return embedDiagonal(c, self, offset, 0, 1);
+  if (!c.checkRank(self, 2, "self"))
+    return;
+  Dims offsets(2, SizeExpr(0));
+  offsets[offset < 0 ? 0 : 1] = SizeExpr(std::abs(offset));
+  c.yield(c.view(self, offsets, c.getMap(1, {c.dim(0), c.dim(0)}),
+                 c.resultDims()));
+}
+
+static void lowerDiagflat(Lowering &c) {
+  Tensor self = c.tensor("self");
+  embedDiagonal(c, c.reshape(self, {product(self.dims)}), c.integer("offset"),
+                0, 1);
+}
+
+static void lowerTrace(Lowering &c) {
+  Tensor self = c.tensor("self");
+  if (!c.checkRank(self, 2, "self"))
+    return;
+  Tensor diagonal = c.view(self, Dims(2, SizeExpr(0)),
+                           c.getMap(1, {c.dim(0), c.dim(0)}),
+                           {c.min(self.dims[0], self.dims[1])});
+  c.yieldCast(c.reduce(diagonal, {0}, false, Combine::Add,
+                       getComputeType(c.resultDType())));
+}
+
+/// rot90: `k` quarter turns from the first dimension toward the second.
+static void lowerRot90(Lowering &c) {
+  Tensor self = c.tensor("self");
+  SmallVector<int64_t> dims = c.integers("dims", 2);
+  int64_t k = ((c.integer("k") % 4) + 4) % 4;
+  if (c.failed())
+    return;
+  int64_t from = c.wrapDimension(dims[0], self.rank());
+  int64_t to = c.wrapDimension(dims[1], self.rank());
+  if (k == 1 || k == 2)
+    self = c.flip(self, to);
+  if (k == 2 || k == 3)
+    self = c.flip(self, from);
+  if (k == 1 || k == 3)
+    self = c.transpose(self, from, to);
+  c.yield(self);
+}
+
+static void lowerFlipOne(Lowering &c, int64_t d) {
+  Tensor self = c.tensor("self");
+  if (self.rank() <= d)
+    return c.fail("expected rank " + Twine(d + 1) + " or more but got rank " +
+                  Twine(self.rank()));
+  c.yield(c.flip(self, d));
+}
+
+/// block_diag: matrices along the diagonal, zeros elsewhere.
+static void lowerBlockDiag(Lowering &c) {
+  Tensor result = c.fill(c.resultDims(), Number(int64_t(0)), c.resultDType());
+  if (result.rank() != 2)
+    return c.fail("does not give a matrix");
+  SizeExpr row(0), column(0);
+  for (Tensor block : c.tensors("tensors")) {
+    while (block.rank() < 2)
+      block = c.unsqueeze(block, 0);
+    result = c.update(result, c.cast(block, result.dtype), {row, column},
+                      c.builder.getMultiDimIdentityMap(2));
+    row = row + block.dims[0];
+    column = column + block.dims[1];
+  }
+  c.yield(result);
+}
+
 void conversion::registerViews(Registry &r) {
   r.add({"aten.view.default", "aten.reshape.default",
          "aten._unsafe_view.default", "aten.view_copy.default",
@@ -447,4 +551,22 @@ void conversion::registerViews(Registry &r) {
   r.add("aten.slice_scatter.default", lowerSliceScatter);
   r.add("aten.select_scatter.default", lowerSelectScatter);
   r.add("aten.diagonal_scatter.default", lowerDiagonalScatter);
+  r.add("aten.diag_embed.default", lowerDiagEmbed);
+  r.add("aten.diag.default", lowerDiag);
+  r.add("aten.diagflat.default", lowerDiagflat);
+  r.add("aten.trace.default", lowerTrace);
+  r.add("aten.rot90.default", lowerRot90);
+  r.add("aten.fliplr.default", [](Lowering &c) { lowerFlipOne(c, 1); });
+  r.add("aten.flipud.default", [](Lowering &c) { lowerFlipOne(c, 0); });
+  r.add("aten.block_diag.default", lowerBlockDiag);
+  // hsplit of a vector splits its only dimension.
+  for (StringRef overload : {"int", "array"}) {
+    r.add(("aten.hsplit." + overload).str(), [](Lowering &c) {
+      lowerSplit(c, false, c.tensor("self").rank() == 1 ? 0 : 1);
+    });
+    r.add(("aten.vsplit." + overload).str(),
+          [](Lowering &c) { lowerSplit(c, false, 0); });
+    r.add(("aten.dsplit." + overload).str(),
+          [](Lowering &c) { lowerSplit(c, false, 2); });
+  }
 }

@@ -334,7 +334,9 @@ static const aten::Schema *findFunctional(const aten::Schema &schema,
     for (auto [i, arg] : llvm::enumerate(schema.args)) {
       if (withoutWritten && i == writtenArg)
         continue;
-      if (next >= other->args.size() || other->args[next].name != arg.name)
+      // What is written has another name in some (`dropout`).
+      if (next >= other->args.size() ||
+          (other->args[next].name != arg.name && i != writtenArg))
         return false;
       ++next;
     }
@@ -423,8 +425,9 @@ FailureOr<Value> Functionalizer::compute(aten::CallOp call,
     return call.emitError("operator '")
            << call.getCallee()
            << "' writes in place and has no functional form";
-  bool isOut = functional->args.empty() ||
-               !functional->findArg(schema.args[writtenArg].name);
+  // `add_` and `__iadd__` take the arguments of `add`; what an `out` form
+  // writes to is none of the functional form's.
+  bool isOut = !schema.getBaseName().ends_with("_");
   SmallVector<Value> inputs;
   SmallVector<Attribute> args;
   std::function<FailureOr<Attribute>(Attribute)> convert =
@@ -448,8 +451,10 @@ FailureOr<Value> Functionalizer::compute(aten::CallOp call,
     }
     return Attribute(builder.getArrayAttr(elements));
   };
-  for (const aten::SchemaArg &arg : functional->args) {
-    Attribute attr = call.getArg(arg.name);
+  for (auto [i, arg] : llvm::enumerate(functional->args)) {
+    bool isWritten = !isOut && i == writtenArg;
+    Attribute attr =
+        call.getArg(isWritten ? schema.args[writtenArg].name : arg.name);
     // For `out`, the dtype asked for is that of the tensor written to.
     if (!attr && arg.name == "dtype")
       attr = TypeAttr::get(elementType);

@@ -733,3 +733,107 @@ case("resample", "bicubic", lambda x: (
      rand(1, 2, 4, 5))
 case("resample", "im2col", lambda x: F.unfold(x, 3, padding=1, stride=2),
      rand(2, 3, 5, 6))
+
+
+# -------------------------------------------------- counting and searching
+
+_edges = torch.tensor([-2.0, -0.5, 0.0, 0.0, 1.5, 3.0])
+_wanted = torch.tensor([[-3.0, -2.0, 0.0], [1.0, NAN, 9.0]])
+case("counting", "histc", lambda x: torch.histc(x, 7, -2, 2), rand(31))
+case("counting", "histc-own-range", lambda x: torch.histc(x, 5), rand(4, 6))
+case("counting", "histc-ends", lambda x: torch.histc(x, 4, 0, 3),
+     torch.tensor([0.0, 3.0, 3.0, 1.0, 2.9, NAN, -1.0, 3.1]))
+case("counting", "histc-one-value", lambda x: torch.histc(x, 4),
+     torch.full((3,), 2.0))
+case("counting", "histc-ids", lambda x: torch.histc(x.float(), 8, 0, 7),
+     ints(0, 8, 20))
+for _right in (False, True):
+    case("counting", f"bucketize-{_right}",
+         lambda x, e, r=_right: torch.bucketize(x, e, right=r), _wanted,
+         _edges)
+    case("counting", f"searchsorted-rows-{_right}",
+         lambda e, x, r=_right: torch.searchsorted(e, x, right=r),
+         torch.stack([_edges, _edges * 2]), _wanted)
+case("counting", "bucketize-int32",
+     lambda x, e: torch.bucketize(x, e, out_int32=True), ints(-3, 9, 7),
+     torch.tensor([0, 2, 4]))
+case("counting", "searchsorted-sorter",
+     lambda e, x, o: torch.searchsorted(e, x, sorter=o),
+     torch.tensor([3.0, 1.0, 2.0]), torch.tensor([1.5, 2.5]),
+     torch.tensor([1, 2, 0]))
+case("counting", "isin", torch.isin, ints(0, 9, 4, 5), ints(0, 9, 3))
+case("counting", "isin-invert", lambda x, y: torch.isin(x, y, invert=True),
+     ints(0, 9, 6), ints(0, 9, 2, 2))
+case("counting", "isin-number", lambda x: torch.isin(x, 3), ints(0, 5, 6))
+case("counting", "isin-empty", torch.isin, ints(0, 9, 4), ints(0, 9, 0))
+
+# -------------------------------------------------------- further products
+
+case("product", "vecdot", lambda x, y: torch.linalg.vecdot(x, y),
+     rand(2, 3, 5), rand(3, 5))
+case("product", "vecdot-dim", lambda x, y: torch.linalg.vecdot(x, y, dim=1),
+     rand(2, 3, 5), rand(2, 3, 5))
+case("product", "addr", lambda s, x, y: torch.addr(s, x, y, beta=0.5, alpha=2),
+     rand(4, 3), rand(4), rand(3))
+case("product", "multi_dot", lambda *m: torch.linalg.multi_dot(m), rand(4),
+     rand(4, 5), rand(5, 3))
+case("product", "chain_matmul", lambda *m: torch.chain_matmul(*m), rand(2, 4),
+     rand(4, 5), rand(5, 3))
+case("product", "kron", torch.kron, rand(2, 3), rand(4, 2))
+case("product", "kron-ranks", torch.kron, ints(0, 9, 3), ints(0, 9, 2, 2))
+case("product", "cross", lambda x, y: torch.linalg.cross(x, y), rand(4, 3),
+     rand(1, 3))
+case("product", "cross-dim", lambda x, y: torch.cross(x, y, dim=0), rand(3, 4),
+     rand(3, 4))
+case("product", "bilinear", F.bilinear, rand(2, 3, 4), rand(2, 3, 5),
+     rand(6, 4, 5), rand(6))
+
+# ----------------------------------------------- diagonals, turns, splitting
+
+case("view", "diag-vector", lambda x: torch.diag(x, 1), rand(4))
+case("view", "diag-vector-below", lambda x: torch.diag(x, -2), ints(0, 9, 3))
+case("view", "diag-matrix", lambda x: torch.diag(x, -1), rand(4, 3))
+case("view", "diag_embed", lambda x: torch.diag_embed(x), rand(2, 3))
+case("view", "diag_embed-dims",
+     lambda x: torch.diag_embed(x, offset=1, dim1=0, dim2=2), rand(2, 3))
+case("view", "diagflat", lambda x: torch.diagflat(x, 1), rand(2, 2))
+case("view", "trace", torch.trace, rand(3, 5))
+case("view", "trace-int", torch.trace, ints(0, 9, 3, 3, dtype=I32))
+for _k in (-1, 0, 1, 2, 3):
+    case("view", f"rot90-{_k}", lambda x, k=_k: torch.rot90(x, k, (0, 2)),
+         rand(2, 2, 3))
+case("view", "fliplr", torch.fliplr, rand(2, 3))
+case("view", "flipud", torch.flipud, rand(2, 3))
+case("view", "hsplit", lambda x: torch.hsplit(x, 2), rand(3, 4))
+case("view", "hsplit-vector", lambda x: torch.hsplit(x, [1, 3]), rand(4))
+case("view", "vsplit", lambda x: torch.vsplit(x, [1]), rand(3, 4))
+case("view", "dsplit", lambda x: torch.dsplit(x, 2), rand(2, 3, 4))
+case("joining", "column_stack", lambda *p: torch.column_stack(p), rand(3),
+     rand(3, 2))
+case("joining", "block_diag", lambda *p: torch.block_diag(*p), rand(2, 3),
+     rand(2), rand(1, 1))
+
+# ------------------------------------------------------ further elementwise
+
+for _name in ("absolute", "arcsin", "arccos", "arctan", "arcsinh", "arctanh"):
+    case("unary", _name, getattr(torch, _name), torch.linspace(-0.9, 0.9, 11))
+case("unary", "arccosh", torch.arccosh, torch.linspace(1.0, 9.0, 11))
+for _name in ("exp2", "log1p", "ndtr", "entr", "sinc"):
+    _fn = getattr(torch.special, _name)
+    case("unary", f"special_{_name}", _fn, rand(4, 7).abs())
+    case("unary", f"special_{_name}-special", _fn, special())
+case("unary", "isreal", torch.isreal, rand(3))
+case("binary", "logaddexp2", torch.logaddexp2, rand(5), rand(5))
+case("binary", "logaddexp2-special", torch.logaddexp2,
+     special().reshape(12, 1), special())
+case("binary", "xlog1py", torch.special.xlog1py, special().reshape(12, 1),
+     special())
+case("binary", "ldexp", torch.ldexp, rand(5), ints(-4, 5, 5))
+case("binary", "float_power", torch.float_power, rand(5).abs(), rand(5))
+case("binary", "float_power-number", lambda x: torch.float_power(x, 3),
+     ints(-3, 4, 6))
+case("binary", "isclose", torch.isclose, special().reshape(12, 1), special())
+case("binary", "isclose-nan",
+     lambda x, y: torch.isclose(x, y, rtol=0.1, equal_nan=True),
+     special().reshape(12, 1), special() * 1.05)
+case("binary", "isclose-int", torch.isclose, ints(0, 4, 6), ints(0, 4, 6))
