@@ -12,6 +12,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "headrace/Plan/Planner.h"
+#include "Strides.h"
 
 #include "headrace/Dialect/HR/HRUtils.h"
 #include "mlir/Dialect/Linalg/IR/Linalg.h"
@@ -52,26 +53,6 @@ Planner::Planner(const hw::Device &device, const SymbolRanges &ranges,
 
 int64_t Planner::extentOf(const SizeExpr &size) const {
   return std::max<int64_t>(size.evaluate(bindings).value_or(128), 1);
-}
-
-int64_t Planner::getPanel(int64_t extent, int64_t width) const {
-  // Wide register tiles load less per multiply-add; padding costs compute.
-  SmallVector<int64_t> preferred =
-      registers >= 32 ? SmallVector<int64_t>{3, 4, 2, 1}
-                      : SmallVector<int64_t>{2, 3, 1};
-  int64_t best = 1;
-  double bestCost = 1e30;
-  for (auto [i, vectors] : llvm::enumerate(preferred)) {
-    int64_t panel = vectors * width;
-    double padded =
-        double(llvm::alignTo(extent, panel)) / double(std::max<int64_t>(extent, 1));
-    double cost = padded * (vectors == 1 ? 1.5 : 1.0) + 0.01 * double(i);
-    if (cost < bestCost) {
-      bestCost = cost;
-      best = vectors;
-    }
-  }
-  return best * width;
 }
 
 bool Planner::readsPackable(const Access &access, unsigned loop) const {
@@ -149,14 +130,13 @@ int64_t Planner::strideAlong(const StageAnalysis &analysis, const Node *node,
   return worst;
 }
 
-static SmallVector<SizeExpr> unitStep(const Node *node, unsigned loop) {
+SmallVector<SizeExpr> plan::unitStep(const Node *node, unsigned loop) {
   SmallVector<SizeExpr> steps(node->loops.size(), SizeExpr(0));
   steps[loop] = SizeExpr(1);
   return steps;
 }
 
-/// The stride of what a nest's sinks store along a loop of its anchor.
-static int64_t storeStride(const StageAnalysis &analysis, const Nest &nest,
+int64_t plan::storeStride(const StageAnalysis &analysis, const Nest &nest,
                            unsigned loop) {
   unsigned cls = nest.anchor->loops[loop].cls;
   int64_t worst = 0;
@@ -198,109 +178,6 @@ static bool hasNeutralCombiners(const Node *node) {
       return false;
   }
   return true;
-}
-
-void Planner::planContraction(const StageAnalysis &analysis, const Nest &nest,
-                              int64_t forcedClass, NestPlan &result) const {
-  const Node *node = nest.anchor;
-  struct Candidate {
-    unsigned loop;
-    double score;
-    bool dot;
-  };
-  std::optional<Candidate> best;
-  auto consider = [&](unsigned loop, double score, bool dot) {
-    if (!best || score > best->score)
-      best = Candidate{loop, score, dot};
-  };
-  // How often an element of each operand is used: the extent of the parallel
-  // loops it does not depend on.
-  auto reuse = [&](unsigned operand) {
-    double times = 1;
-    for (unsigned l = 0; l < node->loops.size(); ++l)
-      if (node->loops[l].parallel &&
-          strideAlong(analysis, node, operand, unitStep(node, l)) == 0)
-        times *= double(extentOf(node->loops[l].extent));
-    return times;
-  };
-  for (auto [l, loop] : llvm::enumerate(node->loops)) {
-    int64_t extent = extentOf(loop.extent);
-    if (extent == 1)
-      continue;
-    SmallVector<SizeExpr> steps = unitStep(node, l);
-    int64_t strides[2];
-    double packing = 0;
-    for (unsigned i = 0; i < 2; ++i) {
-      strides[i] = strideAlong(analysis, node, i, steps);
-      if (strides[i] > 1 && loop.parallel) {
-        if (readsPackable(node->operands[i], l))
-          strides[i] = 1;
-        else
-          packing += 8.0 / std::max(reuse(i), 1.0);
-      }
-    }
-    double fill = double(extent) / double(llvm::alignTo(extent, lanes));
-    if (!loop.parallel) {
-      if (strides[0] != 1 || strides[1] != 1 || forcedClass >= 0)
-        continue;
-      // A dot product loads two vectors per multiply-add, and adds up lanes.
-      double smallest = std::min(reuse(0), reuse(1));
-      consider(l, fill * (smallest < 2 ? 0.9 : 0.3), true);
-      continue;
-    }
-    if (forcedClass >= 0 && static_cast<int64_t>(loop.cls) != forcedClass)
-      continue;
-    double score = fill;
-    if (storeStride(analysis, nest, l) > 1)
-      score *= 0.6;
-    score /= 1 + packing;
-    // Both operands on lanes leave nothing to broadcast.
-    if (strides[0] != 0 && strides[1] != 0)
-      score *= 0.7;
-    consider(l, score, false);
-  }
-  result.block = 512;
-  if (!best)
-    return;
-  result.vector = best->loop;
-  int64_t extent = extentOf(node->loops[best->loop].extent);
-  // Rows: the parallel loop with the most reuse of the operand on lanes.
-  int64_t laneOperand =
-      strideAlong(analysis, node, 0, unitStep(node, best->loop)) != 0 ? 0 : 1;
-  int64_t rowExtent = 1;
-  for (auto [l, loop] : llvm::enumerate(node->loops)) {
-    if (!loop.parallel || l == best->loop)
-      continue;
-    bool reuses = strideAlong(analysis, node, laneOperand,
-                              unitStep(node, l)) == 0;
-    if (best->dot)
-      reuses = strideAlong(analysis, node, 0, unitStep(node, l)) == 0 ||
-               strideAlong(analysis, node, 1, unitStep(node, l)) == 0;
-    int64_t size = extentOf(loop.extent);
-    if (reuses && size > rowExtent) {
-      rowExtent = size;
-      result.row = l;
-    }
-  }
-  if (best->dot) {
-    result.vectors = 1;
-    result.rows = result.row < 0 ? 1 : std::min<int64_t>(rowExtent, 8);
-    return;
-  }
-  result.vectors = getPanel(extent, lanes) / lanes;
-  int64_t most =
-      std::max<int64_t>((registers - 2 - result.vectors) / result.vectors, 1);
-  most = std::min(most, rowExtent);
-  if (result.row < 0)
-    most = 1;
-  // The fewest row blocks, then the smallest remainder.
-  int64_t blocks = llvm::divideCeil(rowExtent, most);
-  result.rows = std::max<int64_t>(llvm::divideCeil(rowExtent, blocks), 1);
-  for (int64_t rows = most; rows >= std::max<int64_t>(most - 2, 1); --rows)
-    if (rowExtent % rows == 0) {
-      result.rows = rows;
-      break;
-    }
 }
 
 NestPlan Planner::planNest(const StageAnalysis &analysis, const Nest &nest,
@@ -556,25 +433,6 @@ void Planner::planVectors(const StageAnalysis &analysis,
   }
 }
 
-SmallVector<Planner::Repack>
-Planner::getRepacks(const StageAnalysis &analysis,
-                    const StagePlan &plan) const {
-  SmallVector<Repack> result;
-  for (auto [n, nest] : llvm::enumerate(analysis.getNests())) {
-    const Node *node = nest.anchor;
-    if (node->kind != NodeKind::Contraction || plan.nests[n].vector < 0)
-      continue;
-    unsigned loop = plan.nests[n].vector;
-    if (!node->loops[loop].parallel)
-      continue;
-    for (unsigned i = 0; i < 2; ++i)
-      if (node->operands[i].isInput() && !node->operands[i].panel &&
-          strideAlong(analysis, node, i, unitStep(node, loop)) > 1)
-        result.push_back({unsigned(n), i});
-  }
-  return result;
-}
-
 //===----------------------------------------------------------------------===//
 // Prediction
 //===----------------------------------------------------------------------===//
@@ -597,9 +455,6 @@ double Planner::predict(const StageAnalysis &analysis,
   double busiest = std::ceil(tiles / double(workers));
   double active = std::min(tiles, double(workers));
   double clock = worker.clock.valueOr(2e9);
-  double fma = worker.f32FlopsPerSecond();
-  if (fma <= 0)
-    fma = clock * 2 * double(lanes);
   const hw::Memory *priv = worker.getOutermostPrivate();
   const hw::Memory *main = worker.getMainMemory();
   double capacity = priv ? priv->bytes.valueOr(256e3) : 256e3;
@@ -722,15 +577,7 @@ double Planner::predict(const StageAnalysis &analysis,
     };
     const Node *anchor = nest.anchor;
     if (anchor->kind == NodeKind::Contraction) {
-      double inFlight = double(nestPlan.rows * nestPlan.vectors);
-      // Two multiply-adds a cycle at latency 4 need eight sums in flight.
-      double efficiency = 0.95 * std::min(1.0, inFlight / 8.0);
-      double loads =
-          double(nestPlan.rows + nestPlan.vectors) / std::max(inFlight, 1.0);
-      efficiency = std::min(efficiency, 1.0 / std::max(loads, 1.0));
-      if (nestPlan.vector < 0)
-        efficiency /= double(std::max<int64_t>(lanes, 1));
-      nestCompute += 2 * points(anchor) / (fma * efficiency);
+      nestCompute += predictContraction(analysis, nest, nestPlan, length);
     } else {
       double width = nestPlan.vector < 0 ? 1 : double(plan.lanes);
       double perPoint = std::max(anchor->flopsPerPoint, 2.0);

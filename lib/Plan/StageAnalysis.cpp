@@ -242,6 +242,13 @@ FailureOr<Access> StageAnalysis::resolve(Value value, ArrayRef<Linear> index,
     if (!loop)
       return fail(why, def, "the packed dimension is not one loop");
     access.panelLoop = *loop;
+    if (unpack.getInnerDimsPos().size() > 1) {
+      access.group = unpack.getStaticInnerTiles()[1];
+      loop = index[unpack.getInnerDimsPos()[1]].getPlainLoop();
+      if (!loop)
+        return fail(why, def, "the grouped dimension is not one loop");
+      access.groupLoop = *loop;
+    }
     return access;
   }
 

@@ -18,6 +18,7 @@
 //
 //===----------------------------------------------------------------------===//
 #include "CPUTarget.h"
+#include "Atoms.h"
 #include "Codegen.h"
 #include "Image.h"
 #include "Link.h"
@@ -53,6 +54,13 @@ static constexpr int64_t stateAlignment = 128;
 
 bool CPUTarget::claims(const hw::Device &device) const {
   return device.codegen == "x86_64" || device.codegen == "aarch64";
+}
+
+bool CPUTarget::emits(const hw::Device &device, const hw::Atom &atom) const {
+  const AtomInstruction *found = findAtomInstruction(atom.instruction);
+  return found && (found->codegen.empty() || found->codegen == device.codegen) &&
+         (found->m == 0 || (found->m == atom.m && found->n == atom.n &&
+                            found->k == atom.k));
 }
 
 void headrace::registerTargetDialects(DialectRegistry &registry) {

@@ -15,6 +15,7 @@ class CPUTarget : public Target {
 public:
   llvm::StringRef getName() const override { return "cpu"; }
   bool claims(const hw::Device &device) const override;
+  bool emits(const hw::Device &device, const hw::Atom &atom) const override;
   mlir::LogicalResult emit(mlir::ModuleOp module, const hw::System &system,
                            const TargetOptions &options, llvm::StringRef path,
                            ArtifactInfo *info) const override;

@@ -90,6 +90,8 @@ headrace::splitStages(ModuleOp module, ArrayRef<StringRef> stages) {
 
 void headrace::buildStageLowering(OpPassManager &pm, bool fma,
                                   bool debugInfo) {
+  // Names of instructions are understood here, and nowhere below.
+  pm.addPass(createTargetLowerAtoms());
   // Our own functions for all that is not one instruction. First, while vectors
   // have the shape they were written with.
   {

@@ -4,416 +4,548 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
 //===----------------------------------------------------------------------===//
-//
-// A contraction is any linalg.generic that sums products of two operands:
-// matrix products, batched or not, and convolutions alike. Two shapes of code:
-//
-//   outer product  The vector loop is parallel. `rows` x `vectors` vectors of
-//                  sums stay in registers over the reduction; per step each
-//                  operand is loaded once per index it depends on, as a vector
-//                  or as a scalar that is broadcast.
-//   dot product    The vector loop is a reduction: `rows` vectors of partial
-//                  sums, added up as a tree at the end. For operands that are
-//                  contiguous along the reduction.
-//
-// Sums of more than `block` products are summed in blocks, which bounds the
-// rounding error as well as any library does. Multiply-adds are fused: this is
-// the contraction atom.
-//
-//===----------------------------------------------------------------------===//
 
-#include "StageEmitter.h"
+#include "ContractionEmitter.h"
 
+#include "headrace/Plan/Planner.h"
 #include "mlir/Dialect/Linalg/IR/Linalg.h"
 #include "mlir/Dialect/Math/IR/Math.h"
+#include "llvm/Support/MathExtras.h"
 
 using namespace mlir;
 using namespace headrace;
 using namespace headrace::plan;
 
-namespace headrace {
-
-class ContractionEmitter {
-public:
-  ContractionEmitter(StageEmitter &e, const Nest &nest,
-                     const NestPlan &nestPlan)
-      : e(e), b(e.b), loc(e.loc), nest(nest), nestPlan(nestPlan),
-        anchor(nest.anchor), linalgOp(cast<linalg::LinalgOp>(anchor->op)),
-        loops(anchor->loops.size(), e.uniform(e.constant(0))) {
-    lanes = e.plan.lanes;
-    accType = cast<RankedTensorType>(anchor->op->getResult(0).getType())
-                  .getElementType();
-    for (auto [l, loop] : llvm::enumerate(anchor->loops)) {
-      if (static_cast<int64_t>(l) == nestPlan.vector ||
-          static_cast<int64_t>(l) == nestPlan.row)
-        continue;
-      (loop.parallel ? outer : reduced).push_back(l);
-    }
+ContractionEmitter::ContractionEmitter(StageEmitter &e, const Nest &nest,
+                                       const NestPlan &nestPlan)
+    : e(e), b(e.b), loc(e.loc), nest(nest), nestPlan(nestPlan),
+      anchor(nest.anchor), linalgOp(cast<linalg::LinalgOp>(anchor->op)),
+      loops(anchor->loops.size(), e.uniform(e.constant(0))) {
+  lanes = e.plan.lanes;
+  accType = cast<RankedTensorType>(anchor->op->getResult(0).getType())
+                .getElementType();
+  for (auto [l, loop] : llvm::enumerate(anchor->loops)) {
+    if (static_cast<int64_t>(l) == nestPlan.vector ||
+        static_cast<int64_t>(l) == nestPlan.row ||
+        static_cast<int64_t>(l) == nestPlan.group)
+      continue;
+    (loop.parallel ? outer : reduced).push_back(l);
   }
+  // The atom's k runs along the innermost loop.
+  if (nestPlan.group >= 0)
+    reduced.push_back(nestPlan.group);
+  laneOperand = dependsOn(0, nestPlan.vector) ? 0 : 1;
+  rowOperand = 1 - laneOperand;
+  if (nestPlan.atom)
+    group = accType.getIntOrFloatBitWidth() /
+            getElementTypeOrSelf(linalgOp.getDpsInputOperand(laneOperand)
+                                     ->get()
+                                     .getType())
+                .getIntOrFloatBitWidth();
+}
 
-  void emit() {
-    bool dot = nestPlan.vector >= 0 && !anchor->loops[nestPlan.vector].parallel;
-    std::function<void(unsigned)> outerLoops = [&](unsigned d) {
-      if (d == outer.size())
-        return dot ? rowBlocks([&](int64_t rows) { dotBlock(rows); })
-                   : panels();
-      TileRange range = e.rangeOf(anchor->loops[outer[d]]);
-      e.forLoop(range.lo, e.add(range.lo, range.len), 1, [&](Value iv) {
-        loops[outer[d]] = e.uniform(iv);
-        outerLoops(d + 1);
-      });
-    };
-    outerLoops(0);
+void ContractionEmitter::emit() {
+  bool dot = nestPlan.vector >= 0 && !anchor->loops[nestPlan.vector].parallel;
+  std::function<void(unsigned)> outerLoops = [&](unsigned d) {
+    if (d == outer.size()) {
+      if (dot)
+        return rowBlocks([&](int64_t rows) { dotBlock(rows); });
+      if (nestPlan.packs(rowOperand))
+        packRows();
+      return panels();
+    }
+    TileRange range = e.rangeOf(anchor->loops[outer[d]]);
+    e.forLoop(range.lo, e.add(range.lo, range.len), 1, [&](Value iv) {
+      loops[outer[d]] = e.uniform(iv);
+      outerLoops(d + 1);
+    });
+  };
+  outerLoops(0);
+}
+
+bool ContractionEmitter::dependsOn(unsigned number, int64_t l) const {
+  if (l < 0)
+    return false;
+  const Access &access = anchor->operands[number];
+  auto varies = [&](const Linear &linear) {
+    return linear.coef[l] != SizeExpr(0);
+  };
+  if (access.isInput() && !access.panel)
+    return varies(access.address);
+  return llvm::any_of(access.isInput() ? access.logical : access.index,
+                      varies);
+}
+
+/// `body(rows)` for blocks of rows that cover the row loop; the row's first
+/// index is in `firstRow`.
+void ContractionEmitter::rowBlocks(function_ref<void(int64_t)> body) {
+  if (nestPlan.row < 0) {
+    firstRow = Value();
+    return body(1);
   }
-
-private:
-  /// Whether operand `number` varies with loop `l`.
-  bool dependsOn(unsigned number, int64_t l) const {
-    if (l < 0)
-      return false;
-    const Access &access = anchor->operands[number];
-    auto varies = [&](const Linear &linear) {
-      return linear.coef[l] != SizeExpr(0);
-    };
-    if (access.isInput() && !access.panel)
-      return varies(access.address);
-    return llvm::any_of(access.isInput() ? access.logical : access.index,
-                        varies);
+  TileRange range = e.rangeOf(anchor->loops[nestPlan.row]);
+  int64_t rows = nestPlan.rows;
+  auto blocks = [&](Value lo, Value hi, int64_t count) {
+    e.forLoop(lo, hi, count, [&](Value iv) {
+      firstRow = iv;
+      body(count);
+    });
+  };
+  if (range.staticLen) {
+    int64_t whole = *range.staticLen / rows * rows;
+    Value middle = e.addConstant(range.lo, whole);
+    blocks(range.lo, middle, rows);
+    if (int64_t rest = *range.staticLen - whole)
+      blocks(middle, e.addConstant(middle, rest), rest);
+    return;
   }
-
-  /// `body(rows)` for blocks of rows that cover the row loop; the row's first
-  /// index is in `firstRow`.
-  void rowBlocks(function_ref<void(int64_t)> body) {
-    if (nestPlan.row < 0) {
-      firstRow = Value();
-      return body(1);
-    }
-    TileRange range = e.rangeOf(anchor->loops[nestPlan.row]);
-    int64_t rows = nestPlan.rows;
-    auto blocks = [&](Value lo, Value hi, int64_t count) {
-      e.forLoop(lo, hi, count, [&](Value iv) {
-        firstRow = iv;
-        body(count);
-      });
-    };
-    if (range.staticLen) {
-      int64_t whole = *range.staticLen / rows * rows;
-      Value middle = e.addConstant(range.lo, whole);
-      blocks(range.lo, middle, rows);
-      if (int64_t rest = *range.staticLen - whole)
-        blocks(middle, e.addConstant(middle, rest), rest);
-      return;
-    }
-    // What is left over goes in ever smaller blocks.
-    Value lo = range.lo, rest = range.len;
-    for (int64_t count = rows; count >= 1; count = count == 1 ? 0 : count / 2) {
-      Value left = count == 1 ? e.constant(0)
-                              : arith::RemSIOp::create(b, loc, rest,
-                                                       e.constant(count))
-                                    .getResult();
-      Value covered = arith::SubIOp::create(b, loc, rest, left);
-      Value hi = e.add(lo, covered);
-      blocks(lo, hi, count);
-      lo = hi;
-      rest = left;
-    }
+  if (nestPlan.atom && nestPlan.atom.getFragments()) {
+    // Whole blocks, then fragments of which some rows do not count.
+    Value rest = arith::RemSIOp::create(b, loc, range.len, e.constant(rows));
+    Value hi = e.add(range.lo, range.len);
+    Value middle = arith::SubIOp::create(b, loc, hi, rest);
+    blocks(range.lo, middle, rows);
+    blocks(middle, hi, nestPlan.atom.getM());
+    return;
   }
+  // What is left over goes in ever smaller blocks.
+  Value lo = range.lo, rest = range.len;
+  for (int64_t count = rows; count >= 1; count = count == 1 ? 0 : count / 2) {
+    Value left = count == 1 ? e.constant(0)
+                            : arith::RemSIOp::create(b, loc, rest,
+                                                     e.constant(count))
+                                  .getResult();
+    Value covered = arith::SubIOp::create(b, loc, rest, left);
+    Value hi = e.add(lo, covered);
+    blocks(lo, hi, count);
+    lo = hi;
+    rest = left;
+  }
+}
 
-  /// Panels of `vectors` vectors, then single ones, the last one masked.
-  void panels() {
-    TileRange range = e.rangeOf(anchor->loops[nestPlan.vector]);
-    int64_t width = lanes * nestPlan.vectors;
-    auto panel = [&](Value first, int64_t vectors, Value count) {
-      firstLane = first;
-      laneCount = count;
-      rowBlocks([&](int64_t rows) { outerBlock(rows, vectors); });
-    };
-    if (range.staticLen) {
-      int64_t whole = *range.staticLen / width * width;
-      Value middle = e.addConstant(range.lo, whole);
-      e.forLoop(range.lo, middle, width, [&](Value iv) {
-        panel(iv, nestPlan.vectors, Value());
-      });
-      if (int64_t rest = *range.staticLen - whole)
-        panel(middle, llvm::divideCeil(rest, lanes),
-              rest % lanes ? e.constant(rest) : Value());
-      return;
-    }
-    Value rest = arith::RemSIOp::create(b, loc, range.len, e.constant(width));
-    Value middle = e.add(range.lo,
-                         arith::SubIOp::create(b, loc, range.len, rest));
+/// Panels of `vectors` vectors, then single ones, the last one masked.
+void ContractionEmitter::panels() {
+  TileRange range = e.rangeOf(anchor->loops[nestPlan.vector]);
+  int64_t width = lanes * nestPlan.vectors;
+  auto panel = [&](Value first, int64_t vectors, Value count) {
+    firstLane = first;
+    laneCount = count;
+    if (nestPlan.packs(laneOperand))
+      packLanes(vectors);
+    rowBlocks([&](int64_t rows) {
+      if (nestPlan.atom && nestPlan.atom.getFragments())
+        fragmentBlock(rows, vectors);
+      else
+        outerBlock(rows, vectors);
+    });
+  };
+  if (range.staticLen) {
+    int64_t whole = *range.staticLen / width * width;
+    Value middle = e.addConstant(range.lo, whole);
     e.forLoop(range.lo, middle, width, [&](Value iv) {
       panel(iv, nestPlan.vectors, Value());
     });
+    if (int64_t rest = *range.staticLen - whole)
+      panel(middle, llvm::divideCeil(rest, lanes),
+            rest % lanes ? e.constant(rest) : Value());
+    return;
+  }
+  Value rest = arith::RemSIOp::create(b, loc, range.len, e.constant(width));
+  Value middle = e.add(range.lo,
+                       arith::SubIOp::create(b, loc, range.len, rest));
+  e.forLoop(range.lo, middle, width, [&](Value iv) {
+    panel(iv, nestPlan.vectors, Value());
+  });
+  Value hi = e.add(range.lo, range.len);
+  e.forLoop(middle, hi, lanes, [&](Value iv) {
+    panel(iv, 1, arith::SubIOp::create(b, loc, hi, iv));
+  });
+}
+
+void ContractionEmitter::setLanes(int64_t v) {
+  if (nestPlan.vector >= 0)
+    loops[nestPlan.vector] = {e.addConstant(firstLane, v * lanes), SizeExpr(1)};
+}
+
+void ContractionEmitter::setRow(int64_t r) {
+  if (nestPlan.row >= 0)
+    loops[nestPlan.row] = e.uniform(e.addConstant(firstRow, r));
+}
+
+Value ContractionEmitter::convert(unsigned number, Value value, int64_t width) {
+  // The body's conversion of this operand, applied to lanes.
+  Value arg = linalgOp.getBlock()->getArgument(number);
+  Place place;
+  place.lanes = width;
+  while (true) {
+    Operation *user = nullptr;
+    for (Operation *candidate : arg.getUsers())
+      if (isa<arith::ExtFOp, arith::ExtSIOp, arith::ExtUIOp>(candidate))
+        user = candidate;
+    if (!user)
+      return value;
+    value = e.cloneOnLanes(user, {value}, place);
+    arg = user->getResult(0);
+  }
+}
+
+Value ContractionEmitter::multiplyAdd(Value lhs, Value rhs, Value acc) {
+  int64_t width = 1;
+  if (auto vector = dyn_cast<VectorType>(acc.getType()))
+    width = vector.getDimSize(0);
+  lhs = e.toVector(lhs, width);
+  rhs = e.toVector(rhs, width);
+  if (isa<FloatType>(accType))
+    return math::FmaOp::create(b, loc, lhs, rhs, acc);
+  Value product = arith::MulIOp::create(b, loc, lhs, rhs);
+  return arith::AddIOp::create(b, loc, product, acc);
+}
+
+Value ContractionEmitter::addTo(Value lhs, Value rhs) {
+  if (isa<FloatType>(accType))
+    return arith::AddFOp::create(b, loc, lhs, rhs);
+  return arith::AddIOp::create(b, loc, lhs, rhs);
+}
+
+SmallVector<Value>
+ContractionEmitter::reduce(ArrayRef<unsigned> over, SmallVector<Value> sums,
+                           int64_t step,
+                           function_ref<SmallVector<Value>(ValueRange)> body) {
+  std::function<SmallVector<Value>(unsigned, ValueRange)> nestLoops =
+      [&](unsigned d, ValueRange carried) -> SmallVector<Value> {
+    if (d == over.size())
+      return body(carried);
+    TileRange range = e.rangeOf(anchor->loops[over[d]]);
     Value hi = e.add(range.lo, range.len);
-    e.forLoop(middle, hi, lanes, [&](Value iv) {
-      panel(iv, 1, arith::SubIOp::create(b, loc, hi, iv));
-    });
-  }
+    bool last = d + 1 == over.size();
+    auto inner = [&](Value lo, Value end, ValueRange from) {
+      return e.forCarry(lo, end, last ? step : 1, from,
+                        [&](Value iv, ValueRange values) {
+                          loops[over[d]] = e.uniform(iv);
+                          return nestLoops(d + 1, values);
+                        });
+    };
+    int64_t block = nestPlan.block;
+    if (!last || block <= 0 || (range.staticLen && *range.staticLen <= block))
+      return inner(range.lo, hi, carried);
+    return e.forCarry(
+        range.lo, hi, block, carried, [&](Value iv, ValueRange total) {
+          Value end = e.addConstant(iv, block);
+          if (!range.staticLen || *range.staticLen % block)
+            end = arith::MinSIOp::create(b, loc, end, hi);
+          SmallVector<Value> zeros;
+          for (Value value : total)
+            zeros.push_back(zeroLike(value));
+          SmallVector<Value> part = inner(iv, end, zeros);
+          SmallVector<Value> next;
+          for (auto [sum, more] : llvm::zip(total, part))
+            next.push_back(addTo(sum, more));
+          return next;
+        });
+  };
+  return nestLoops(0, sums);
+}
 
-  void setRow(int64_t r) {
-    if (nestPlan.row >= 0)
-      loops[nestPlan.row] = e.uniform(e.addConstant(firstRow, r));
-  }
+Value ContractionEmitter::zeroLike(Value value) {
+  return arith::ConstantOp::create(b, loc, b.getZeroAttr(value.getType()));
+}
 
-  Value convert(unsigned number, Value value, int64_t width) {
-    // The body's conversion of this operand, applied to lanes.
-    Value arg = linalgOp.getBlock()->getArgument(number);
+LaneIndex ContractionEmitter::atClass(unsigned cls) {
+  for (auto [l, loop] : llvm::enumerate(anchor->loops))
+    if (loop.cls == cls)
+      return loops[l];
+  return e.uniform(e.constant(0));
+}
+
+Value ContractionEmitter::maskOf(int64_t v) {
+  if (!laneCount)
+    return Value();
+  Value count = e.addConstant(laneCount, -v * lanes);
+  return e.maskUpTo(count, lanes);
+}
+
+void ContractionEmitter::outerBlock(int64_t rows, int64_t vectors) {
+  int64_t width = nestPlan.vector >= 0 ? lanes : 1;
+  SmallVector<Value> masks;
+  for (int64_t v = 0; v < vectors; ++v)
+    masks.push_back(maskOf(v));
+  SmallVector<Value> sums;
+  for (int64_t r = 0; r < rows; ++r)
+    for (int64_t v = 0; v < vectors; ++v) {
+      setRow(r);
+      setLanes(v);
+      Place place;
+      place.lanes = width;
+      place.mask = masks[v];
+      sums.push_back(e.toVector(e.evalOperand(anchor, 2, loops, place), width));
+    }
+  auto load = [&](unsigned number, int64_t r, int64_t v) -> Value {
+    setRow(r);
+    setLanes(v);
+    if (number == laneOperand && (nestPlan.atom || nestPlan.packs(number)))
+      return nestPlan.atom ? loadLanes(v) : convert(number, loadLanes(v), width);
+    if (nestPlan.atom)
+      return loadGroup(r);
     Place place;
     place.lanes = width;
-    while (true) {
-      Operation *user = nullptr;
-      for (Operation *candidate : arg.getUsers())
-        if (isa<arith::ExtFOp, arith::ExtSIOp, arith::ExtUIOp>(candidate))
-          user = candidate;
-      if (!user)
-        return value;
-      value = e.cloneOnLanes(user, {value}, place);
-      arg = user->getResult(0);
+    // A packed panel is padded: no mask needed.
+    if (!anchor->operands[number].panel)
+      place.mask = masks[v];
+    return convert(number, e.evalOperand(anchor, number, loops, place), width);
+  };
+  sums = reduce(reduced, sums, nestPlan.atom ? group : 1,
+                [&](ValueRange carried) {
+    // Each operand once per index it depends on.
+    SmallVector<Value> loaded[2];
+    bool onRow[2], onLane[2];
+    for (unsigned number = 0; number < 2; ++number) {
+      onRow[number] = dependsOn(number, nestPlan.row);
+      onLane[number] = dependsOn(number, nestPlan.vector);
+      for (int64_t r = 0; r < (onRow[number] ? rows : 1); ++r)
+        for (int64_t v = 0; v < (onLane[number] ? vectors : 1); ++v)
+          loaded[number].push_back(load(number, r, v));
     }
-  }
-
-  Value multiplyAdd(Value lhs, Value rhs, Value acc) {
-    int64_t width = 1;
-    if (auto vector = dyn_cast<VectorType>(acc.getType()))
-      width = vector.getDimSize(0);
-    lhs = e.toVector(lhs, width);
-    rhs = e.toVector(rhs, width);
-    if (isa<FloatType>(accType))
-      return math::FmaOp::create(b, loc, lhs, rhs, acc);
-    Value product = arith::MulIOp::create(b, loc, lhs, rhs);
-    return arith::AddIOp::create(b, loc, product, acc);
-  }
-
-  Value addTo(Value lhs, Value rhs) {
-    if (isa<FloatType>(accType))
-      return arith::AddFOp::create(b, loc, lhs, rhs);
-    return arith::AddIOp::create(b, loc, lhs, rhs);
-  }
-
-  /// The loops over the reduction; `step` advances the sums at one point. With
-  /// a block size, the innermost loop is summed in blocks.
-  SmallVector<Value>
-  reduce(ArrayRef<unsigned> over, SmallVector<Value> sums,
-         function_ref<SmallVector<Value>(ValueRange)> step) {
-    std::function<SmallVector<Value>(unsigned, ValueRange)> nestLoops =
-        [&](unsigned d, ValueRange carried) -> SmallVector<Value> {
-      if (d == over.size())
-        return step(carried);
-      TileRange range = e.rangeOf(anchor->loops[over[d]]);
-      Value hi = e.add(range.lo, range.len);
-      auto inner = [&](Value lo, Value end, ValueRange from) {
-        return e.forCarry(lo, end, 1, from,
-                          [&](Value iv, ValueRange values) {
-                            loops[over[d]] = e.uniform(iv);
-                            return nestLoops(d + 1, values);
-                          });
-      };
-      bool last = d + 1 == over.size();
-      int64_t block = nestPlan.block;
-      if (!last || block <= 0 ||
-          (range.staticLen && *range.staticLen <= block))
-        return inner(range.lo, hi, carried);
-      return e.forCarry(
-          range.lo, hi, block, carried, [&](Value iv, ValueRange total) {
-            Value end = e.addConstant(iv, block);
-            if (!range.staticLen || *range.staticLen % block)
-              end = arith::MinSIOp::create(b, loc, end, hi);
-            SmallVector<Value> zeros;
-            for (Value value : total)
-              zeros.push_back(zeroLike(value));
-            SmallVector<Value> part = inner(iv, end, zeros);
-            SmallVector<Value> next;
-            for (auto [sum, more] : llvm::zip(total, part))
-              next.push_back(addTo(sum, more));
-            return next;
-          });
-    };
-    return nestLoops(0, sums);
-  }
-
-  Value zeroLike(Value value) {
-    return arith::ConstantOp::create(b, loc, b.getZeroAttr(value.getType()));
-  }
-
-  LaneIndex atClass(unsigned cls) {
-    for (auto [l, loop] : llvm::enumerate(anchor->loops))
-      if (loop.cls == cls)
-        return loops[l];
-    return e.uniform(e.constant(0));
-  }
-
-  Value maskOf(int64_t v) {
-    if (!laneCount)
-      return Value();
-    Value count = e.addConstant(laneCount, -v * lanes);
-    return e.maskUpTo(count, lanes);
-  }
-
-  void outerBlock(int64_t rows, int64_t vectors) {
-    bool lanesInUse = nestPlan.vector >= 0;
-    int64_t width = lanesInUse ? lanes : 1;
-    SmallVector<Value> masks;
-    for (int64_t v = 0; v < vectors; ++v)
-      masks.push_back(maskOf(v));
-    auto setLanes = [&](int64_t v) {
-      if (lanesInUse)
-        loops[nestPlan.vector] = {e.addConstant(firstLane, v * lanes),
-                                  SizeExpr(1)};
-    };
-    SmallVector<Value> sums;
+    SmallVector<Value> next;
     for (int64_t r = 0; r < rows; ++r)
       for (int64_t v = 0; v < vectors; ++v) {
-        setRow(r);
-        setLanes(v);
-        Place place;
-        place.lanes = width;
-        place.mask = masks[v];
-        sums.push_back(
-            e.toVector(e.evalOperand(anchor, 2, loops, place), width));
+        auto pick = [&](unsigned number) {
+          int64_t stride = onLane[number] ? vectors : 1;
+          return loaded[number][(onRow[number] ? r : 0) * stride +
+                                (onLane[number] ? v : 0)];
+        };
+        Value acc = carried[r * vectors + v];
+        if (nestPlan.atom)
+          next.push_back(hr::GroupDotOp::create(
+              b, loc, acc.getType(), nestPlan.atom.getInstruction(),
+              pick(rowOperand), pick(laneOperand), acc));
+        else
+          next.push_back(multiplyAdd(pick(0), pick(1), acc));
       }
-    sums = reduce(reduced, sums, [&](ValueRange carried) {
-      // Each operand once per index it depends on.
-      SmallVector<Value> loaded[2];
-      bool onRow[2], onLane[2];
-      for (unsigned number = 0; number < 2; ++number) {
-        onRow[number] = dependsOn(number, nestPlan.row);
-        onLane[number] = dependsOn(number, nestPlan.vector);
-        for (int64_t r = 0; r < (onRow[number] ? rows : 1); ++r)
-          for (int64_t v = 0; v < (onLane[number] ? vectors : 1); ++v) {
-            setRow(r);
-            setLanes(v);
-            Place place;
-            place.lanes = width;
-            // A packed panel is padded: no mask needed.
-            if (!anchor->operands[number].panel)
-              place.mask = masks[v];
-            loaded[number].push_back(
-                convert(number, e.evalOperand(anchor, number, loops, place),
-                        width));
-          }
-      }
-      SmallVector<Value> next;
-      for (int64_t r = 0; r < rows; ++r)
-        for (int64_t v = 0; v < vectors; ++v) {
-          auto pick = [&](unsigned number) {
-            int64_t stride = onLane[number] ? vectors : 1;
-            return loaded[number][(onRow[number] ? r : 0) * stride +
-                                  (onLane[number] ? v : 0)];
-          };
-          next.push_back(
-              multiplyAdd(pick(0), pick(1), carried[r * vectors + v]));
-        }
-      return next;
-    });
-    for (int64_t r = 0; r < rows; ++r)
-      for (int64_t v = 0; v < vectors; ++v) {
-        setRow(r);
-        setLanes(v);
-        Place place;
-        place.lanes = width;
-        place.mask = masks[v];
-        e.emitSinks(
-            nest, [&](unsigned cls) { return atClass(cls); }, place,
-            {sums[r * vectors + v]});
-      }
-  }
+    return next;
+  });
+  storeSums(sums, rows, vectors, masks);
+}
 
-  void dotBlock(int64_t rows) {
-    unsigned vectorLoop = nestPlan.vector;
-    SmallVector<Value> sums(
-        rows, arith::ConstantOp::create(
-                  b, loc,
-                  b.getZeroAttr(VectorType::get({lanes}, accType)))
-                  .getResult());
-    bool onRow[2] = {dependsOn(0, nestPlan.row), dependsOn(1, nestPlan.row)};
-    auto step = [&](Value at, Value mask, ValueRange carried) {
-      loops[vectorLoop] = {at, SizeExpr(1)};
-      SmallVector<Value> loaded[2];
-      for (unsigned number = 0; number < 2; ++number)
-        for (int64_t r = 0; r < (onRow[number] ? rows : 1); ++r) {
-          setRow(r);
-          Place place;
-          place.lanes = lanes;
-          place.mask = mask;
-          loaded[number].push_back(convert(
-              number,
-              e.toVector(e.evalOperand(anchor, number, loops, place), lanes),
-              lanes));
-        }
-      SmallVector<Value> next;
-      for (int64_t r = 0; r < rows; ++r) {
-        Value sum = multiplyAdd(loaded[0][onRow[0] ? r : 0],
-                                loaded[1][onRow[1] ? r : 0], carried[r]);
-        // Masked lanes load zeros, but a zero times an infinity that is not
-        // there must not matter: keep their sums as they are.
-        if (mask)
-          sum = arith::SelectOp::create(b, loc, mask, sum, carried[r]);
-        next.push_back(sum);
-      }
-      return next;
-    };
-    sums = reduce(reduced, sums, [&](ValueRange carried) {
-      TileRange range = e.rangeOf(anchor->loops[vectorLoop]);
-      Value hi = e.add(range.lo, range.len);
-      Value rest, whole;
-      if (range.staticLen) {
-        rest = e.constant(*range.staticLen % lanes);
-        whole = e.addConstant(range.lo, *range.staticLen / lanes * lanes);
-      } else {
-        rest =
-            arith::RemSIOp::create(b, loc, range.len, e.constant(lanes));
-        whole = arith::SubIOp::create(b, loc, hi, rest);
-      }
-      SmallVector<Value> values =
-          e.forCarry(range.lo, whole, lanes, carried,
-                     [&](Value iv, ValueRange from) {
-                       return step(iv, Value(), from);
-                     });
-      if (e.asConstant(rest) == 0)
-        return values;
-      return e.forCarry(whole, hi, lanes, values,
-                        [&](Value iv, ValueRange from) {
-                          return step(iv, e.maskUpTo(rest, lanes), from);
-                        });
-    });
-    loops[vectorLoop] = e.uniform(e.constant(0));
-    for (int64_t r = 0; r < rows; ++r) {
-      Value value = sums[r];
-      for (int64_t width = lanes / 2; width >= 1; width /= 2) {
-        Value low = vector::ExtractStridedSliceOp::create(
-            b, loc, value, ArrayRef<int64_t>{0}, ArrayRef<int64_t>{width},
-            ArrayRef<int64_t>{1});
-        Value high = vector::ExtractStridedSliceOp::create(
-            b, loc, value, ArrayRef<int64_t>{width}, ArrayRef<int64_t>{width},
-            ArrayRef<int64_t>{1});
-        value = addTo(low, high);
-      }
-      value = vector::ExtractOp::create(b, loc, value, 0);
+void ContractionEmitter::storeSums(ArrayRef<Value> sums, int64_t rows,
+                                   int64_t vectors, ArrayRef<Value> masks) {
+  if (rows > 1 && storesAlongRows(e.analysis, nest, nestPlan))
+    return storeTransposed(sums, rows, vectors);
+  int64_t width = nestPlan.vector >= 0 ? lanes : 1;
+  for (int64_t r = 0; r < rows; ++r)
+    for (int64_t v = 0; v < vectors; ++v) {
       setRow(r);
+      setLanes(v);
       Place place;
-      Value init = e.evalOperand(anchor, 2, loops, place);
+      place.lanes = width;
+      place.mask = masks[v];
       e.emitSinks(
           nest, [&](unsigned cls) { return atClass(cls); }, place,
-          {addTo(init, value)});
+          {sums[r * vectors + v]});
     }
+}
+
+void ContractionEmitter::storeTransposed(ArrayRef<Value> sums, int64_t rows,
+                                         int64_t vectors) {
+  int64_t width = llvm::PowerOf2Ceil(rows);
+  Value zero = arith::ConstantOp::create(
+      b, loc, b.getZeroAttr(VectorType::get({lanes}, accType)));
+  Value mask;
+  if (width != rows)
+    mask = e.maskUpTo(e.constant(rows), width);
+  if (!sumScratch)
+    sumScratch = e.allocScratch(
+        accType, lanes * llvm::PowerOf2Ceil(uint64_t(nestPlan.rows)));
+  for (int64_t v = 0; v < vectors; ++v) {
+    SmallVector<Value> block;
+    for (int64_t r = 0; r < width; ++r)
+      block.push_back(r < rows ? sums[r * vectors + v] : zero);
+    SmallVector<Value> columns = transpose(block);
+    for (auto [l, column] : llvm::enumerate(columns))
+      vector::StoreOp::create(b, loc, column, sumScratch,
+                              ValueRange{e.constant(l * width)});
+    Value count = e.constant(lanes);
+    if (laneCount) {
+      count = e.addConstant(laneCount, -v * lanes);
+      count = arith::MinSIOp::create(b, loc, count, e.constant(lanes));
+    }
+    Value first = e.addConstant(firstLane, v * lanes);
+    e.forLoop(e.constant(0), count, 1, [&](Value l) {
+      Value column = vector::LoadOp::create(
+          b, loc, VectorType::get({width}, accType), sumScratch,
+          ValueRange{e.mul(l, e.constant(width))});
+      loops[nestPlan.vector] = e.uniform(e.add(first, l));
+      loops[nestPlan.row] = {firstRow, SizeExpr(1)};
+      Place place;
+      place.lanes = width;
+      place.mask = mask;
+      e.emitSinks(
+          nest, [&](unsigned cls) { return atClass(cls); }, place, {column});
+    });
   }
+}
 
-  StageEmitter &e;
-  OpBuilder &b;
-  Location loc;
-  const Nest &nest;
-  const NestPlan &nestPlan;
-  const Node *anchor;
-  linalg::LinalgOp linalgOp;
-  SmallVector<LaneIndex> loops;
-  SmallVector<unsigned> outer, reduced;
-  int64_t lanes = 1;
-  Type accType;
-  Value firstRow, firstLane, laneCount;
-};
+void ContractionEmitter::fragmentBlock(int64_t rows, int64_t vectors) {
+  hr::AtomAttr atom = nestPlan.atom;
+  int64_t m = atom.getM(), n = atom.getN(), k = atom.getK();
+  int64_t down = llvm::divideCeil(rows, m);
+  int64_t across = llvm::divideCeil(vectors * lanes, n);
+  auto typeOf = [&](unsigned number) {
+    return getElementTypeOrSelf(
+        linalgOp.getDpsInputOperand(number)->get().getType());
+  };
+  MLIRContext *context = b.getContext();
+  auto rowType = hr::FragmentType::get(context, m, k, typeOf(rowOperand));
+  auto laneType = hr::FragmentType::get(context, k / group, n * group,
+                                        typeOf(laneOperand));
+  auto sumType = hr::FragmentType::get(context, m, n, accType);
+  setRow(0);
+  setLanes(0);
+  SmallVector<Value> sums;
+  for (int64_t i = 0; i < down * across; ++i)
+    sums.push_back(hr::FragmentZeroOp::create(b, loc, sumType));
+  sums = reduce(reduced, sums, k, [&](ValueRange carried) {
+    SmallVector<Value> right;
+    for (int64_t c = 0; c < across; ++c) {
+      Address from = laneFragment(c * n);
+      right.push_back(hr::FragmentLoadOp::create(b, loc, laneType, from.memref,
+                                                 from.at, from.stride));
+    }
+    SmallVector<Value> next;
+    for (int64_t r = 0; r < down; ++r) {
+      Address from = rowFragment(r * m);
+      Value left = hr::FragmentLoadOp::create(b, loc, rowType, from.memref,
+                                              from.at, from.stride);
+      for (int64_t c = 0; c < across; ++c)
+        next.push_back(hr::FragmentMultiplyOp::create(
+            b, loc, sumType, atom.getInstruction(), left, right[c],
+            carried[r * across + c]));
+    }
+    return next;
+  });
 
-} // namespace headrace
+  // Through scratch to vectors, for the rows that there are.
+  int64_t width = across * n;
+  if (!sumScratch)
+    sumScratch = e.allocScratch(
+        accType, llvm::alignTo(nestPlan.rows, m) *
+                     llvm::alignTo(nestPlan.vectors * lanes, n));
+  for (int64_t r = 0; r < down; ++r)
+    for (int64_t c = 0; c < across; ++c)
+      hr::FragmentStoreOp::create(b, loc, sums[r * across + c], sumScratch,
+                                  e.constant(r * m * width + c * n),
+                                  e.constant(width));
+  TileRange range = e.rangeOf(anchor->loops[nestPlan.row]);
+  Value count = e.constant(rows);
+  if (!range.staticLen)
+    count = arith::MinSIOp::create(
+        b, loc, count,
+        arith::SubIOp::create(b, loc, e.add(range.lo, range.len), firstRow));
+  Value first = firstRow;
+  SmallVector<Value> masks;
+  for (int64_t v = 0; v < vectors; ++v)
+    masks.push_back(maskOf(v));
+  e.forLoop(e.constant(0), count, 1, [&](Value r) {
+    firstRow = e.add(first, r);
+    SmallVector<Value> values;
+    for (int64_t v = 0; v < vectors; ++v) {
+      setRow(0);
+      setLanes(v);
+      Place place;
+      place.lanes = lanes;
+      place.mask = masks[v];
+      Value init =
+          e.toVector(e.evalOperand(anchor, 2, loops, place), lanes);
+      Value at = e.addConstant(e.mul(r, e.constant(width)), v * lanes);
+      Value sum = vector::LoadOp::create(b, loc,
+                                         VectorType::get({lanes}, accType),
+                                         sumScratch, ValueRange{at});
+      e.emitSinks(
+          nest, [&](unsigned cls) { return atClass(cls); }, place,
+          {addTo(init, sum)});
+    }
+  });
+  firstRow = first;
+}
+
+void ContractionEmitter::dotBlock(int64_t rows) {
+  unsigned vectorLoop = nestPlan.vector;
+  SmallVector<Value> sums(
+      rows, arith::ConstantOp::create(
+                b, loc,
+                b.getZeroAttr(VectorType::get({lanes}, accType)))
+                .getResult());
+  bool onRow[2] = {dependsOn(0, nestPlan.row), dependsOn(1, nestPlan.row)};
+  auto step = [&](Value at, Value mask, ValueRange carried) {
+    loops[vectorLoop] = {at, SizeExpr(1)};
+    SmallVector<Value> loaded[2];
+    for (unsigned number = 0; number < 2; ++number)
+      for (int64_t r = 0; r < (onRow[number] ? rows : 1); ++r) {
+        setRow(r);
+        Place place;
+        place.lanes = lanes;
+        place.mask = mask;
+        loaded[number].push_back(convert(
+            number,
+            e.toVector(e.evalOperand(anchor, number, loops, place), lanes),
+            lanes));
+      }
+    SmallVector<Value> next;
+    for (int64_t r = 0; r < rows; ++r) {
+      Value sum = multiplyAdd(loaded[0][onRow[0] ? r : 0],
+                              loaded[1][onRow[1] ? r : 0], carried[r]);
+      // Masked lanes load zeros, but a zero times an infinity that is not
+      // there must not matter: keep their sums as they are.
+      if (mask)
+        sum = arith::SelectOp::create(b, loc, mask, sum, carried[r]);
+      next.push_back(sum);
+    }
+    return next;
+  };
+  sums = reduce(reduced, sums, 1, [&](ValueRange carried) {
+    TileRange range = e.rangeOf(anchor->loops[vectorLoop]);
+    Value hi = e.add(range.lo, range.len);
+    Value rest, whole;
+    if (range.staticLen) {
+      rest = e.constant(*range.staticLen % lanes);
+      whole = e.addConstant(range.lo, *range.staticLen / lanes * lanes);
+    } else {
+      rest =
+          arith::RemSIOp::create(b, loc, range.len, e.constant(lanes));
+      whole = arith::SubIOp::create(b, loc, hi, rest);
+    }
+    SmallVector<Value> values =
+        e.forCarry(range.lo, whole, lanes, carried,
+                   [&](Value iv, ValueRange from) {
+                     return step(iv, Value(), from);
+                   });
+    if (e.asConstant(rest) == 0)
+      return values;
+    return e.forCarry(whole, hi, lanes, values,
+                      [&](Value iv, ValueRange from) {
+                        return step(iv, e.maskUpTo(rest, lanes), from);
+                      });
+  });
+  loops[vectorLoop] = e.uniform(e.constant(0));
+  for (int64_t r = 0; r < rows; ++r) {
+    Value value = sums[r];
+    for (int64_t width = lanes / 2; width >= 1; width /= 2) {
+      Value low = vector::ExtractStridedSliceOp::create(
+          b, loc, value, ArrayRef<int64_t>{0}, ArrayRef<int64_t>{width},
+          ArrayRef<int64_t>{1});
+      Value high = vector::ExtractStridedSliceOp::create(
+          b, loc, value, ArrayRef<int64_t>{width}, ArrayRef<int64_t>{width},
+          ArrayRef<int64_t>{1});
+      value = addTo(low, high);
+    }
+    value = vector::ExtractOp::create(b, loc, value, 0);
+    setRow(r);
+    Place place;
+    Value init = e.evalOperand(anchor, 2, loops, place);
+    e.emitSinks(
+        nest, [&](unsigned cls) { return atClass(cls); }, place,
+        {addTo(init, value)});
+  }
+}
 
 void StageEmitter::emitContraction(const Nest &nest,
                                    const NestPlan &nestPlan) {

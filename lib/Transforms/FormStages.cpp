@@ -23,6 +23,7 @@
 
 #include "headrace/Dialect/HR/HRUtils.h"
 #include "headrace/Plan/Planner.h"
+#include "headrace/Target/Target.h"
 #include "headrace/Transforms/Passes.h"
 #include "mlir/Dialect/Linalg/IR/Linalg.h"
 #include "mlir/IR/IRMapping.h"
@@ -80,10 +81,10 @@ struct Group {
 
 class StageFormer {
 public:
-  StageFormer(func::FuncOp entry, const hw::Device &device, bool fuse,
-              bool quick, unsigned &counter)
+  StageFormer(func::FuncOp entry, const hw::Device &device,
+              const Planner::Options &options, unsigned &counter)
       : entry(entry), ranges(hr::getSymbolRanges(entry)),
-        planner(device, ranges, {/*scalar=*/!fuse, quick}), fuse(fuse),
+        planner(device, ranges, options), fuse(!options.scalar),
         counter(counter) {}
 
   LogicalResult run(Block &block) {
@@ -465,8 +466,16 @@ private:
 
   LogicalResult createStages();
   LogicalResult fillStage(hr::StageOp stage);
-  LogicalResult packWeight(hr::StageOp stage, linalg::LinalgOp contraction,
-                           unsigned operand, unsigned dim, int64_t panel);
+  /// How a weight is to be stored: panels of `panel` along its dimension `dim`,
+  /// `group` elements of its dimension `groupDim` side by side.
+  struct Packing {
+    linalg::LinalgOp contraction;
+    unsigned operand, dim;
+    int64_t panel;
+    unsigned groupDim = 0;
+    int64_t group = 1;
+  };
+  LogicalResult packWeight(hr::StageOp stage, const Packing &packing);
   void copyOperand(linalg::LinalgOp contraction, unsigned operand);
   void sortBlock(const DenseMap<Operation *, SmallVector<Operation *>> &after);
 
@@ -732,13 +741,13 @@ void StageFormer::copyOperand(linalg::LinalgOp contraction, unsigned operand) {
   use->set(copy.getResult(0));
 }
 
-/// Stores the weights that the contraction reads at `operand` in panels of
-/// `panel` along its dimension `dim`.
+/// Stores the weights that the contraction reads in panels.
 LogicalResult StageFormer::packWeight(hr::StageOp stage,
-                                      linalg::LinalgOp contraction,
-                                      unsigned operand, unsigned dim,
-                                      int64_t panel) {
-  OpOperand *use = contraction.getDpsInputOperand(operand);
+                                      const Packing &packing) {
+  linalg::LinalgOp contraction = packing.contraction;
+  unsigned dim = packing.dim, groupDim = packing.groupDim;
+  int64_t panel = packing.panel, group = packing.group;
+  OpOperand *use = contraction.getDpsInputOperand(packing.operand);
   FailureOr<StridedView> view = getStridedView(use->get());
   if (failed(view))
     return failure();
@@ -751,16 +760,22 @@ LogicalResult StageFormer::packWeight(hr::StageOp stage,
   Type elementType = type.getElementType();
   int64_t width = getElementBytes(elementType);
 
-  // [panels][the other dimensions in order][panel]
+  // [panels][the other dimensions in order][panel][group]
   SmallVector<int64_t> shape{
       static_cast<int64_t>(llvm::divideCeil(type.getDimSize(dim), panel))};
   SmallVector<int64_t> permutation{static_cast<int64_t>(dim)};
   for (unsigned d = 0; d < type.getRank(); ++d)
     if (d != dim) {
-      shape.push_back(type.getDimSize(d));
+      bool grouped = group > 1 && d == groupDim;
+      shape.push_back(grouped
+                          ? llvm::divideCeil(type.getDimSize(d), group)
+                          : type.getDimSize(d));
       permutation.push_back(d);
     }
   shape.push_back(panel);
+  int64_t numOuter = permutation.size();
+  if (group > 1)
+    shape.push_back(group);
   auto packedType = RankedTensorType::get(shape, elementType);
   SmallVector<int64_t> strides;
   for (const SizeExpr &stride : view->strides)
@@ -777,6 +792,8 @@ LogicalResult StageFormer::packWeight(hr::StageOp stage,
     llvm::raw_string_ostream os(layout);
     os << ref.getValue() << "/panels" << panel << "of";
     llvm::interleave(permutation, os, "_");
+    if (group > 1)
+      os << "by" << group << "of" << groupDim;
     if (offset)
       os << "at" << offset;
     names.push_back(FlatSymbolRefAttr::get(entry.getContext(), layout));
@@ -791,11 +808,18 @@ LogicalResult StageFormer::packWeight(hr::StageOp stage,
     SmallVector<int64_t> index(shape.size(), 0);
     int64_t rank = shape.size();
     for (int64_t at = 0; at < packedType.getNumElements(); ++at) {
-      int64_t inDim = index[0] * panel + index[rank - 1];
-      if (inDim < type.getDimSize(dim)) {
-        int64_t from = offset + inDim * strides[dim];
-        for (int64_t d = 1; d + 1 < rank; ++d)
-          from += index[d] * strides[permutation[d]];
+      int64_t inDim = index[0] * panel + index[numOuter];
+      bool exists = inDim < type.getDimSize(dim);
+      int64_t from = offset + inDim * strides[dim];
+      for (int64_t d = 1; d < numOuter; ++d) {
+        int64_t inOther = index[d];
+        if (group > 1 && permutation[d] == int64_t(groupDim)) {
+          inOther = inOther * group + index[rank - 1];
+          exists &= inOther < type.getDimSize(groupDim);
+        }
+        from += inOther * strides[permutation[d]];
+      }
+      if (exists) {
         std::memcpy(packed.data() + at * width,
                     bytes->data.data() + from * width, width);
       }
@@ -834,11 +858,16 @@ LogicalResult StageFormer::packWeight(hr::StageOp stage,
                                                   constant.getLoc());
   b.setInsertionPoint(contraction);
   SmallVector<OpFoldResult> tiles{b.getIndexAttr(panel)};
+  SmallVector<int64_t> tiledDims{int64_t(dim)};
+  if (group > 1) {
+    tiles.push_back(b.getIndexAttr(group));
+    tiledDims.push_back(groupDim);
+  }
   Value empty = tensor::EmptyOp::create(b, contraction.getLoc(),
                                         type.getShape(), elementType);
   auto unpack = linalg::UnPackOp::create(
-      b, contraction.getLoc(), arg, empty, ArrayRef<int64_t>{int64_t(dim)},
-      tiles, permutation);
+      b, contraction.getLoc(), arg, empty, tiledDims, tiles,
+      permutation);
   use->set(unpack.getResult());
   return success();
 }
@@ -870,13 +899,7 @@ LogicalResult StageFormer::fillStage(hr::StageOp stage) {
     };
     planner.isPackable = inside;
     StagePlan plan = planner.plan(**analysis);
-    struct Want {
-      linalg::LinalgOp op;
-      unsigned operand, dim;
-      int64_t panel;
-      bool weight;
-    };
-    SmallVector<Want> wants;
+    SmallVector<Packing> wants;
     ArrayRef<Nest> nests = (*analysis)->getNests();
     for (auto [n, nest] : llvm::enumerate(nests)) {
       const Node *node = nest.anchor;
@@ -890,20 +913,32 @@ LogicalResult StageFormer::fillStage(hr::StageOp stage) {
           continue;
         AffineMap map =
             op.getMatchingIndexingMap(op.getDpsInputOperand(i));
-        for (auto [d, expr] : llvm::enumerate(map.getResults()))
-          if (auto dim = dyn_cast<AffineDimExpr>(expr))
-            if (int64_t(dim.getPosition()) == plan.nests[n].vector)
-              wants.push_back(
-                  {op, i, unsigned(d),
-                   planner.getPanel(
-                       *node->loops[plan.nests[n].vector].extent.getConstant(),
-                       plan.lanes),
-                   true});
+        const NestPlan &nestPlan = plan.nests[n];
+        auto dimOf = [&](int64_t loop) -> std::optional<unsigned> {
+          for (auto [d, expr] : llvm::enumerate(map.getResults()))
+            if (auto dim = dyn_cast<AffineDimExpr>(expr))
+              if (int64_t(dim.getPosition()) == loop)
+                return d;
+          return std::nullopt;
+        };
+        std::optional<unsigned> dim = dimOf(nestPlan.vector);
+        if (!dim || nestPlan.packs(i))
+          continue;
+        Packing packing{op, i, *dim, nestPlan.vectors * plan.lanes};
+        if (nestPlan.atom) {
+          std::optional<unsigned> groupDim = dimOf(nestPlan.group);
+          if (!groupDim)
+            continue;
+          packing.groupDim = *groupDim;
+          packing.group =
+              getElementTypeOrSelf(op->getResult(0)).getIntOrFloatBitWidth() /
+              getElementTypeOrSelf(op->getOperand(i)).getIntOrFloatBitWidth();
+        }
+        wants.push_back(packing);
       }
     }
-    for (Want &want : wants)
-      if (failed(packWeight(stage, want.op, want.operand, want.dim,
-                            want.panel)))
+    for (const Packing &want : wants)
+      if (failed(packWeight(stage, want)))
         return failure();
     // Drop inputs that nothing reads any more.
     Block &body = stage.getBody().front();
@@ -962,11 +997,19 @@ struct FormStagesPass : headrace::impl::FormStagesPassBase<FormStagesPass> {
       getOperation().emitError() << error;
       return signalPassFailure();
     }
+    Planner::Options options;
+    options.scalar = !fuse;
+    options.quick = quick;
+    const hw::Device &device = system->getDevice();
+    if (const Target *emitter = findTarget(*system))
+      options.emits = [emitter, &device](const hw::Atom &atom) {
+        return emitter->emits(device, atom);
+      };
     unsigned counter = 0;
     for (auto func : getOperation().getOps<func::FuncOp>()) {
       if (!hr::isEntry(func))
         continue;
-      StageFormer former(func, system->getDevice(), fuse, quick, counter);
+      StageFormer former(func, device, options, counter);
       if (failed(former.run(func.getBody().front())))
         return signalPassFailure();
     }

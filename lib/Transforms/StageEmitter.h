@@ -134,6 +134,11 @@ private:
   TileRange rangeOf(const plan::Loop &loop);
   LaneIndex evalLinear(const plan::Linear &linear,
                        llvm::ArrayRef<LaneIndex> loops);
+  /// The element of a packed operand. `wholeGroups`: the place is at a multiple
+  /// of the group.
+  LaneIndex panelAddress(const plan::Access &access,
+                         llvm::ArrayRef<LaneIndex> loops,
+                         bool wholeGroups = false);
   /// The value of an operand of `node` at a point of `node`'s loops.
   mlir::Value evalOperand(const plan::Node *node, unsigned operand,
                           llvm::ArrayRef<LaneIndex> loops, Place &place);
@@ -174,6 +179,8 @@ private:
   LaneIndex slotIndex(const Slot &slot, llvm::ArrayRef<LaneIndex> index);
   mlir::Value loadAt(mlir::Value memref, LaneIndex at, mlir::Type elementType,
                      Place &place);
+  mlir::Value loadStrided(mlir::Value memref, mlir::Value base, int64_t step,
+                          Place &place);
   /// Elements as they are in memory, in the type that they are computed in.
   mlir::Value fromMemory(mlir::Value stored, mlir::Type elementType,
                          Place &place);

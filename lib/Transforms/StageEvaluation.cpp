@@ -181,35 +181,8 @@ Value StageEmitter::evalOperand(const Node *node, unsigned operand,
 
   if (access.isInput()) {
     Value memref = inputs.lookup(access.source);
-    if (access.panel) {
-      // [n / panel][other dimensions...][n % panel]
-      LaneIndex at;
-      Value inner;
-      SizeExpr step(0);
-      SmallVector<int64_t> shape(type.getShape());
-      // Packed shape: panels, others (in the unpacked order), panel.
-      Value others = constant(0);
-      unsigned next = 1;
-      for (const Linear &index : access.logical) {
-        LaneIndex value = evalLinear(index, loops);
-        if (index.getPlainLoop() == access.panelLoop) {
-          step = value.step;
-          Value panel = constant(access.panel);
-          inner = arith::RemUIOp::create(b, loc, value.base, panel);
-          at.base = mul(arith::DivUIOp::create(b, loc, value.base, panel),
-                        constant(type.getNumElements() / shape[0]));
-          continue;
-        }
-        int64_t stride = 1;
-        for (unsigned d = next + 1; d + 1 < shape.size(); ++d)
-          stride *= shape[d];
-        others = add(others, mul(value.base, constant(stride)));
-        ++next;
-      }
-      at.base = add(at.base, add(mul(others, constant(access.panel)), inner));
-      at.step = step;
-      return loadAt(memref, at, elementType, place);
-    }
+    if (access.panel)
+      return loadAt(memref, panelAddress(access, loops), elementType, place);
   } else if (Value value = place.bound.lookup(access.source)) {
     return value;
   }
@@ -218,6 +191,49 @@ Value StageEmitter::evalOperand(const Node *node, unsigned operand,
   return evalNode(access.producer,
                   cast<OpResult>(access.source).getResultNumber(),
                   getProducerPoint(access, loops), place);
+}
+
+LaneIndex StageEmitter::panelAddress(const Access &access,
+                                     ArrayRef<LaneIndex> loops,
+                                     bool wholeGroups) {
+  // [n / panel][other dimensions, one of them / group][n % panel][% group]
+  auto type = cast<RankedTensorType>(access.source.getType());
+  ArrayRef<int64_t> shape = type.getShape();
+  bool grouped = access.group > 1;
+  int64_t numOuter = static_cast<int64_t>(access.logical.size());
+  LaneIndex at{constant(0), SizeExpr(0)};
+  auto addTerm = [&](Value index, int64_t stride) {
+    at.base = add(at.base, mul(index, constant(stride)));
+  };
+  int64_t next = 1;
+  for (const Linear &linear : access.logical) {
+    LaneIndex value = evalLinear(linear, loops);
+    std::optional<unsigned> loop = linear.getPlainLoop();
+    auto split = [&](int64_t by, int64_t outer, int64_t inner) {
+      Value size = constant(by);
+      addTerm(arith::DivUIOp::create(b, loc, value.base, size), outer);
+      addTerm(arith::RemUIOp::create(b, loc, value.base, size), inner);
+      at.step = at.step + value.step * SizeExpr(inner);
+    };
+    if (loop == access.panelLoop) {
+      split(access.panel, type.getNumElements() / shape[0], access.group);
+      continue;
+    }
+    int64_t stride = access.panel * access.group;
+    for (int64_t d = next + 1; d < numOuter; ++d)
+      stride *= shape[d];
+    ++next;
+    if (!grouped || loop != access.groupLoop) {
+      addTerm(value.base, stride);
+      continue;
+    }
+    // At a multiple of the group the division is exact.
+    if (wholeGroups)
+      addTerm(value.base, stride / access.group);
+    else
+      split(access.group, stride, 1);
+  }
+  return at;
 }
 
 std::optional<std::pair<Value, LaneIndex>>
@@ -443,6 +459,44 @@ Value StageEmitter::fromMemory(Value value, Type elementType, Place &place) {
   return arith::CmpIOp::create(b, loc, arith::CmpIPredicate::ne, value, zero);
 }
 
+/// Every `step`-th element from `base` on. Reads nothing behind the last of
+/// them: the last vector begins so much earlier.
+Value StageEmitter::loadStrided(Value memref, Value base, int64_t step,
+                                Place &place) {
+  int64_t lanes = place.lanes;
+  Type stored = cast<MemRefType>(memref.getType()).getElementType();
+  auto type = VectorType::get({lanes}, stored);
+  Value pass, none;
+  if (place.mask) {
+    pass = toVector(scalarConstant(stored, 0), lanes);
+    none = toVector(
+        arith::ConstantOp::create(b, loc, b.getBoolAttr(false)), lanes);
+  }
+  Value result;
+  for (int64_t j = 0; j < step; ++j) {
+    int64_t start = std::min(j * lanes, (lanes - 1) * step + 1 - lanes);
+    // Lane i takes element i * step; lanes of other vectors keep theirs.
+    SmallVector<int64_t> pick, exists(lanes, lanes);
+    for (int64_t i = 0; i < lanes; ++i) {
+      bool here = i * step / lanes == j;
+      pick.push_back(here ? lanes + i * step - start : i);
+      if (here)
+        exists[i * step - start] = i;
+    }
+    Value at = addConstant(base, start), part;
+    if (place.mask) {
+      Value mask =
+          vector::ShuffleOp::create(b, loc, place.mask, none, exists);
+      part = vector::MaskedLoadOp::create(b, loc, type, memref, at, mask, pass);
+    } else {
+      part = vector::LoadOp::create(b, loc, type, memref, at);
+    }
+    result = vector::ShuffleOp::create(b, loc, result ? result : part, part,
+                                       pick);
+  }
+  return result;
+}
+
 Value StageEmitter::loadAt(Value memref, LaneIndex at, Type elementType,
                            Place &place) {
   Type stored = getStageMemoryType(elementType);
@@ -462,6 +516,11 @@ Value StageEmitter::loadAt(Value memref, LaneIndex at, Type elementType,
     return fromMemory(vector::MaskedLoadOp::create(b, loc, type, memref,
                                                    at.base, place.mask, pass));
   }
+  // A few steps apart: from as many vectors, by shuffles.
+  if (std::optional<int64_t> step = at.step.getConstant();
+      step && !vectorAddress && *step > 1 && *step <= 4 &&
+      *step <= place.lanes)
+    return fromMemory(loadStrided(memref, at.base, *step, place));
   // Lanes at a stride or anywhere.
   Value positions = at.base;
   Value base = constant(0);

@@ -1,16 +1,17 @@
-// The tile of a stage is chosen for the machine's figures: with half the
-// bandwidth of the shared cache, splitting columns only wins, because the weight
-// is then brought in once. Nothing but the description differs.
+// The tile of a stage is chosen for the machine: every worker gets as many
+// columns as it has to take, and packs the right operand's for itself. Nothing
+// but the description differs.
 
-// RUN: hrcc --print-target=generic-x86-64-v4 > %t.fast.mlir
-// RUN: sed -e 's/read = 200 GB/read = 100 GB/' -e 's/worker_read = 25 GB/worker_read = 12.5 GB/' %t.fast.mlir > %t.slow.mlir
-// RUN: headrace-opt %s --pass-pipeline='builtin.module(hr-prepare-stages,hr-form-stages{target=%t.fast.mlir})' | FileCheck %s --check-prefix=FAST
-// RUN: headrace-opt %s --pass-pipeline='builtin.module(hr-prepare-stages,hr-form-stages{target=%t.slow.mlir})' | FileCheck %s --check-prefix=SLOW
+// RUN: hrcc --print-target=generic-x86-64-v4 > %t.many.mlir
+// RUN: sed -e 's/@core x 8/@core x 4/' %t.many.mlir > %t.few.mlir
+// RUN: headrace-opt %s --pass-pipeline='builtin.module(hr-prepare-stages,hr-form-stages{target=%t.many.mlir})' | FileCheck %s --check-prefix=MANY
+// RUN: headrace-opt %s --pass-pipeline='builtin.module(hr-prepare-stages,hr-form-stages{target=%t.few.mlir})' | FileCheck %s --check-prefix=FEW
 
-// FAST: hr.stage @product_contract_0
-// FAST-SAME: tile = [64, 192, 0]
-// SLOW: hr.stage @product_contract_0
-// SLOW-SAME: tile = [0, 96, 0]
+// MANY: hr.stage @product_contract_0
+// MANY-SAME: tile = [0, 96, 0]
+// MANY-SAME: packed = [1]
+// FEW: hr.stage @product_contract_0
+// FEW-SAME: tile = [0, 192, 0]
 func.func @product(%x: tensor<128x768xf32> {hr.name = "x", hr.dims = [#hr.size<"128">, #hr.size<"768">]},
                    %w: tensor<768x768xf32> {hr.name = "w", hr.dims = [#hr.size<"768">, #hr.size<"768">]})
     -> (tensor<128x768xf32> {hr.name = "y", hr.dims = [#hr.size<"128">, #hr.size<"768">]}) {

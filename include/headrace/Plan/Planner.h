@@ -29,6 +29,8 @@
 #include "headrace/Plan/StagePlan.h"
 #include "llvm/ADT/SmallBitVector.h"
 
+#include <functional>
+
 namespace headrace::plan {
 
 /// Sizes of a typical call, at which plans for dynamic sizes are compared: 128
@@ -43,6 +45,8 @@ public:
     bool scalar = false;
     /// Consider fewer candidates.
     bool quick = false;
+    /// Whether the target can emit an atom; null: vector multiply-adds only.
+    std::function<bool(const hw::Atom &)> emits;
   };
   Planner(const hw::Device &device, const SymbolRanges &ranges,
           Options options);
@@ -62,7 +66,8 @@ public:
                                        const StagePlan &plan) const;
   /// How many elements of the vector loop a packed panel holds, for a loop of
   /// this extent: depends on nothing else, so that all entries agree.
-  int64_t getPanel(int64_t extent, int64_t lanes) const;
+  int64_t getPanel(int64_t extent, int64_t lanes,
+                   const hw::Atom *atom = nullptr) const;
   int64_t getLanes() const { return lanes; }
   /// Values given to symbols when times are predicted.
   const SymbolBindings &getBindings() const { return bindings; }
@@ -92,6 +97,25 @@ private:
                                       const Layouts &layouts) const;
   void planContraction(const StageAnalysis &analysis, const Nest &nest,
                        int64_t forcedClass, NestPlan &result) const;
+  /// Decides which instruction the contraction is made of, and what has to be
+  /// copied for it.
+  void chooseAtom(const StageAnalysis &analysis, const Nest &nest,
+                  NestPlan &result) const;
+  /// Rows of a register tile, given its vectors.
+  int64_t getRows(const Node *node, const NestPlan &nestPlan,
+                  int64_t rowExtent) const;
+  /// The atom that decides the panels of a lane operand: for these element
+  /// types alone, so that all entries agree.
+  const hw::Atom *getPanelAtom(const Node *node, unsigned onRows,
+                               unsigned onLanes) const;
+  /// Atoms for these element types that the target can emit.
+  llvm::SmallVector<const hw::Atom *> getAtoms(mlir::Type a, mlir::Type b,
+                                               mlir::Type c) const;
+  /// Seconds of arithmetic and packing of a contraction whose classes have
+  /// these lengths.
+  double predictContraction(const StageAnalysis &analysis, const Nest &nest,
+                            const NestPlan &nestPlan,
+                            llvm::ArrayRef<double> length) const;
   double predict(const StageAnalysis &analysis, const StagePlan &plan) const;
   int64_t extentOf(const SizeExpr &size) const;
   /// The stride of the loads of an operand along a loop: 0 uniform, 1
@@ -108,6 +132,11 @@ private:
   Options options;
   int64_t lanes = 1, registers = 16, workers = 1;
 };
+
+/// Whether what the nest stores is contiguous along its rows but not along its
+/// lanes: then the sums are stored as vectors of rows.
+bool storesAlongRows(const StageAnalysis &analysis, const Nest &nest,
+                     const NestPlan &nestPlan);
 
 } // namespace headrace::plan
 #endif // HEADRACE_PLAN_PLANNER_H

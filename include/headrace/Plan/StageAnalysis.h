@@ -91,9 +91,12 @@ struct Access {
   /// For a stage input: the element's position in the flat, row-major buffer.
   Linear address;
   /// The input is stored packed: panels of `panel` along the loop `panelLoop`
-  /// (see hr.stage's `linalg.unpack`); `address` is then unused.
+  /// (see hr.stage's `linalg.unpack`), in which `group` iterations of the loop
+  /// `groupLoop` lie side by side; `address` is then unused.
   int64_t panel = 0;
   unsigned panelLoop = 0;
+  int64_t group = 1;
+  unsigned groupLoop = 0; // where `group` is not 1
   llvm::SmallVector<Linear> logical; // index in the unpacked tensor
 
   bool isInput() const { return !producer; }

@@ -21,6 +21,16 @@ struct NestPlan {
   int64_t row = -1;
   int64_t rows = 1;
   int64_t block = 0;
+  /// The reduction loop that the atom's k runs along.
+  int64_t group = -1;
+  /// Operands of a contraction that are copied to panels in scratch.
+  llvm::SmallVector<int64_t, 2> packed;
+  /// Null: multiply-adds of vectors.
+  hr::AtomAttr atom;
+
+  bool packs(unsigned operand) const {
+    return llvm::is_contained(packed, int64_t(operand));
+  }
 };
 
 struct StagePlan {

@@ -44,4 +44,26 @@ def TargetWidenFloats : Pass<"target-widen-floats"> {
                            "::mlir::vector::VectorDialect"];
 }
 
+def TargetLowerAtoms : Pass<"target-lower-atoms"> {
+  let summary = "turn atoms into the machine's instructions";
+  let description = [{
+    After it there is no `hr.group_dot` and no fragment: an instruction's name has
+    become a call of LLVM's intrinsic, and fragments have the machine's type,
+    also where loops carry them.
+
+    Before:
+    ```mlir
+    %s = hr.group_dot "x86.vdpbf16ps" %a, %b, %c : vector<32xbf16>, vector<16xf32>
+    ```
+    After:
+    ```mlir
+    %s = llvm.call_intrinsic "llvm.x86.avx512bf16.dpbf16ps.512"(%c, %a, %b)
+        : (vector<16xf32>, vector<32xbf16>, vector<32xbf16>) -> vector<16xf32>
+    ```
+  }];
+  let dependentDialects = ["::mlir::arith::ArithDialect",
+                           "::mlir::memref::MemRefDialect",
+                           "::mlir::LLVM::LLVMDialect"];
+}
+
 #endif // HEADRACE_TARGET_PASSES

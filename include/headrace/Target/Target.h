@@ -87,6 +87,8 @@ public:
   virtual llvm::StringRef getName() const = 0;
   /// Whether this target generates code for `device`.
   virtual bool claims(const hw::Device &device) const = 0;
+  /// Whether it can emit the atom: plans use no other.
+  virtual bool emits(const hw::Device &device, const hw::Atom &atom) const = 0;
   /// Writes the artifact of `module` to `path`: to a temporary name first,
   /// renamed when complete, so that a failure leaves nothing. `module` is not
   /// changed. Emits diagnostics on failure.

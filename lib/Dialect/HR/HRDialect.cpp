@@ -52,6 +52,27 @@ Operation *HRDialect::materializeConstant(OpBuilder &builder, Attribute value,
   return nullptr;
 }
 
+Type FragmentType::parse(AsmParser &parser) {
+  SmallVector<int64_t> shape;
+  Type elementType;
+  SMLoc at = parser.getCurrentLocation();
+  if (parser.parseLess() ||
+      parser.parseDimensionList(shape, /*allowDynamic=*/false) ||
+      parser.parseType(elementType) || parser.parseGreater())
+    return Type();
+  if (shape.size() != 2) {
+    parser.emitError(at) << "expected rows and columns but got "
+                         << shape.size() << " dimensions";
+    return Type();
+  }
+  return get(parser.getContext(), shape[0], shape[1], elementType);
+}
+
+void FragmentType::print(AsmPrinter &printer) const {
+  printer << "<" << getRows() << "x" << getColumns() << "x" << getElementType()
+          << ">";
+}
+
 LogicalResult SizeAttr::verify(function_ref<InFlightDiagnostic()> emitError,
                                StringRef text) {
   std::string error;

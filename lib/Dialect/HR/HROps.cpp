@@ -434,3 +434,28 @@ LogicalResult RunOp::verify() {
   }
   return success();
 }
+
+//===----------------------------------------------------------------------===//
+// Atoms
+//===----------------------------------------------------------------------===//
+
+LogicalResult GroupDotOp::verify() {
+  auto operand = cast<VectorType>(getLhs().getType());
+  auto sum = cast<VectorType>(getAcc().getType());
+  if (operand.getRank() != 1 || sum.getRank() != 1 ||
+      operand.getDimSize(0) % sum.getDimSize(0) != 0)
+    return emitOpError() << "expected a whole number of lanes of " << operand
+                         << " per lane of " << sum;
+  return success();
+}
+
+LogicalResult FragmentMultiplyOp::verify() {
+  FragmentType lhs = getLhs().getType(), rhs = getRhs().getType(),
+               acc = getAcc().getType();
+  if (lhs.getRows() != acc.getRows() ||
+      lhs.getColumns() * acc.getColumns() !=
+          rhs.getRows() * rhs.getColumns())
+    return emitOpError() << "shapes do not multiply: " << lhs << " and " << rhs
+                         << " into " << acc;
+  return success();
+}

@@ -109,6 +109,26 @@ def HR_FootprintAttr : HR_Attr<"Footprint", "footprint"> {
   }];
 }
 
+def HR_AtomAttr : HR_Attr<"Atom", "atom"> {
+  let summary = "the instruction that a contraction is made of";
+  let description = [{
+    `c[m, n] += a[m, k] * b[k, n]`, as `hw.atom` has it; `a` is the operand along
+    the rows of the register tile, `b` the one along its vectors. Consecutive
+    elements along k that fill an element of `c` lie side by side in `b` (pairs
+    of bf16 for f32). `fragments` says that operands and sums live where only
+    the atom's own loads and stores reach them (tile registers), not in vectors.
+    `instruction` is a name that the target alone interprets.
+
+    ```mlir
+    #hr.atom<instruction = "x86.tdpbf16ps", m = 16, n = 16, k = 32, fragments = true>
+    ```
+  }];
+  let parameters = (ins StringRefParameter<"what the target emits">:$instruction,
+                        "int64_t":$m, "int64_t":$n, "int64_t":$k,
+                        "bool":$fragments);
+  let assemblyFormat = "`<` struct(params) `>`";
+}
+
 def HR_NestPlanAttr : HR_Attr<"NestPlan", "nest"> {
   let summary = "how one loop nest of a stage is emitted";
   let description = [{
@@ -118,12 +138,24 @@ def HR_NestPlanAttr : HR_Attr<"NestPlan", "nest"> {
     are in registers at once; `block` is the number of iterations of the
     innermost reduction loop that are summed before they join the rest (0: all).
 
+    A contraction may be made of an `atom` (none: multiply-adds of vectors),
+    whose k runs along the reduction loop `group`. `packed` lists the operands
+    that are copied to panels in scratch, in the order in which the registers
+    want them: the one along rows once per tile, the one along vectors once per
+    panel of `vectors` vectors.
+
     ```mlir
     #hr.nest<vector = 1, vectors = 3, row = 0, rows = 8, block = 512>
+    #hr.nest<vector = 1, vectors = 3, row = 0, rows = 8, block = 512, group = 2,
+        packed = [1],
+        atom = <instruction = "x86.vdpbf16ps", m = 1, n = 16, k = 2, fragments = false>>
     ```
   }];
   let parameters = (ins "int64_t":$vector, "int64_t":$vectors, "int64_t":$row,
-                        "int64_t":$rows, "int64_t":$block);
+                        "int64_t":$rows, "int64_t":$block,
+                        DefaultValuedParameter<"int64_t", "-1">:$group,
+                        OptionalParameter<"::mlir::DenseI64ArrayAttr">:$packed,
+                        OptionalParameter<"::headrace::hr::AtomAttr">:$atom);
   let assemblyFormat = "`<` struct(params) `>`";
 }
 
@@ -579,6 +611,119 @@ def HR_StageOp : HR_Op<"stage", [SingleBlock, IsolatedFromAbove]> {
     `:` functional-type($inputs, $results) $body
   }];
   let hasVerifier = 1;
+}
+
+//===----------------------------------------------------------------------===//
+// Atoms
+//===----------------------------------------------------------------------===//
+
+def HR_FragmentType : TypeDef<HR_Dialect, "Fragment"> {
+  let mnemonic = "fragment";
+  let summary = "a small matrix that lives where an atom wants it";
+  let description = [{
+    Held in tile registers, or spread over the lanes of a warp: what it is made
+    of, the target alone knows. Made by a load or as zeros, used by
+    `hr.fragment_multiply`, and read by storing it.
+
+    ```mlir
+    !hr.fragment<16x32xbf16>
+    ```
+  }];
+  let parameters = (ins "int64_t":$rows, "int64_t":$columns,
+                        "::mlir::Type":$elementType);
+  let hasCustomAssemblyFormat = 1;
+}
+
+def HR_GroupDotOp : HR_Op<"group_dot", [Pure,
+    TypesMatchWith<"result and accumulator have one type", "acc", "result",
+                   "$_self">,
+    TypesMatchWith<"both operands have one shape", "lhs", "rhs", "$_self">]> {
+  let summary = "adds the products of groups of lanes to the lanes of a sum";
+  let description = [{
+    `result[i] = acc[i] + sum over j < k of lhs[i * k + j] * rhs[i * k + j]`,
+    in the order and with the roundings of the `instruction`.
+
+    ```mlir
+    %s = hr.group_dot "x86.vdpbf16ps" %a, %b, %c : vector<32xbf16>, vector<16xf32>
+    ```
+  }];
+  let arguments = (ins StrAttr:$instruction, AnyVectorOfNonZeroRank:$lhs,
+                       AnyVectorOfNonZeroRank:$rhs, AnyVectorOfNonZeroRank:$acc);
+  let results = (outs AnyVectorOfNonZeroRank:$result);
+  let assemblyFormat = [{
+    $instruction $lhs `,` $rhs `,` $acc attr-dict `:` type($lhs) `,` type($acc)
+  }];
+  let hasVerifier = 1;
+}
+
+def HR_FragmentZeroOp : HR_Op<"fragment_zero", [Pure]> {
+  let summary = "a fragment of zeros";
+  let description = [{
+    ```mlir
+    %z = hr.fragment_zero : !hr.fragment<16x16xf32>
+    ```
+  }];
+  let results = (outs HR_FragmentType:$result);
+  let assemblyFormat = "attr-dict `:` type($result)";
+}
+
+def HR_FragmentLoadOp : HR_Op<"fragment_load"> {
+  let summary = "a fragment from memory";
+  let description = [{
+    Row r begins at `memref[at + r * stride]`, all in elements of the memref,
+    which has as many bits per element as the fragment.
+
+    ```mlir
+    %a = hr.fragment_load %m[%at], %stride : memref<?xi16>, !hr.fragment<16x32xbf16>
+    ```
+  }];
+  let arguments = (ins Arg<AnyMemRef, "from", [MemRead]>:$memref, Index:$at,
+                       Index:$stride);
+  let results = (outs HR_FragmentType:$result);
+  let assemblyFormat = [{
+    $memref `[` $at `]` `,` $stride attr-dict `:` type($memref) `,` type($result)
+  }];
+}
+
+def HR_FragmentMultiplyOp : HR_Op<"fragment_multiply", [Pure,
+    TypesMatchWith<"result and accumulator have one type", "acc", "result",
+                   "$_self">]> {
+  let summary = "a fragment plus the product of two";
+  let description = [{
+    `rhs` has the elements along k that fill one element of the sum side by side:
+    its row is a group of k, its columns are (n, element of the group).
+
+    ```mlir
+    %s = hr.fragment_multiply "x86.tdpbf16ps" %a, %b, %c
+        : !hr.fragment<16x32xbf16>, !hr.fragment<16x32xbf16>, !hr.fragment<16x16xf32>
+    ```
+  }];
+  let arguments = (ins StrAttr:$instruction, HR_FragmentType:$lhs,
+                       HR_FragmentType:$rhs, HR_FragmentType:$acc);
+  let results = (outs HR_FragmentType:$result);
+  let assemblyFormat = [{
+    $instruction $lhs `,` $rhs `,` $acc attr-dict
+    `:` type($lhs) `,` type($rhs) `,` type($acc)
+  }];
+  let hasVerifier = 1;
+}
+
+def HR_FragmentStoreOp : HR_Op<"fragment_store"> {
+  let summary = "a fragment to memory";
+  let description = [{
+    The inverse of `hr.fragment_load`.
+
+    ```mlir
+    hr.fragment_store %s, %m[%at], %stride : !hr.fragment<16x16xf32>, memref<?xf32>
+    ```
+  }];
+  let arguments = (ins HR_FragmentType:$value,
+                       Arg<AnyMemRef, "to", [MemWrite]>:$memref, Index:$at,
+                       Index:$stride);
+  let assemblyFormat = [{
+    $value `,` $memref `[` $at `]` `,` $stride attr-dict
+    `:` type($value) `,` type($memref)
+  }];
 }
 
 //===----------------------------------------------------------------------===//

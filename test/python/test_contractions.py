@@ -1,0 +1,115 @@
+"""Products and convolutions at sizes that no register tile divides.
+
+What is tested is the way the operands take: in place, packed at compile time or
+per tile, contiguous along the lanes or along the sum, whole groups or not. Each
+program has many outputs, since the compiler's start is what takes the time.
+"""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch.nn import functional as F
+
+from contract import Case, check
+
+DTYPES = [torch.float32, torch.bfloat16, torch.float16]
+
+
+def name_of(dtype: torch.dtype) -> str:
+    return str(dtype).removeprefix("torch.")
+
+
+class Products(torch.nn.Module):
+    """x [M, 70] and y [M, 71] against weights and against each other."""
+
+    def __init__(self, dtype: torch.dtype) -> None:
+        super().__init__()
+        self.even = torch.nn.Linear(70, 37, dtype=dtype)
+        self.odd = torch.nn.Linear(71, 100, bias=False, dtype=dtype)
+        self.deep = torch.nn.Linear(1100, 16, dtype=dtype)
+        self.tall = torch.nn.Parameter(torch.randn(70, 50, dtype=dtype))
+
+    def forward(self, x, y, z):
+        return (self.even(x), self.odd(y), x @ self.tall, F.gelu(self.even(x)),
+                self.even(x[:1]), self.odd(y[3]), self.deep(z),
+                x.transpose(0, 1) @ y,          # sums over the rows
+                x @ x.transpose(0, 1),          # contiguous along the sum
+                y @ y.transpose(0, 1),
+                torch.einsum("ak,bk->ba", x, x[:5]),
+                (x @ self.tall).softmax(-1) @ self.tall.transpose(0, 1))
+
+
+@pytest.mark.parametrize("dtype", DTYPES, ids=name_of)
+@pytest.mark.parametrize("dynamic", [False, True], ids=["static", "dynamic"])
+def test_products(dtype, dynamic):
+    torch.manual_seed(0)
+
+    def inputs(rows):
+        return tuple(torch.randn(rows, depth).to(dtype)
+                     for depth in (70, 71, 1100))
+    rows = torch.export.Dim("rows", min=5, max=300)
+    check(Case("products", Products(dtype), inputs(19),
+               dynamic_shapes=({0: rows},) * 3 if dynamic else None,
+               runs=[inputs(n) for n in (5, 16, 33)] if dynamic else [],
+               decomposed=False))
+
+
+class Batches(torch.nn.Module):
+    def forward(self, a, b, c):
+        return (a @ b, a @ c.transpose(1, 2), a.transpose(1, 2) @ b[:, :33],
+                torch.einsum("bmk,bkn->mbn", a, b),
+                torch.einsum("bmk,bkn->mn", a, b))
+
+
+@pytest.mark.parametrize("dtype", DTYPES, ids=name_of)
+def test_batches(dtype):
+    torch.manual_seed(1)
+    check(Case("batches", Batches(), tuple(
+        torch.randn(*shape).to(dtype)
+        for shape in ((2, 33, 46), (2, 46, 51), (2, 19, 46))),
+        decomposed=False))
+
+
+class Convolutions(torch.nn.Module):
+    """x [1, 24, H, W]: strides, dilations, groups, padding, odd sizes."""
+
+    def __init__(self, dtype: torch.dtype) -> None:
+        super().__init__()
+
+        def conv(*args, **kwargs):
+            return torch.nn.Conv2d(*args, dtype=dtype, **kwargs)
+        self.layers = torch.nn.ModuleList([
+            conv(24, 40, 3, padding=1), conv(24, 33, 3, stride=2, padding=1),
+            conv(24, 16, (3, 2), dilation=(2, 3)), conv(24, 36, 1),
+            conv(24, 36, 1, stride=2, bias=False),
+            conv(24, 48, 3, groups=3, padding=1),
+            conv(24, 24, 3, groups=24, padding=1),
+            conv(24, 24, 3, groups=24, stride=2, padding=1),
+            conv(24, 48, 5, groups=24, stride=3, padding=2),
+            conv(24, 17, 7, stride=2, padding=3),
+        ])
+
+    def forward(self, x):
+        outputs = [layer(x) for layer in self.layers]
+        # What follows is stored with the sums.
+        first = F.relu(self.layers[0](x) + outputs[0])
+        return (*outputs, first, first.mean((2, 3)))
+
+
+@pytest.mark.parametrize("dtype", DTYPES, ids=name_of)
+def test_convolutions(dtype):
+    torch.manual_seed(2)
+    check(Case("convolutions", Convolutions(dtype),
+               (torch.randn(1, 24, 17, 19).to(dtype),), decomposed=False))
+
+
+def test_convolutions_of_any_size():
+    torch.manual_seed(3)
+    height = torch.export.Dim("height", min=8, max=64)
+    width = torch.export.Dim("width", min=8, max=64)
+    check(Case("convolutions", Convolutions(torch.float32),
+               (torch.randn(1, 24, 17, 19),),
+               dynamic_shapes=({2: height, 3: width},),
+               runs=[(torch.randn(1, 24, 8, 33),), (torch.randn(1, 24, 16, 14),)],
+               decomposed=False))
