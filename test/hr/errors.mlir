@@ -126,3 +126,26 @@ func.func @run() {
   hr.run @s grid [#hr.size<"1">] (%0) access [#hr<access read>] slots [] footprints [#hr.footprint<(d0) -> (), []>] symbols [] : !hr.buffer<f32>
   return
 }
+
+// -----
+
+func.func @group_dot(%a: vector<24xbf16>, %c: vector<16xf32>) {
+  // expected-error @+1 {{expected a whole number of lanes of 'vector<24xbf16>' per lane of 'vector<16xf32>'}}
+  %0 = hr.group_dot "x86.vdpbf16ps" %a, %a, %c : vector<24xbf16>, vector<16xf32>
+  return
+}
+
+// -----
+
+func.func @fragment_multiply(%a: !hr.fragment<16x32xbf16>, %b: !hr.fragment<8x32xbf16>, %c: !hr.fragment<16x16xf32>) {
+  // expected-error @+1 {{shapes do not multiply: '!hr.fragment<16x32xbf16>' and '!hr.fragment<8x32xbf16>' into '!hr.fragment<16x16xf32>'}}
+  %0 = hr.fragment_multiply "x86.tdpbf16ps" %a, %b, %c : !hr.fragment<16x32xbf16>, !hr.fragment<8x32xbf16>, !hr.fragment<16x16xf32>
+  return
+}
+
+// -----
+
+// expected-error @+1 {{expected rows and columns but got 3 dimensions}}
+func.func @fragment_type(%a: !hr.fragment<2x16x32xbf16>) {
+  return
+}

@@ -79,3 +79,19 @@ func.func @buffers() {
   }
   return
 }
+
+// CHECK-LABEL: func @atoms
+func.func @atoms(%x: memref<?xi16>, %z: memref<?xf32>, %i: index,
+                 %a: vector<32xbf16>, %c: vector<16xf32>) -> vector<16xf32> {
+  // CHECK: hr.fragment_zero : <16x16xf32>
+  %zero = hr.fragment_zero : !hr.fragment<16x16xf32>
+  // CHECK: hr.fragment_load %{{.+}}[%{{.+}}], %{{.+}} : memref<?xi16>, <16x32xbf16>
+  %f = hr.fragment_load %x[%i], %i : memref<?xi16>, !hr.fragment<16x32xbf16>
+  // CHECK: hr.fragment_multiply "x86.tdpbf16ps"
+  %s = hr.fragment_multiply "x86.tdpbf16ps" %f, %f, %zero : !hr.fragment<16x32xbf16>, !hr.fragment<16x32xbf16>, !hr.fragment<16x16xf32>
+  // CHECK: hr.fragment_store %{{.+}}, %{{.+}}[%{{.+}}], %{{.+}} : <16x16xf32>, memref<?xf32>
+  hr.fragment_store %s, %z[%i], %i : !hr.fragment<16x16xf32>, memref<?xf32>
+  // CHECK: hr.group_dot "x86.vdpbf16ps"
+  %d = hr.group_dot "x86.vdpbf16ps" %a, %a, %c : vector<32xbf16>, vector<16xf32>
+  return %d : vector<16xf32>
+}

@@ -1,0 +1,42 @@
+// RUN: headrace-opt %s --target-lower-atoms --split-input-file --verify-diagnostics | FileCheck %s
+
+// CHECK-LABEL: func @dot
+func.func @dot(%a: vector<32xbf16>, %b: vector<32xbf16>, %c: vector<16xf32>) -> vector<16xf32> {
+  // CHECK: %[[R:.+]] = llvm.call_intrinsic "llvm.x86.avx512bf16.dpbf16ps.512"(%arg2, %arg0, %arg1)
+  // CHECK: return %[[R]]
+  %0 = hr.group_dot "x86.vdpbf16ps" %a, %b, %c : vector<32xbf16>, vector<16xf32>
+  return %0 : vector<16xf32>
+}
+
+// -----
+
+// Sums stay in tile registers from one iteration to the next.
+// CHECK-LABEL: func @fragments
+func.func @fragments(%x: memref<?xi16>, %y: memref<?xi16>, %z: memref<?xf32>, %n: index) {
+  %c0 = arith.constant 0 : index
+  %c16 = arith.constant 16 : index
+  %c32 = arith.constant 32 : index
+  // CHECK: %[[ZERO:.+]] = llvm.call_intrinsic "llvm.x86.tilezero.internal"({{.*}}) : (i16, i16) -> !llvm.x86_amx
+  %zero = hr.fragment_zero : !hr.fragment<16x16xf32>
+  // CHECK: %[[SUM:.+]] = scf.for {{.*}} iter_args(%[[ACC:.+]] = %[[ZERO]]) -> (!llvm.x86_amx)
+  %sum = scf.for %k = %c0 to %n step %c32 iter_args(%acc = %zero) -> (!hr.fragment<16x16xf32>) {
+    // CHECK: llvm.call_intrinsic "llvm.x86.tileloadd64.internal"({{.*}}) : (i16, i16, !llvm.ptr, i64) -> !llvm.x86_amx
+    %a = hr.fragment_load %x[%k], %c32 : memref<?xi16>, !hr.fragment<16x32xbf16>
+    %b = hr.fragment_load %y[%k], %c32 : memref<?xi16>, !hr.fragment<16x32xbf16>
+    // CHECK: %[[NEXT:.+]] = llvm.call_intrinsic "llvm.x86.tdpbf16ps.internal"({{.*}}, %[[ACC]], {{.*}}) : (i16, i16, i16, !llvm.x86_amx, !llvm.x86_amx, !llvm.x86_amx) -> !llvm.x86_amx
+    // CHECK: scf.yield %[[NEXT]]
+    %next = hr.fragment_multiply "x86.tdpbf16ps" %a, %b, %acc : !hr.fragment<16x32xbf16>, !hr.fragment<16x32xbf16>, !hr.fragment<16x16xf32>
+    scf.yield %next : !hr.fragment<16x16xf32>
+  }
+  // CHECK: llvm.call_intrinsic "llvm.x86.tilestored64.internal"({{.*}}, %[[SUM]])
+  hr.fragment_store %sum, %z[%c0], %c16 : !hr.fragment<16x16xf32>, memref<?xf32>
+  return
+}
+
+// -----
+
+func.func @unknown(%a: vector<32xbf16>, %b: vector<32xbf16>, %c: vector<16xf32>) -> vector<16xf32> {
+  // expected-error @+1 {{has the unknown instruction 'x86.nothing'}}
+  %0 = hr.group_dot "x86.nothing" %a, %b, %c : vector<32xbf16>, vector<16xf32>
+  return %0 : vector<16xf32>
+}
