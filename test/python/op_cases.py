@@ -252,6 +252,8 @@ for _name, _fn in _ACTIVATIONS.items():
     case("activation", f"{_name}-special", _fn, special())
 case("activation", "prelu", F.prelu, rand(2, 3, 4), rand(3))
 case("activation", "prelu-single", F.prelu, rand(2, 3, 4), rand(1))
+case("activation", "dropout-in-place",
+     lambda x: F.dropout(x * 2, 0.5, False, inplace=True) + 1, rand(5))
 case("activation", "dropout-eval", lambda x: F.dropout(x, 0.5, False), rand(5))
 
 # ------------------------------------------------------------------ reductions

@@ -187,6 +187,13 @@ def dropout_in_eval_aliases(x):
     return y, z
 
 
+def dropout_in_place(x):
+    y = x * 1
+    z = y[0]
+    nn.functional.dropout(y, 0.5, training=False, inplace=True)
+    return y, z
+
+
 def detached(x):
     y = x * 1
     y.detach().add_(5)
