@@ -19,8 +19,18 @@ using namespace headrace::report;
 extern "C" {
 extern const char headrace_report_style_css[];
 extern const char headrace_report_page_html[];
+extern const char headrace_report_util_js[];
+extern const char headrace_report_times_js[];
+extern const char headrace_report_roofline_js[];
+extern const char headrace_report_tables_js[];
 extern const char headrace_report_page_js[];
 }
+
+/// In this order: each uses what those before it declare.
+static const char *const scripts[] = {
+    headrace_report_util_js, headrace_report_times_js,
+    headrace_report_roofline_js, headrace_report_tables_js,
+    headrace_report_page_js};
 
 /// Text inside a script element: it must not hold the element's end.
 static void writeInScript(llvm::StringRef text, llvm::raw_ostream &os) {
@@ -50,7 +60,8 @@ void report::writePage(const llvm::json::Object &report,
     else if (place == "style")
       os << "<style>\n" << headrace_report_style_css << "</style>";
     else if (place == "script")
-      os << "<script>\n" << headrace_report_page_js << "</script>";
+      for (const char *script : scripts)
+        os << "<script>\n" << script << "</script>\n";
     else if (place == "report") {
       os << "<script type=\"application/json\" id=\"report\">";
       writeInScript(data, os);

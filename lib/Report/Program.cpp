@@ -405,8 +405,14 @@ Array ProgramReport::describeBuffers() {
       begin = std::min(begin, records[timeline][command]->begin);
       end = std::max(end, records[timeline][command]->end);
     }
+    auto [timeline, first] = life.commands.front();
+    const schedule::Command &writer =
+        *flat.timelines[timeline].commands[first].command;
     lives[life.buffer].push_back(
-        Array{life.slot, toNanoseconds(begin), toNanoseconds(end)});
+        Array{life.slot, toNanoseconds(begin), toNanoseconds(end),
+              writer.kind == schedule::Command::Kind::Run
+                  ? stageNumbers.lookup(program.stages[writer.stage].name)
+                  : int64_t(-1)});
   }
 
   static constexpr const char *kinds[] = {"input", "output", "temp", "constant",

@@ -27,6 +27,7 @@ struct hr_context {
   hr_frame frame;
   region block; /* the context itself and its small arrays */
   const hr_model *model;
+  hr_profile *profile; /* NULL: not asked for */
   hr_pool *pool;
   bool owns_pool;
   uint32_t num_workers;
@@ -212,10 +213,18 @@ int hr_rt_create_context(const hr_model *model,
   if (!model || !result)
     return hr_fail(why, HR_ERROR_ARGUMENT, "no model or no place for the context");
   *result = 0;
-  if (options && options->struct_size < sizeof *options)
+  /* Fields that the caller's header did not have yet are NULL. */
+  size_t least = __builtin_offsetof(hr_context_options, profile);
+  if (options && options->struct_size < least)
     return hr_fail(why, HR_ERROR_ARGUMENT,
                    "expected hr_context_options of %u bytes but got %u",
-                   (unsigned)sizeof *options, (unsigned)options->struct_size);
+                   (unsigned)least, (unsigned)options->struct_size);
+  hr_profile *profile =
+      options && options->struct_size >= sizeof *options ? options->profile : 0;
+  if (profile && profile->struct_size < sizeof *profile)
+    return hr_fail(why, HR_ERROR_ARGUMENT,
+                   "expected hr_profile of %u bytes but got %u",
+                   (unsigned)sizeof *profile, (unsigned)profile->struct_size);
   hr_pool *pool = options ? options->pool : 0;
   if (pool && pool->operations->abi_version != HR_ABI_VERSION)
     return hr_fail(why, HR_ERROR_ARGUMENT,
@@ -265,6 +274,7 @@ int hr_rt_create_context(const hr_model *model,
   context->frame.bases = (uint32_t *)next;
   context->block = block;
   context->model = model;
+  context->profile = profile;
   context->num_workers = workers;
   context->frame.weights = model->weights;
 
@@ -612,6 +622,17 @@ static int run(hr_context *context, uint32_t number, const DLTensor *inputs,
   frame->arena = context->arena.at + scratch;
   frame->error_state = 0;
   context->schedule = schedule;
+  hr_profile *profile = context->profile;
+  if (profile) {
+    if (profile->num_timelines < workers || !profile->timelines)
+      return FAIL(context, "expected a profile with %u timelines but got %u",
+                  workers, profile->num_timelines);
+    for (uint32_t i = 0; i < workers; ++i)
+      profile->timelines[i].count = 0;
+    frame->profile = profile->timelines;
+    profile->workers = workers;
+    profile->begin_ns = hr_clock();
+  }
 
   if (workers == 1) {
     uint64_t saved = hr_enter_float_mode();
@@ -624,6 +645,9 @@ static int run(hr_context *context, uint32_t number, const DLTensor *inputs,
     context->pool->operations->run(context->pool, workers, work, context);
     hr_leave_float_mode(saved);
   }
+
+  if (profile)
+    profile->end_ns = hr_clock();
 
   if (frame->error_state) {
     const hr_site *site = &hr_rt_image.sites[frame->error_site];

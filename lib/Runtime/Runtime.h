@@ -44,6 +44,7 @@ int madvise(void *at, size_t size, int advice);
 long syscall(long number, ...);
 int *__errno_location(void);
 unsigned long getauxval(unsigned long type);
+int clock_gettime(int clock, void *time);
 int pthread_create(unsigned long *thread, const void *attributes,
                    void *(*function)(void *), void *argument);
 int pthread_join(unsigned long thread, void **result);
@@ -122,6 +123,9 @@ void hr_pool_destroy(hr_pool *pool);
 /** Rounding to nearest, denormals as they are; returns what was set before. */
 uint64_t hr_enter_float_mode(void);
 void hr_leave_float_mode(uint64_t saved);
+
+/** Nanoseconds of CLOCK_MONOTONIC. */
+uint64_t hr_clock(void);
 
 /** Sleeps while `*word` is `value`; may return early. */
 void hr_futex_wait(uint32_t *word, uint32_t value);

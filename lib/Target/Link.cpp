@@ -92,7 +92,7 @@ static constexpr StringRef libcFunctions[] = {
     "memcmp",   "bcmp",     "strlen",  "strcmp",    "snprintf",
     "vsnprintf", "strerror", "open",   "close",     "lseek",
     "read",     "pread",    "mmap",    "munmap",    "madvise",
-    "syscall",  "getauxval", "__errno_location"};
+    "syscall",  "getauxval", "__errno_location", "clock_gettime"};
 static constexpr StringRef libpthreadFunctions[] = {
     "pthread_create", "pthread_join", "pthread_sigmask"};
 // What scalar arithmetic may become where the machine has no instruction and

@@ -18,6 +18,7 @@
 #include "llvm/ADT/StringSet.h"
 #include "llvm/IR/IRBuilder.h"
 #include "llvm/IR/InlineAsm.h"
+#include "llvm/IR/MDBuilder.h"
 
 using namespace mlir;
 using namespace headrace;
@@ -67,12 +68,16 @@ private:
   LogicalResult emitWait(sched::WaitOp op);
   LogicalResult emitRepeat(sched::RepeatOp op);
   LogicalResult emitSignal(Operation *op, std::optional<StringRef> fence);
+  /// Emits `body`, and records of when it began and ended where the context
+  /// asks for them: what is not asked for costs two tests of one value.
+  void emitProfiled(llvm::function_ref<void()> body);
 
   /// Emits `body` for each number in [from, to).
   void emitLoop(llvm::Value *from, llvm::Value *to, const Twine &name,
                 llvm::function_ref<void(llvm::Value *)> body);
-  /// Emits `body` if `condition` holds.
-  void emitIf(llvm::Value *condition, llvm::function_ref<void()> body);
+  /// Emits `body` if `condition` holds, which it seldom does if `unlikely`.
+  void emitIf(llvm::Value *condition, llvm::function_ref<void()> body,
+              bool unlikely = false);
 
   llvm::Value *emitSize(const SizeExpr &expr);
   llvm::Value *emitSize(hr::SizeAttr size) { return emitSize(size.getExpr()); }
@@ -115,6 +120,9 @@ private:
   llvm::StringMap<llvm::Value *> names;
   /// Of the worker: its number in its family, and of its counter.
   llvm::Value *self = nullptr, *counter = nullptr;
+  /// Whether the context profiles, and the number of the next command there.
+  llvm::Value *profiled = nullptr;
+  int64_t commandNumber = 0;
   StringRef family;
   /// The numbers of the iterations around the command, outermost first.
   SmallVector<llvm::Value *> iterations;
@@ -192,7 +200,7 @@ llvm::Value *Transcriber::loadFrame(unsigned number, const Twine &name) {
 }
 
 void Transcriber::emitIf(llvm::Value *condition,
-                         llvm::function_ref<void()> body) {
+                         llvm::function_ref<void()> body, bool unlikely) {
   if (auto *constant = dyn_cast<llvm::ConstantInt>(condition)) {
     if (constant->isOne())
       body();
@@ -200,7 +208,9 @@ void Transcriber::emitIf(llvm::Value *condition,
   }
   auto *then = llvm::BasicBlock::Create(context, "then", function);
   auto *done = llvm::BasicBlock::Create(context, "done", function);
-  b.CreateCondBr(condition, then, done);
+  b.CreateCondBr(condition, then, done,
+                 unlikely ? llvm::MDBuilder(context).createUnlikelyBranchWeights()
+                          : nullptr);
   b.SetInsertPoint(then);
   body();
   b.CreateBr(done);
@@ -288,6 +298,28 @@ llvm::Value *Transcriber::emitAddress(Operation *user, sched::BufferOp buffer,
   return addBytes(address, b.CreateMul(emitSize(slot), emitSize(stride)));
 }
 
+void Transcriber::emitProfiled(llvm::function_ref<void()> body) {
+  auto *type = llvm::FunctionType::get(b.getVoidTy(), {ptr, i64, i64, i64},
+                                       false);
+  emitIf(
+      profiled,
+      [&] {
+        b.CreateCall(module.getOrInsertFunction("hr_profile_begin", type),
+                     {frame, counter, b.getInt64(commandNumber),
+                      iterations.empty() ? b.getInt64(0) : iterations.back()});
+      },
+      /*unlikely=*/true);
+  body();
+  type = llvm::FunctionType::get(b.getVoidTy(), {ptr, i64}, false);
+  emitIf(
+      profiled,
+      [&] {
+        b.CreateCall(module.getOrInsertFunction("hr_profile_end", type),
+                     {frame, counter});
+      },
+      /*unlikely=*/true);
+}
+
 LogicalResult Transcriber::emitSignal(Operation *op,
                                       std::optional<StringRef> fence) {
   if (alone)
@@ -360,10 +392,12 @@ LogicalResult Transcriber::emitRun(sched::RunOp op) {
     rest.push_back(iterations.empty() ? b.getInt64(0) : iterations.back());
 
   auto call = [&](llvm::Value *from, llvm::Value *to) {
-    emitIf(b.CreateICmpSLT(from, to), [&] {
-      SmallVector<llvm::Value *> arguments = {from, to};
-      arguments.append(rest);
-      b.CreateCall(callee, arguments);
+    emitProfiled([&] {
+      emitIf(b.CreateICmpSLT(from, to), [&] {
+        SmallVector<llvm::Value *> arguments = {from, to};
+        arguments.append(rest);
+        b.CreateCall(callee, arguments);
+      });
     });
   };
   llvm::Value *from = emitSize(op.getFrom()), *to = emitSize(op.getTo());
@@ -419,10 +453,12 @@ LogicalResult Transcriber::emitCopy(sched::CopyOp op) {
                         b.CreateAdd(destRow, row));
         });
       };
-  if (rank == 0)
-    b.CreateMemCpy(to, llvm::MaybeAlign(), from, llvm::MaybeAlign(), width);
-  else
-    emitDimension(0, b.getInt64(0), b.getInt64(0));
+  emitProfiled([&] {
+    if (rank == 0)
+      b.CreateMemCpy(to, llvm::MaybeAlign(), from, llvm::MaybeAlign(), width);
+    else
+      emitDimension(0, b.getInt64(0), b.getInt64(0));
+  });
   return emitSignal(op, op.getFence());
 }
 
@@ -492,6 +528,9 @@ LogicalResult Transcriber::emitCommands(Block &block) {
             });
     if (failed(result))
       return failure();
+    // As in getWork.
+    if (isa<sched::RunOp, sched::CopyOp>(op))
+      ++commandNumber;
   }
   return success();
 }
@@ -542,6 +581,7 @@ LogicalResult Transcriber::run(ImageSchedule &schedule) {
   b.SetInsertPoint(llvm::BasicBlock::Create(context, "entry", function));
   scratch = addBytes(loadFrame(3, "scratch"),
                      b.CreateMul(worker, b.getInt64(scratchStride)));
+  profiled = b.CreateIsNotNull(loadFrame(9, "profile"));
   if (!entry.symbols.empty()) {
     llvm::Value *symbols = loadFrame(6, "symbols");
     for (auto [i, symbol] : llvm::enumerate(entry.symbols))

@@ -398,7 +398,8 @@ public:
   Context(std::shared_ptr<Artifact> from, uint32_t workers)
       : artifact(std::move(from)), table(artifact->table) {
     char message[1024] = "";
-    hr_context_options options{sizeof(hr_context_options), nullptr, workers};
+    hr_context_options options{sizeof(hr_context_options), nullptr, workers,
+                               nullptr};
     int code;
     {
       py::gil_scoped_release release;

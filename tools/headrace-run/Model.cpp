@@ -69,6 +69,8 @@ bool Model::check(const std::string &path, bool weights,
     error = "the signature of '" + path + "' cannot be read";
     return false;
   }
+  name = json["name"].string;
+  schedule = json["schedule"].string;
   for (const Json &item : json["entries"].array) {
     Entry entry;
     entry.name = item["name"].string;
@@ -80,6 +82,8 @@ bool Model::check(const std::string &path, bool weights,
     }
     entry.inputs = readPorts(item["inputs"]);
     entry.outputs = readPorts(item["outputs"]);
+    for (const Json &command : item["commands"].array)
+      entry.commands.push_back(command.string);
     entries.push_back(entry);
   }
   return true;
@@ -245,4 +249,24 @@ bool headrace::evaluateSize(const std::string &text,
                             const std::map<std::string, int64_t> &symbols,
                             int64_t &value) {
   return SizeParser(text, symbols).parse(value);
+}
+
+std::map<std::string, int64_t>
+headrace::findSizes(const Entry &entry, const std::vector<Array> &inputs) {
+  std::map<std::string, int64_t> sizes;
+  for (const Symbol &symbol : entry.symbols)
+    for (size_t i = 0; i < inputs.size(); ++i)
+      for (size_t d = 0; d < inputs[i].shape.size() &&
+                         d < entry.inputs[i].shape.size();
+           ++d) {
+        // Dimensions that are linear in this symbol and in no other.
+        const std::string &text = entry.inputs[i].shape[d];
+        int64_t zero, one;
+        if (sizes.count(symbol.name) ||
+            !evaluateSize(text, {{symbol.name, 0}}, zero) ||
+            !evaluateSize(text, {{symbol.name, 1}}, one) || one == zero)
+          continue;
+        sizes[symbol.name] = (inputs[i].shape[d] - zero) / (one - zero);
+      }
+  return sizes;
 }

@@ -36,11 +36,16 @@ struct Entry {
   std::string name;
   std::vector<Symbol> symbols;
   std::vector<Port> inputs, outputs;
+  /// What each command runs, by the numbers that profiles give them.
+  std::vector<std::string> commands;
 };
 
 /// An artifact, from its file.
 struct Model {
   std::string signature;
+  std::string name;
+  /// Tells schedules apart.
+  std::string schedule;
   std::vector<Entry> entries;
   const hr_table *table = nullptr;
 
@@ -57,6 +62,10 @@ struct Model {
 bool evaluateSize(const std::string &text,
                   const std::map<std::string, int64_t> &symbols,
                   int64_t &value);
+
+/// The values of an entry's symbols that inputs of these shapes stand for.
+std::map<std::string, int64_t> findSizes(const Entry &entry,
+                                         const std::vector<Array> &inputs);
 
 } // namespace headrace
 #endif // HEADRACE_RUN_MODEL_H

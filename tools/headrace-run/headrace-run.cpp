@@ -11,6 +11,7 @@
 //
 //===----------------------------------------------------------------------===//
 #include "Model.h"
+#include "Profile.h"
 #include <algorithm>
 #include <chrono>
 #include <cmath>
@@ -34,6 +35,10 @@ static const char usage[] =
     "  --size SYMBOL=N        a size of random inputs\n"
     "  --seed N               of random inputs (default 0)\n"
     "  --repeat N             run N times and print the times\n"
+    "  --profile[=FILE.json]  time every command, as medians of the runs (20 if\n"
+    "                         --repeat says nothing): print a table of stages,\n"
+    "                         or write a profile for hrcc --profile-use=, or\n"
+    "                         the timelines for Perfetto (FILE.trace.json)\n"
     "  --workers N            use at most N workers\n"
     "  --weights FILE         where the weights are, if not with the code\n"
     "  --check                check code and weights, run nothing\n"
@@ -45,13 +50,13 @@ static const char usage[] =
 
 namespace {
 struct Options {
-  std::string model, inputs, outputs, compare, entry, weights;
+  std::string model, inputs, outputs, compare, entry, weights, profileFile;
   std::map<std::string, int64_t> sizes;
   double tolerance = -1;
   uint64_t seed = 0;
   long repeat = 0;
   uint32_t workers = 0;
-  bool check = false, describe = false;
+  bool check = false, describe = false, profile = false;
 };
 } // namespace
 
@@ -85,6 +90,10 @@ static std::string parseOptions(int argc, char **argv, Options &options) {
       (flag == "--check" ? options.check : options.describe) = true;
       continue;
     }
+    if (flag == "--profile") {
+      options.profile = true;
+      continue;
+    }
     std::string name = flag;
     size_t equals = flag.find('=');
     if (equals != std::string::npos) {
@@ -94,7 +103,7 @@ static std::string parseOptions(int argc, char **argv, Options &options) {
     static const char *const known[] = {
         "--inputs",    "--outputs", "--compare", "--entry",
         "--tolerance", "--size",    "--seed",    "--repeat",
-        "--workers",   "--weights"};
+        "--workers",   "--weights", "--profile"};
     if (std::none_of(std::begin(known), std::end(known),
                      [&](const char *k) { return name == k; }))
       return "unknown option '" + flag + "'";
@@ -114,6 +123,13 @@ static std::string parseOptions(int argc, char **argv, Options &options) {
       options.entry = value;
     } else if (name == "--weights") {
       options.weights = value;
+    } else if (name == "--profile") {
+      size_t dot = value.rfind('.');
+      if (dot == std::string::npos || value.substr(dot) != ".json")
+        return "expected a file named *.json for --profile but got '" + value +
+               "'";
+      options.profile = true;
+      options.profileFile = value;
     } else if (name == "--tolerance") {
       char *end;
       options.tolerance = std::strtod(value.c_str(), &end);
@@ -398,8 +414,10 @@ static int run(const Options &options) {
   hr_model *handle = nullptr;
   if (table->open(&openOptions, &handle, message, sizeof message))
     return fail(message);
-  hr_context_options contextOptions = {sizeof contextOptions, nullptr,
-                                       options.workers};
+  Profiler profiler;
+  hr_context_options contextOptions = {
+      sizeof contextOptions, nullptr, options.workers,
+      options.profile ? profiler.getProfile() : nullptr};
   hr_context *context = nullptr;
   if (table->create_context(handle, &contextOptions, &context, message,
                             sizeof message)) {
@@ -407,6 +425,7 @@ static int run(const Options &options) {
     return fail(message);
   }
   double opened = now() - start;
+  profiler.setWorkers(table->workers(context));
 
   // 2. Run.
   std::vector<DLTensor> in(inputs.size()), out(entry->outputs.size());
@@ -437,11 +456,19 @@ static int run(const Options &options) {
       results.push_back(std::move(array));
     }
     std::vector<double> times;
-    for (long i = 0; i < options.repeat && !status; ++i) {
+    long repeat =
+        options.profile && !options.repeat ? 20 : options.repeat;
+    profiler.fit();
+    for (long i = 0; i < repeat && !status; ++i) {
       double before = now();
       status = runOnce();
       times.push_back(now() - before);
+      if (options.profile && !status)
+        profiler.addRun();
     }
+    profiler.finish();
+    if (!status && options.profile && options.profileFile.empty())
+      profiler.printTable(*entry);
     if (!status && options.repeat) {
       std::printf("opening and context: %.3f ms\n", opened * 1e3);
       printTimes(times, table->workers(context));
@@ -452,9 +479,13 @@ static int run(const Options &options) {
   table->close(handle);
   if (status)
     return fail(error);
+  if (!options.profileFile.empty() &&
+      !profiler.write(options.profileFile, model, *entry,
+                      findSizes(*entry, inputs), error))
+    return fail(error);
 
   // 3. Outputs.
-  if (!options.repeat && options.outputs.empty() && options.compare.empty())
+  if (!options.repeat && !options.profile && options.outputs.empty() && options.compare.empty())
     for (size_t i = 0; i < results.size(); ++i)
       std::printf("%s: %s %s\n", entry->outputs[i].name.c_str(),
                   entry->outputs[i].dtype.c_str(),

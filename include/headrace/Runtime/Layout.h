@@ -178,6 +178,8 @@ typedef struct hr_frame {
   int64_t *symbols;
   hr_counter *counters;
   uint32_t *bases; /* counters' values at the start of the call */
+  /** Of `hr_profile`, one per worker; NULL when the context does not profile. */
+  void *profile;
   /** The first error in data: claimed, then filled in, then published. */
   uint32_t error_state;
   uint32_t error_reserved;
@@ -192,6 +194,12 @@ void hr_stage_index_error(hr_frame *frame, int64_t site, int64_t index,
 void hr_signal(hr_frame *frame, int64_t self);
 /** Returns once timeline `other` has signalled `count` times in this call. */
 void hr_wait(hr_frame *frame, int64_t other, int64_t count);
+
+/** Begins and ends the record of a command of `worker`; called only if
+    `profile` is set. */
+void hr_profile_begin(hr_frame *frame, int64_t worker, int64_t command,
+                      int64_t iteration);
+void hr_profile_end(hr_frame *frame, int64_t worker);
 
 /*===----------------------------------------------------------------------===*\
  * CPU features

@@ -101,6 +101,34 @@ typedef struct {
   const char *weights_path;
 } hr_open_options;
 
+/** When a worker began and ended one command: CLOCK_MONOTONIC, nanoseconds. */
+typedef struct {
+  uint32_t command;   /* number in `entries[].commands` of the signature */
+  uint32_t iteration; /* of the repeat around it */
+  uint64_t begin_ns, end_ns;
+} hr_profile_record;
+
+/** What one worker records; alone on its lines. */
+typedef struct {
+  hr_profile_record *records; /* the caller's memory */
+  uint32_t capacity;          /* of `records` */
+  uint32_t count; /* commands of the last run; those beyond `capacity` are not
+                     recorded */
+  uint64_t padding[14];
+} hr_profile_timeline;
+
+/** Where a context records the times of its last run. The caller's, and alive as
+    long as the context. `timelines` is looked at by `run`, so it may be filled
+    in once `workers(context)` is known. */
+typedef struct {
+  size_t struct_size; /* sizeof(hr_profile) */
+  hr_profile_timeline *timelines;
+  uint32_t num_timelines; /* at least workers(context) */
+  uint32_t workers;       /* of the last run */
+  /** Of the last run, after its checks and before its results are handed over. */
+  uint64_t begin_ns, end_ns;
+} hr_profile;
+
 typedef struct {
   size_t struct_size; /* sizeof(hr_context_options) */
   /** Workers to run on; NULL: a pool of the context's own. A pool may be
@@ -111,6 +139,9 @@ typedef struct {
       may use (affinity, cgroup quota) and the schedules in the artifact allow.
       Results do not depend on it. */
   uint32_t workers;
+  /** Record when commands begin and end; NULL: do not. Callers compiled before
+      this field was added pass a smaller `struct_size`. */
+  hr_profile *profile;
 } hr_context_options;
 
 typedef struct hr_table {

@@ -18,7 +18,7 @@ function h(tag, props, ...children) {
   return element;
 }
 
-function escape(text) {
+function escapeText(text) {
   return String(text).replace(/[&<>"']/g, c => `&#${c.charCodeAt(0)};`);
 }
 

@@ -33,7 +33,11 @@ static void ring(const hr_frame *frame, int64_t self) {
   hr_signal((hr_frame *)frame, self);
   for (int r = 1; r <= ROUNDS; ++r) {
     hr_wait((hr_frame *)frame, other, r);
+    if (frame->profile)
+      hr_profile_begin((hr_frame *)frame, self, 1, r - 1);
     slots[r][self] = slots[r - 1][self] + slots[r - 1][other];
+    if (frame->profile)
+      hr_profile_end((hr_frame *)frame, self);
     hr_signal((hr_frame *)frame, self);
   }
   ((int64_t *)frame->outputs[0])[self] = slots[ROUNDS][self];
@@ -109,7 +113,7 @@ static int run_ring(hr_context *context, int64_t value) {
 }
 
 static void *user(void *argument) {
-  hr_context_options options = {sizeof options, pool, 0};
+  hr_context_options options = {sizeof options, pool, 0, 0};
   hr_context *context;
   int bad = hr_rt_create_context(model, &options, &context, 0, 0);
   for (int i = 0; i < 300 && !bad; ++i)
@@ -131,6 +135,68 @@ static int run_state(hr_context *context, int64_t size, int64_t *x) {
   return status;
 }
 
+/* Records of every worker, in order, within the call; of few of them where there
+   is no room for more. */
+static int check_profile(uint32_t capacity) {
+  static hr_profile_record records[W][ROUNDS];
+  hr_profile_timeline timelines[W];
+  memset(timelines, 0, sizeof timelines);
+  hr_profile profile = {sizeof profile, timelines, W - 1, 0, 0, 0};
+  hr_context_options options = {sizeof options, 0, W, &profile};
+  hr_context *context;
+  if (hr_rt_create_context(model, &options, &context, why, sizeof why))
+    return 1;
+  int bad = !run_ring(context, 1);
+  if (capacity == ROUNDS)
+    printf("profile: %s\n", hr_rt_message(context));
+  profile.num_timelines = W;
+  for (int w = 0; w < W; ++w) {
+    timelines[w].records = records[w];
+    timelines[w].capacity = capacity;
+  }
+  for (int i = 0; i < 20; ++i) {
+    memset(records, 0, sizeof records);
+    bad |= run_ring(context, i) || profile.workers != W;
+    for (int w = 0; w < W; ++w) {
+      uint64_t last = profile.begin_ns;
+      bad |= timelines[w].count != ROUNDS;
+      for (uint32_t r = 0; r < ROUNDS; ++r) {
+        const hr_profile_record *record = &records[w][r];
+        if (r >= capacity) {
+          bad |= record->end_ns != 0;
+          continue;
+        }
+        bad |= record->command != 1 || record->iteration != r ||
+               record->begin_ns < last || record->end_ns < record->begin_ns ||
+               record->end_ns > profile.end_ns;
+        last = record->end_ns;
+      }
+    }
+  }
+  hr_rt_destroy_context(context);
+  return bad;
+}
+
+/* What a caller compiled before `profile` was a field passes. */
+static int check_old_options(void) {
+  struct {
+    hr_context_options options;
+    hr_profile *garbage;
+  } old;
+  memset(&old, 0xff, sizeof old);
+  old.options.struct_size = offsetof(hr_context_options, profile);
+  old.options.pool = 0;
+  old.options.workers = W;
+  hr_context *context;
+  if (hr_rt_create_context(model, &old.options, &context, why, sizeof why))
+    return 1;
+  int bad = run_ring(context, 5);
+  hr_rt_destroy_context(context);
+  old.options.struct_size -= 8;
+  return bad | !hr_rt_create_context(model, &old.options, &context, why,
+                                     sizeof why);
+}
+
 int main(void) {
   if (hr_rt_open(0, &model, why, sizeof why) ||
       hr_pool_create(W, &pool, why, sizeof why)) {
@@ -150,7 +216,7 @@ int main(void) {
   printf("shared pool: %s\n", bad ? "bad" : "good");
 
   /* A pool of one's own, runs far enough apart for the workers to sleep. */
-  hr_context_options options = {sizeof options, 0, W};
+  hr_context_options options = {sizeof options, 0, W, 0};
   hr_context *context;
   if (hr_rt_create_context(model, &options, &context, why, sizeof why)) {
     puts(why);
@@ -182,6 +248,10 @@ int main(void) {
   bad = run_ring(context, 9);
   printf("after: %s\n", bad ? "bad" : "good");
   hr_rt_destroy_context(context);
+  bad = check_profile(ROUNDS) | check_profile(3) | check_profile(0);
+  printf("profile: %s\n", bad ? "bad" : "good");
+  printf("options of an older header: %s\n",
+         check_old_options() ? "bad" : "good");
   hr_pool_destroy(pool);
   hr_rt_close(model);
   return 0;
