@@ -795,13 +795,14 @@ static void lowerIsClose(Lowering &c) {
   }));
 }
 
-/// to.*, _to_copy, type_as: a cast, or nothing; the result's type says which.
+/// to.*, _to_copy, type_as, convert_element_type: a cast, or nothing; the
+/// result's type says which.
 static void lowerCast(Lowering &c) {
   if (c.has("device") && !c.isNone("device"))
     if (auto device = dyn_cast<aten::DeviceAttr>(c.call.getArg("device")))
       if (!device.getName().starts_with("cpu"))
         return c.fail("device '" + device.getName() + "' is not cpu");
-  c.yieldCast(c.tensor("self"));
+  c.yieldCast(c.tensor(c.has("self") ? "self" : "a"));
 }
 
 static void lowerIdentity(Lowering &c) { c.yield(c.tensor("self")); }

@@ -75,6 +75,9 @@ def _write(model: Any, args: Sequence[Any], kwargs: Mapping[str, Any] | None,
         else:
             command.append(_to_file(model, args, kwargs, dynamic_shapes,
                                     programs, "main"))
+        stem = os.path.splitext(path)[0]
+        command += [f"--report={stem}.report{form}"
+                    for form in (".json", ".html")]
         _run(command + ["-o", path], programs)
 
 

@@ -703,6 +703,8 @@ class _Runner:
             self._run_eager(error.messages)
         except Error as error:
             self._run_eager(str(error).split("\n"))
+        except Exception as error:  # torch could not make a program of it
+            self._run_eager([f"{type(error).__name__}: {error}"])
 
     def _run_eager(self, causes: Sequence[str]) -> None:
         self._is_eager, self._compiled = True, None

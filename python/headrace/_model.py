@@ -14,6 +14,7 @@ from typing import Any, Iterator, Mapping
 from ._errors import Error
 from ._native import runtime
 from ._pytree import Spec
+from ._report import Report
 
 Tensor = runtime.Tensor
 
@@ -258,6 +259,25 @@ class Model:
                                          for entry in signature["entries"]):
             return self.default_context[name]
         raise AttributeError(name)
+
+    def report(self) -> Report:
+        """Where every byte and microsecond goes, as hrcc predicts it.
+
+        Of a model that was compiled in this process; of a loaded ``model.so``,
+        what ``model.report.json`` beside it says.
+        """
+        stem = os.path.splitext(self.path)[0] + ".report"
+        if not os.path.exists(stem + ".json"):
+            raise Error(f"there is no report beside '{self.path}': hrcc writes "
+                        f"it, with --report='{stem}.json', and so does "
+                        "report().save() of a model just compiled")
+        report = Report.read(stem + ".json")
+        if report["schedule"] != self.signature.get("schedule"):
+            raise Error(f"'{stem}.json' is the report of another compilation")
+        if os.path.exists(stem + ".html"):
+            with open(stem + ".html", encoding="utf-8") as file:
+                report.page = file.read()
+        return report
 
     def check(self) -> None:
         """Compares the weights with their checksum; raises if they differ."""

@@ -140,6 +140,16 @@ def test_integers_that_are_no_size_of_a_tensor():
         torch.testing.assert_close(compiled(x, -3), function(x, -3))
 
 
+def test_numbers_that_vary():
+    """torch makes them tensors of no dimension."""
+    def function(x, factor):
+        return x * factor
+
+    compiled, _, _ = both(function, torch.randn(3), 2.5, dynamic=True)
+    x = torch.randn(3)
+    torch.testing.assert_close(compiled(x, 0.125), function(x, 0.125))
+
+
 def test_sizes_are_results_too():
     def function(x):
         y = torch.cat([x, x])
@@ -316,6 +326,17 @@ def test_one_graph_falls_back_and_the_others_do_not(compilations):
     with pytest.warns(headrace.FallbackWarning, match="inv") as caught:
         torch.testing.assert_close(compiled(x), function(x))
     assert len(caught) == 1 and len(compilations) == 3
+
+
+def test_what_torch_cannot_export_runs_in_eager_mode(monkeypatch):
+    def fail(self):
+        raise RuntimeError("on purpose")
+
+    monkeypatch.setattr(_dynamo._Program, "export", fail)
+    compiled = torch.compile(lambda x: x * 77, backend="headrace")
+    with pytest.warns(headrace.FallbackWarning,
+                      match="RuntimeError: on purpose"):
+        assert compiled(torch.ones(1)).item() == 77
 
 
 def test_fallback_may_be_forbidden():
