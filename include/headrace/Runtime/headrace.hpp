@@ -92,7 +92,9 @@ public:
                       " of the C interface, this program has version " +
                       std::to_string(HR_ABI_VERSION));
     char why[512] = "";
-    hr_open_options options{sizeof(hr_open_options), weightsPath};
+    hr_open_options options{};
+    options.struct_size = sizeof options;
+    options.weights_path = weightsPath;
     if (int code = table->open(&options, &model, why, sizeof why))
       throw Error(code, why);
   }
@@ -166,8 +168,10 @@ public:
                    uint32_t workers = 0)
       : table(&model.getTable()) {
     char why[512] = "";
-    hr_context_options options{sizeof(hr_context_options),
-                               pool ? pool->get() : nullptr, workers};
+    hr_context_options options{};
+    options.struct_size = sizeof options;
+    options.pool = pool ? pool->get() : nullptr;
+    options.workers = workers;
     if (int code = table->create_context(model.get(), &options, &context, why,
                                          sizeof why))
       throw Error(code, why);
