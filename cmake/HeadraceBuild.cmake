@@ -14,7 +14,7 @@ target_compile_options(headrace_flags INTERFACE
   $<$<COMPILE_LANGUAGE:CXX>:-fno-exceptions -fno-rtti
     -fvisibility-inlines-hidden>
   # libstdc++ 12 deprecates what its own algorithms call.
-  -Wall -Wextra -Werror -Wno-unused-parameter -Wno-deprecated-declarations)
+  ${HEADRACE_WARNINGS} -Wno-unused-parameter -Wno-deprecated-declarations)
 target_link_options(headrace_flags INTERFACE -fuse-ld=lld)
 if(HEADRACE_SANITIZE)
   target_compile_options(headrace_flags INTERFACE

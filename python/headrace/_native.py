@@ -74,7 +74,8 @@ def _find_installed(name: str) -> list[str]:
         files = importlib.metadata.distribution("headrace").files or []
     except importlib.metadata.PackageNotFoundError:
         return []
-    return [str(file.locate()) for file in files if file.name == name]
+    return [os.path.normpath(str(file.locate())) for file in files
+            if file.name == name]
 
 
 runtime = _load_runtime()
