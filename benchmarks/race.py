@@ -164,11 +164,18 @@ def run_row(row: rows.Row, names: Sequence[str], folder: str,
     result: dict[str, Any] = {"name": row.name, "goal": row.goal,
                               "limit": row.limit, "dtype": row.dtype,
                               "peers": {}}
-    child = subprocess.run(
-        [sys.executable, os.path.join(HERE, "workload.py"), row.name, folder],
-        capture_output=True, text=True)
+    # Full-size models in f64 take their time.
+    patience = 4 * options.timeout
+    try:
+        child = subprocess.run(
+            [sys.executable, os.path.join(HERE, "workload.py"), row.name,
+             folder], capture_output=True, text=True, timeout=patience)
+    except subprocess.TimeoutExpired:
+        result["fails"] = f"not prepared within {patience:.0f} s"
+        return result
     if child.returncode != 0:
-        result["fails"] = peers._last_line(child.stderr)
+        result["fails"] = (peers._last_line(child.stderr)
+                           or f"ended with {child.returncode}")
         return result
     meta = workload.Workload(folder).meta
     result["work"] = meta
