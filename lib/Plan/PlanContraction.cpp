@@ -59,136 +59,76 @@ bool plan::storesAlongRows(const StageAnalysis &analysis, const Nest &nest,
          storeStride(analysis, nest, nestPlan.row) == 1;
 }
 
-void Planner::planContraction(const StageAnalysis &analysis, const Nest &nest,
-                              int64_t forcedClass, NestPlan &result) const {
+//===----------------------------------------------------------------------===//
+// What is asked of a contraction over and over
+//===----------------------------------------------------------------------===//
+
+static Type elementTypeOf(const Node *node, unsigned operand) {
+  return getElementTypeOrSelf(node->op->getOperand(operand).getType());
+}
+
+Planner::Contraction Planner::inspect(const StageAnalysis &analysis,
+                                      const Nest &nest) const {
+  Contraction result;
   const Node *node = nest.anchor;
-  struct Candidate {
-    unsigned loop;
-    double score;
-    bool dot;
-  };
-  std::optional<Candidate> best;
-  auto consider = [&](unsigned loop, double score, bool dot) {
-    if (!best || score > best->score)
-      best = Candidate{loop, score, dot};
-  };
-  // How often an element of each operand is used: the extent of the parallel
-  // loops it does not depend on.
-  auto reuse = [&](unsigned operand) {
-    double times = 1;
-    for (unsigned l = 0; l < node->loops.size(); ++l)
-      if (node->loops[l].parallel &&
-          strideAlong(analysis, node, operand, unitStep(node, l)) == 0)
-        times *= double(extentOf(node->loops[l].extent));
-    return times;
-  };
-  for (auto [l, loop] : llvm::enumerate(node->loops)) {
-    int64_t extent = extentOf(loop.extent);
-    if (extent == 1)
-      continue;
-    SmallVector<SizeExpr> steps = unitStep(node, l);
-    int64_t strides[2];
-    double packing = 0;
+  result.node = node;
+  result.streamed = nest.streamedBy != nullptr;
+  for (auto [l, info] : llvm::enumerate(node->loops)) {
+    Contraction::LoopFacts &facts = result.loops.emplace_back();
+    facts.extent = extentOf(info.extent);
+    facts.store = info.parallel ? storeStride(analysis, nest, l) : 0;
     for (unsigned i = 0; i < 2; ++i) {
-      strides[i] = strideAlong(analysis, node, i, steps);
-      if (strides[i] > 1 && loop.parallel) {
-        if (readsPackable(node->operands[i], l))
-          strides[i] = 1;
-        else
-          packing += 8.0 / std::max(reuse(i), 1.0);
-      }
-    }
-    double fill = double(extent) / double(llvm::alignTo(extent, lanes));
-    if (!loop.parallel) {
-      if (strides[0] != 1 || strides[1] != 1 || forcedClass >= 0)
-        continue;
-      // A dot product loads two vectors per multiply-add, and adds up lanes.
-      double smallest = std::min(reuse(0), reuse(1));
-      consider(l, fill * (smallest < 2 ? 0.9 : 0.3), true);
-      continue;
-    }
-    if (forcedClass >= 0 && static_cast<int64_t>(loop.cls) != forcedClass)
-      continue;
-    double score = fill;
-    if (storeStride(analysis, nest, l) > 1) {
-      // Stored along rows, if they are contiguous: a transposition each.
-      bool alongRows = false;
-      for (auto [r, row] : llvm::enumerate(node->loops))
-        if (row.parallel && r != l && extentOf(row.extent) > 1 &&
-            storeStride(analysis, nest, r) == 1)
-          alongRows = true;
-      score *= alongRows ? 0.9 : 0.6;
-    }
-    score /= 1 + packing;
-    // Both operands on lanes leave nothing to broadcast.
-    if (strides[0] != 0 && strides[1] != 0)
-      score *= 0.7;
-    consider(l, score, false);
-  }
-  result.block = 512;
-  if (!best)
-    return;
-  result.vector = best->loop;
-  int64_t extent = extentOf(node->loops[best->loop].extent);
-  // Rows: the parallel loop with the most reuse of the operand on lanes.
-  int64_t laneOperand =
-      strideAlong(analysis, node, 0, unitStep(node, best->loop)) != 0 ? 0 : 1;
-  int64_t rowExtent = 1;
-  for (auto [l, loop] : llvm::enumerate(node->loops)) {
-    if (!loop.parallel || l == best->loop)
-      continue;
-    bool reuses = strideAlong(analysis, node, laneOperand,
-                              unitStep(node, l)) == 0;
-    if (best->dot)
-      reuses = strideAlong(analysis, node, 0, unitStep(node, l)) == 0 ||
-               strideAlong(analysis, node, 1, unitStep(node, l)) == 0;
-    int64_t size = extentOf(loop.extent);
-    if (!reuses || size == 1)
-      continue;
-    // More rows than registers are worth nothing; contiguous results are.
-    auto worth = [&](int64_t extent, int64_t at) {
-      return std::make_tuple(std::min<int64_t>(extent, 2 * registers / 5),
-                             -storeStride(analysis, nest, at), extent);
-    };
-    if (result.row < 0 || worth(size, l) > worth(rowExtent, result.row)) {
-      rowExtent = size;
-      result.row = l;
+      const Access &access = node->operands[i];
+      facts.stride[i] = strideAlong(analysis, node, i, unitStep(node, l));
+      facts.packable[i] = readsPackable(access, l);
+      if (access.isInput() && !access.panel)
+        if (std::optional<int64_t> step =
+                access.address.coef[l].getConstant())
+          facts.bytes[i] = *step * getElementBytes(elementTypeOf(node, i));
     }
   }
-  if (best->dot) {
-    result.vectors = 1;
-    result.rows = result.row < 0 ? 1 : std::min<int64_t>(rowExtent, 8);
-    return;
+  Type sum = elementTypeOf(node, 2);
+  result.sumBits = sum.getIntOrFloatBitWidth();
+  for (unsigned i = 0; i < 2; ++i) {
+    result.narrow[i] = elementTypeOf(node, i) != sum;
+    result.elementBytes[i] = getElementBytes(elementTypeOf(node, i));
   }
-  result.vectors = getPanel(extent, lanes) / lanes;
-  // A weight that is packed already has the panels it has.
-  for (unsigned i = 0; i < 2; ++i)
-    if (node->operands[i].panel &&
-        int64_t(node->operands[i].panelLoop) == result.vector)
-      result.vectors = std::max<int64_t>(node->operands[i].panel / lanes, 1);
-  result.rows = getRows(node, result, rowExtent);
-  if (!nest.streamedBy && forcedClass < 0)
-    chooseAtom(analysis, nest, result);
+  auto spell = [](Type type) {
+    std::string text;
+    llvm::raw_string_ostream os(text);
+    os << type;
+    return text;
+  };
+  result.multiplyAdd =
+      worker.getAtom(spell(sum), spell(sum), spell(sum));
+  for (unsigned rows = 0; rows < 2; ++rows)
+    if (options.emits)
+      for (const hw::Atom *atom :
+           worker.getAtoms(spell(elementTypeOf(node, rows)),
+                           spell(elementTypeOf(node, 1 - rows)), spell(sum)))
+        if (atom->k > 1 && options.emits(*atom))
+          result.atoms[rows].push_back(atom);
+  return result;
 }
 
-/// Registers that a vector of this nest's sums takes.
-static int64_t registersPerSum(const Node *node, int64_t lanes,
-                               int64_t registerBits) {
-  int64_t bits = cast<RankedTensorType>(node->op->getResult(0).getType())
-                     .getElementTypeBitWidth();
-  return std::max<int64_t>(lanes * bits / std::max<int64_t>(registerBits, 1),
-                           1);
-}
+//===----------------------------------------------------------------------===//
+// Loops
+//===----------------------------------------------------------------------===//
 
-int64_t Planner::getRows(const Node *node, const NestPlan &nestPlan,
-                         int64_t rowExtent) const {
+int64_t Planner::getRows(const Contraction &info, const NestPlan &nestPlan) const {
   if (nestPlan.row < 0)
     return 1;
-  int64_t available =
-      registers / registersPerSum(node, lanes, worker.registerBits);
-  int64_t most = std::max<int64_t>(
-      (available - 2 - nestPlan.vectors) / nestPlan.vectors, 1);
-  most = std::min(most, rowExtent);
+  int64_t rowExtent = info.loops[nestPlan.row].extent;
+  int64_t perSum = std::max<int64_t>(
+      lanes * info.sumBits / std::max<int64_t>(worker.registerBits, 1), 1);
+  int64_t available = registers / perSum;
+  // Vectors that change from row to row are not kept.
+  bool shares = info.loops[nestPlan.row]
+                    .stride[info.getLaneOperand(nestPlan)] == 0;
+  int64_t most = (available - 2 - nestPlan.vectors) / nestPlan.vectors;
+  if (!shares)
+    most = std::min<int64_t>(most, 4);
+  most = std::min(std::max<int64_t>(most, 1), rowExtent);
   // The fewest row blocks, then the smallest remainder.
   int64_t blocks = llvm::divideCeil(rowExtent, most);
   for (int64_t rows = most; rows >= std::max<int64_t>(most - 2, 1); --rows)
@@ -197,49 +137,144 @@ int64_t Planner::getRows(const Node *node, const NestPlan &nestPlan,
   return std::max<int64_t>(llvm::divideCeil(rowExtent, blocks), 1);
 }
 
-SmallVector<const hw::Atom *> Planner::getAtoms(Type a, Type b, Type c) const {
-  auto spell = [](Type type) {
-    std::string text;
-    llvm::raw_string_ostream os(text);
-    os << type;
-    return text;
+/// Whether the nest is better off as dot products: lanes along a reduction in
+/// which both operands are contiguous. They load two vectors per multiply-add,
+/// and add up lanes, so somebody must be read once only.
+int64_t Planner::getDotLoop(const Contraction &info) const {
+  const Node *node = info.node;
+  auto reuse = [&](unsigned operand) {
+    double times = 1;
+    for (auto [l, facts] : llvm::enumerate(info.loops))
+      if (node->loops[l].parallel && facts.stride[operand] == 0)
+        times *= double(facts.extent);
+    return times;
   };
-  SmallVector<const hw::Atom *> result;
-  if (!options.emits)
-    return result;
-  for (const hw::Atom *atom : worker.getAtoms(spell(a), spell(b), spell(c)))
-    if (options.emits(*atom))
-      result.push_back(atom);
-  return result;
+  double smallest = std::min(reuse(0), reuse(1));
+  double dotWorth = smallest < 2 ? 0.9 : 0.3;
+  int64_t best = -1;
+  double bestScore = 0;
+  for (auto [l, facts] : llvm::enumerate(info.loops)) {
+    if (facts.extent == 1)
+      continue;
+    double fill =
+        double(facts.extent) / double(llvm::alignTo(facts.extent, lanes));
+    bool dot = !node->loops[l].parallel;
+    if (dot && (facts.stride[0] != 1 || facts.stride[1] != 1))
+      continue;
+    double score = dot ? fill * dotWorth : fill;
+    if (!dot) {
+      for (unsigned i = 0; i < 2; ++i)
+        if (facts.stride[i] > 1 && !facts.packable[i])
+          score /= 1 + 8.0 / std::max(reuse(i), 1.0);
+      if (facts.store > 1)
+        score *= 0.6;
+      if (facts.stride[0] != 0 && facts.stride[1] != 0)
+        score *= 0.7;
+    }
+    if (score > bestScore) {
+      bestScore = score;
+      best = dot ? int64_t(l) : -1;
+    }
+  }
+  return best;
 }
 
-static Type elementTypeOf(const Node *node, unsigned operand) {
-  return getElementTypeOrSelf(node->op->getOperand(operand).getType());
-}
-
-void Planner::chooseAtom(const StageAnalysis &analysis, const Nest &nest,
-                         NestPlan &result) const {
+void Planner::planContraction(const StageAnalysis &analysis, const Nest &nest,
+                              int64_t forcedClass, NestPlan &result) const {
   const Node *node = nest.anchor;
-  auto stride = [&](unsigned operand, unsigned loop) {
-    return strideAlong(analysis, node, operand, unitStep(node, loop));
+  Contraction info = inspect(analysis, nest);
+  result.block = 512;
+  if (forcedClass < 0) {
+    result.vector = getDotLoop(info);
+    if (result.vector >= 0) {
+      for (auto [l, facts] : llvm::enumerate(info.loops))
+        if (node->loops[l].parallel && facts.extent > 1 &&
+            (facts.stride[0] == 0 || facts.stride[1] == 0) &&
+            (result.row < 0 || facts.extent > info.loops[result.row].extent))
+          result.row = l;
+      if (result.row >= 0)
+        result.rows = std::min<int64_t>(info.loops[result.row].extent, 8);
+      return;
+    }
+  }
+  SmallVector<double> lengths;
+  for (const ClassInfo &cls : analysis.getClasses())
+    lengths.push_back(double(extentOf(cls.extent)));
+  std::optional<NestPlan> best;
+  double bestTime = 0;
+  auto consider = [&](const NestPlan &candidate) {
+    double time = predictContraction(info, candidate, lengths);
+    if (!best || time < bestTime) {
+      best = candidate;
+      bestTime = time;
+    }
   };
+  for (auto [v, facts] : llvm::enumerate(info.loops)) {
+    if (!node->loops[v].parallel || facts.extent == 1 ||
+        (forcedClass >= 0 && int64_t(node->loops[v].cls) != forcedClass) ||
+        (facts.stride[0] == 0 && facts.stride[1] == 0))
+      continue;
+    NestPlan plan = result;
+    plan.vector = v;
+    unsigned onLanes = info.getLaneOperand(plan);
+    const Access &lane = node->operands[onLanes];
+    // Panels of weights are as wide as the extent says.
+    SmallVector<int64_t> widths;
+    if (lane.panel && int64_t(lane.panelLoop) == plan.vector)
+      widths = {std::max<int64_t>(lane.panel / lanes, 1)};
+    else if (facts.packable[onLanes] || info.streamed)
+      widths = {getPanel(facts.extent, lanes) / lanes};
+    else
+      for (int64_t vectors : {3, 4, 2, 1})
+        if (vectors == 1 || (vectors - 1) * lanes < facts.extent)
+          widths.push_back(vectors);
+    for (int64_t vectors : widths) {
+      plan.vectors = vectors;
+      plan.row = -1;
+      plan.rows = 1;
+      addVariants(info, plan, consider);
+      for (auto [r, row] : llvm::enumerate(info.loops)) {
+        if (!node->loops[r].parallel || r == v || row.extent == 1)
+          continue;
+        plan.row = r;
+        plan.rows = getRows(info, plan);
+        addVariants(info, plan, consider);
+      }
+    }
+  }
+  if (best)
+    result = *best;
+}
+
+//===----------------------------------------------------------------------===//
+// Instructions
+//===----------------------------------------------------------------------===//
+
+void Planner::addVariants(const Contraction &info, const NestPlan &plan,
+                          function_ref<void(const NestPlan &)> consider) const {
+  const Node *node = info.node;
+  unsigned onLanes = info.getLaneOperand(plan), onRows = 1 - onLanes;
   auto varies = [&](unsigned operand, int64_t loop) {
-    return loop >= 0 && stride(operand, loop) != 0;
+    return loop >= 0 && info.loops[loop].stride[operand] != 0;
   };
-  unsigned onLanes = varies(0, result.vector) ? 0 : 1, onRows = 1 - onLanes;
-  // Both on lanes, or lanes that change from row to row: nothing to share.
-  if (varies(onRows, result.vector) || varies(onLanes, result.row))
-    return;
   const Access &lane = node->operands[onLanes], &row = node->operands[onRows];
+  bool constantLanes =
+      lane.isInput() && info.loops[plan.vector].packable[onLanes];
+  bool packedLanes = lane.panel > 0;
+  if (!packedLanes || lane.group == 1)
+    consider(plan);
+  // In a stream, operands are copied before it. Both on lanes, or lanes that
+  // change from row to row: nothing to share.
+  if (info.streamed || varies(onRows, plan.vector) || varies(onLanes, plan.row))
+    return;
 
   // The atom's k: along a reduction of both, contiguous in the row operand.
   int64_t group = -1;
   double bestGroup = 0;
-  for (auto [l, loop] : llvm::enumerate(node->loops)) {
-    if (loop.parallel || !varies(0, l) || !varies(1, l))
+  for (auto [l, facts] : llvm::enumerate(info.loops)) {
+    if (node->loops[l].parallel || !varies(0, l) || !varies(1, l))
       continue;
-    double worth = double(extentOf(loop.extent)) *
-                   (stride(onRows, l) == 1 ? 16 : 1) *
+    double worth = double(facts.extent) * (facts.stride[onRows] == 1 ? 16 : 1) *
                    (lane.group > 1 && lane.groupLoop == l ? 1e6 : 1);
     if (worth > bestGroup) {
       bestGroup = worth;
@@ -250,125 +285,100 @@ void Planner::chooseAtom(const StageAnalysis &analysis, const Nest &nest,
   // What a copy takes in scratch, and whether it can be bounded.
   constexpr int64_t mostBytes = int64_t(1) << 22;
   auto copyBytes = [&](unsigned operand, int64_t lead) {
-    double bytes = double(lead) * getElementBytes(elementTypeOf(node, operand));
+    double bytes = double(lead * info.elementBytes[operand]);
     for (auto [l, loop] : llvm::enumerate(node->loops))
       if (!loop.parallel && varies(operand, l))
         bytes *= double(loop.extent.bounds(ranges).max);
     return bytes;
   };
-  bool constantLanes = lane.isInput() && readsPackable(lane, result.vector);
-  bool packedLanes = lane.panel > 0;
-  auto classLengths = [&]() {
-    SmallVector<double> lengths;
-    for (const ClassInfo &info : analysis.getClasses())
-      lengths.push_back(double(extentOf(info.extent)));
-    return lengths;
-  };
-  SmallVector<double> lengths = classLengths();
-  std::optional<NestPlan> best;
-  double bestTime = 0;
-  auto consider = [&](const NestPlan &candidate) {
-    double time = predictContraction(analysis, nest, candidate, lengths);
-    if (!best || time < bestTime) {
-      best = candidate;
-      bestTime = time;
-    }
-  };
+  bool lanesFit = copyBytes(onLanes, lanes * plan.vectors) <= mostBytes;
+  // Tiles bound the rows of a copy.
+  bool rowsFit = copyBytes(onRows, 256) <= mostBytes;
 
-  // Multiply-adds, from where the operands are or from panels.
-  if (lane.group == 1)
-    consider(result);
-  if (!packedLanes && !constantLanes &&
-      copyBytes(onLanes, lanes * result.vectors) <= mostBytes) {
-    NestPlan candidate = result;
-    candidate.packed = {int64_t(onLanes)};
-    candidate.group = group;
-    if (lane.isInput())
-      consider(candidate);
-  }
-  if (group >= 0)
-    for (const hw::Atom *atom :
-         getAtoms(elementTypeOf(node, onRows), elementTypeOf(node, onLanes),
-                  elementTypeOf(node, 2))) {
-      if (atom->k == 1)
+  // Multiply-adds from panels.
+  bool copiesLanes = lane.isInput() && !packedLanes && !constantLanes && lanesFit;
+  bool copiesRows =
+      row.isInput() && !row.panel && plan.row >= 0 && group >= 0 && rowsFit;
+  for (bool packLanes : {false, true})
+    for (bool packRows : {false, true}) {
+      if ((packLanes && !copiesLanes) || (packRows && !copiesRows) ||
+          (!packLanes && !packRows) || (packedLanes && lane.group > 1))
         continue;
-      bool fragments = atom->operands == hw::OperandPlace::TileRegisters;
-      if (atom->operands == hw::OperandPlace::SharedMemory ||
-          (!fragments && (atom->m != 1 || atom->n != lanes)) ||
-          (fragments && (atom->n % lanes != 0 || result.row < 0)))
-        continue;
-      int64_t together = elementTypeOf(node, 2).getIntOrFloatBitWidth() /
-                         elementTypeOf(node, onLanes).getIntOrFloatBitWidth();
-      if (packedLanes && lane.group != together)
-        continue;
-      NestPlan candidate = result;
+      NestPlan candidate = plan;
       candidate.group = group;
-      candidate.atom = hr::AtomAttr::get(node->op->getContext(),
-                                         atom->instruction, atom->m, atom->n,
-                                         atom->k, fragments);
-      if (!packedLanes)
-        candidate.vectors =
-            getPanel(extentOf(node->loops[result.vector].extent), lanes,
-                     getPanelAtom(node, onRows, onLanes)) /
-            lanes;
-      int64_t rowExtent =
-          result.row < 0 ? 1 : extentOf(node->loops[result.row].extent);
-      if (fragments) {
-        if (candidate.vectors * lanes % atom->n != 0)
-          continue;
-        int64_t across = candidate.vectors * lanes / atom->n;
-        // Sums, one fragment of the rows and a row of the lanes' at a time.
-        int64_t down = (worker.tileRegisters - 1 - across) / across;
-        if (down < 1)
-          continue;
-        candidate.rows =
-            std::min<int64_t>(down, llvm::divideCeil(rowExtent, atom->m)) *
-            atom->m;
-        candidate.block = 0;
-      } else {
-        candidate.rows = getRows(node, candidate, rowExtent);
-      }
-      std::optional<int64_t> depth = node->loops[group].extent.getConstant();
-      std::optional<int64_t> height =
-          result.row < 0 ? std::optional<int64_t>(1)
-                         : node->loops[result.row].extent.getConstant();
-      bool wholeGroups = depth && *depth % atom->k == 0;
-      bool wholeRows = height && *height % atom->m == 0;
-      // A weight is padded to whole groups only.
-      bool lanesInPlace =
-          (packedLanes || constantLanes) && (wholeGroups || !fragments);
-      if (!lanesInPlace) {
-        if (packedLanes ||
-            copyBytes(onLanes, lanes * candidate.vectors) > mostBytes)
-          continue;
+      if (packLanes)
         candidate.packed.push_back(onLanes);
-      }
-      bool rowsInPlace = row.isInput() && !row.panel &&
-                         stride(onRows, group) == 1 && wholeGroups &&
-                         (wholeRows || !fragments);
-      if (!rowsInPlace) {
-        // Tiles bound the rows of a copy.
-        if (copyBytes(onRows, 256) > mostBytes)
-          continue;
+      if (packRows)
         candidate.packed.push_back(onRows);
-      }
       llvm::sort(candidate.packed);
       consider(candidate);
     }
-  if (best)
-    result = *best;
-}
+  if (group < 0)
+    return;
 
-const hw::Atom *Planner::getPanelAtom(const Node *node, unsigned onRows,
-                                      unsigned onLanes) const {
-  const hw::Atom *found = nullptr;
-  for (const hw::Atom *atom :
-       getAtoms(elementTypeOf(node, onRows), elementTypeOf(node, onLanes),
-                elementTypeOf(node, 2)))
-    if (atom->k > 1 &&
-        (!found || atom->operands == hw::OperandPlace::TileRegisters))
-      found = atom;
-  return found;
+  // The atom that decides the panels: by types alone, so that all entries
+  // agree.
+  const hw::Atom *panelAtom = nullptr;
+  for (const hw::Atom *atom : info.atoms[onRows])
+    if (!panelAtom || atom->operands == hw::OperandPlace::TileRegisters)
+      panelAtom = atom;
+  int64_t together = info.sumBits / (8 * info.elementBytes[onLanes]);
+  for (const hw::Atom *atom : info.atoms[onRows]) {
+    bool fragments = atom->operands == hw::OperandPlace::TileRegisters;
+    if (atom->operands == hw::OperandPlace::SharedMemory ||
+        (!fragments && (atom->m != 1 || atom->n != lanes)) ||
+        (fragments && (atom->n % lanes != 0 || plan.row < 0)) ||
+        (packedLanes && lane.group != together))
+      continue;
+    NestPlan candidate = plan;
+    candidate.group = group;
+    candidate.atom =
+        hr::AtomAttr::get(node->op->getContext(), atom->instruction, atom->m,
+                          atom->n, atom->k, fragments);
+    if (!packedLanes)
+      candidate.vectors =
+          getPanel(info.loops[plan.vector].extent, lanes, panelAtom) / lanes;
+    if (fragments) {
+      if (candidate.vectors * lanes % atom->n != 0)
+        continue;
+      int64_t across = candidate.vectors * lanes / atom->n;
+      // Sums, one fragment of the rows and a row of the lanes' at a time.
+      int64_t down = (worker.tileRegisters - 1 - across) / across;
+      if (down < 1)
+        continue;
+      candidate.rows =
+          std::min<int64_t>(
+              down, llvm::divideCeil(info.loops[plan.row].extent, atom->m)) *
+          atom->m;
+      candidate.block = 0;
+    } else {
+      candidate.rows = getRows(info, candidate);
+    }
+    std::optional<int64_t> depth = node->loops[group].extent.getConstant();
+    std::optional<int64_t> height =
+        plan.row < 0 ? std::optional<int64_t>(1)
+                     : node->loops[plan.row].extent.getConstant();
+    bool wholeGroups = depth && *depth % atom->k == 0;
+    bool wholeRows = height && *height % atom->m == 0;
+    // A weight is padded to whole groups only.
+    bool lanesInPlace =
+        (packedLanes || constantLanes) && (wholeGroups || !fragments);
+    if (!lanesInPlace) {
+      if (packedLanes || copyBytes(onLanes, lanes * candidate.vectors) > mostBytes)
+        continue;
+      candidate.packed.push_back(onLanes);
+    }
+    bool rowsInPlace = row.isInput() && !row.panel &&
+                       info.loops[group].stride[onRows] == 1 && wholeGroups &&
+                       (wholeRows || !fragments);
+    if (!rowsInPlace) {
+      if (!rowsFit)
+        continue;
+      candidate.packed.push_back(onRows);
+    }
+    llvm::sort(candidate.packed);
+    consider(candidate);
+  }
 }
 
 SmallVector<Planner::Repack>
@@ -383,128 +393,158 @@ Planner::getRepacks(const StageAnalysis &analysis,
     if (!node->loops[loop].parallel)
       continue;
     for (unsigned i = 0; i < 2; ++i)
-      if (!plan.nests[n].packs(i) && node->operands[i].isInput() && !node->operands[i].panel &&
+      if (nest.streamedBy && node->operands[i].isInput() &&
+          !node->operands[i].panel &&
           strideAlong(analysis, node, i, unitStep(node, loop)) > 1)
         result.push_back({unsigned(n), i});
   }
   return result;
 }
 
-double Planner::predictContraction(const StageAnalysis &analysis,
-                                   const Nest &nest, const NestPlan &nestPlan,
+//===----------------------------------------------------------------------===//
+// Time
+//===----------------------------------------------------------------------===//
+
+double Planner::predictContraction(const Contraction &info,
+                                   const NestPlan &nestPlan,
                                    ArrayRef<double> length) const {
-  const Node *node = nest.anchor;
+  const Node *node = info.node;
   double clock = worker.clock.valueOr(2e9);
   hr::AtomAttr atom = nestPlan.atom;
   bool fragments = atom && atom.getFragments();
-  auto varies = [&](unsigned operand, unsigned loop) {
-    return strideAlong(analysis, node, operand, unitStep(node, loop)) != 0;
+  unsigned onLanes = info.getLaneOperand(nestPlan), onRows = 1 - onLanes;
+  auto lengthOf = [&](int64_t l) { return length[node->loops[l].cls]; };
+  auto varies = [&](unsigned operand, int64_t l) {
+    return l >= 0 && info.loops[l].stride[operand] != 0;
   };
-  unsigned onLanes =
-      nestPlan.vector >= 0 && varies(0, nestPlan.vector) ? 0 : 1;
-  unsigned onRows = 1 - onLanes;
 
-  // Cycles per multiply-add of the instruction.
-  double perCycle = 0, latency = 4, macs = double(lanes);
-  std::string accumulator;
-  {
-    llvm::raw_string_ostream os(accumulator);
-    os << elementTypeOf(node, 2);
-  }
-  auto take = [&](const hw::Atom &found) {
-    perCycle = found.perCycle.valueOr(1);
-    latency = found.latency.valueOr(4);
-    macs = double(found.macs());
-  };
-  if (atom) {
-    for (const hw::Atom &known : worker.atoms)
-      if (known.instruction == atom.getInstruction())
-        take(known);
-  } else if (const hw::Atom *found =
-                 worker.getAtom(accumulator, accumulator, accumulator)) {
-    take(*found);
-  }
-  if (perCycle <= 0)
-    perCycle = 2;
+  // The instruction.
+  const hw::Atom *found = info.multiplyAdd;
+  if (atom)
+    for (const hw::Atom *known : info.atoms[onRows])
+      if (known->instruction == atom.getInstruction())
+        found = known;
+  double perCycle = found ? found->perCycle.valueOr(1) : 1;
+  double latency = found ? found->latency.valueOr(4) : 4;
+  double macs = atom && found ? double(found->macs()) : double(lanes);
+  if (!atom && found) // a vector may be several instructions, or a part of one
+    perCycle *= double(found->macs()) / double(lanes);
 
   // Points, with the padding of vectors, rows and groups.
-  double points = 1, others = 1;
+  double points = 1, results = 1;
   for (auto [l, loop] : llvm::enumerate(node->loops)) {
-    double extent = length[loop.cls];
+    double extent = lengthOf(l);
+    if (loop.parallel)
+      results *= extent;
     uint64_t unit = 1;
     if (int64_t(l) == nestPlan.vector)
-      unit = lanes;
+      unit = fragments ? std::max<int64_t>(atom.getN(), lanes) : lanes;
     else if (atom && int64_t(l) == nestPlan.group)
       unit = atom.getK();
     else if (fragments && int64_t(l) == nestPlan.row)
       unit = atom.getM();
     points *= double(llvm::alignTo(uint64_t(extent), unit));
-    if (loop.parallel && int64_t(l) != nestPlan.vector &&
-        int64_t(l) != nestPlan.row)
-      others *= extent;
   }
   if (nestPlan.vector < 0)
     return points * 2 / clock;
+  bool dot = !node->loops[nestPlan.vector].parallel;
   double rows = double(nestPlan.rows), vectors = double(nestPlan.vectors);
   if (nestPlan.row >= 0)
-    rows = std::min(rows, length[node->loops[nestPlan.row].cls]);
+    rows = std::min(rows, lengthOf(nestPlan.row));
+  vectors = std::min(vectors,
+                     std::ceil(lengthOf(nestPlan.vector) / double(lanes)));
   double sums = fragments ? double(nestPlan.rows / atom.getM()) *
                                 (vectors * double(lanes) / double(atom.getN()))
-                          : rows * vectors;
-  // Instructions at least this far apart when all depend on the last of their
-  // sum.
+                          : rows * (dot ? 1 : vectors);
+
+  // Cycles per instruction: its rate, its latency where too few sums are in
+  // flight, and what goes with it.
   double cycles = std::max(1 / perCycle, latency / std::max(sums, 1.0));
-  // Loads, two per cycle, and conversions of what is narrower than the sum.
+  double page = double(device.facts.page);
   if (!fragments) {
-    double loads = rows + vectors;
-    if (!node->loops[nestPlan.vector].parallel)
-      loads = rows * 2;
-    auto narrow = [&](unsigned operand) {
-      return !atom && elementTypeOf(node, operand) != elementTypeOf(node, 2);
+    // Loads, two per cycle, and conversions of what is narrower than the sum.
+    auto loadsOf = [&](unsigned operand) {
+      return (varies(operand, nestPlan.row) ? rows : 1) *
+             (!dot && varies(operand, nestPlan.vector) ? vectors : 1);
     };
-    double conversions = (narrow(onLanes) ? vectors : 0) +
-                         (narrow(onRows) ? rows : 0);
-    cycles = std::max(cycles, (loads / 2 + conversions) / sums);
-    // Each step of the reduction is in another page, or in the same sets of the
-    // cache.
-    const Access &lane = node->operands[onLanes];
-    if (lane.isInput() && !lane.panel && !nestPlan.packs(onLanes)) {
-      int64_t bytes = getElementBytes(elementTypeOf(node, onLanes));
-      for (auto [l, loop] : llvm::enumerate(node->loops))
-        if (!loop.parallel && extentOf(loop.extent) > 8)
-          if (std::optional<int64_t> step = lane.address.coef[l].getConstant())
-            if (*step * bytes * 2 > device.facts.page)
-              cycles *= 1.2;
-      // In a stream it is copied before the stream begins.
-      if (!nest.streamedBy &&
-          strideAlong(analysis, node, onLanes,
-                      unitStep(node, nestPlan.vector)) > 1 &&
-          !readsPackable(lane, nestPlan.vector))
-        cycles += 2 * double(lanes) / rows;
+    double work = 0, stalls = 0;
+    for (unsigned i = 0; i < 2; ++i) {
+      double cost = 0.5;
+      if (info.narrow[i] && !atom)
+        cost += 1;
+      bool inPlace = !nestPlan.packs(i) && !node->operands[i].panel;
+      bool onVector = varies(i, nestPlan.vector);
+      // Strided lanes: shuffled if close, else gathered.
+      if (inPlace && onVector && !dot && !info.streamed &&
+          info.loops[nestPlan.vector].stride[i] > 1 &&
+          !info.loops[nestPlan.vector].packable[i]) {
+        int64_t step = std::abs(info.loops[nestPlan.vector].bytes[i]) /
+                       info.elementBytes[i];
+        cost += step > 1 && step <= 4 ? double(step) : 1.5 * double(lanes);
+      }
+      // Vectors at any address: every fourth or so crosses a line.
+      else if (inPlace && onVector && !info.loops[nestPlan.vector].packable[i])
+        cost += 0.25;
+      // Each step of the reduction is in another page, more of them than the
+      // first translation buffers hold; or all are in the same few sets of the
+      // caches, so that nothing is there any more when it is read again.
+      if (inPlace && onVector && !info.loops[nestPlan.vector].packable[i])
+        for (auto [l, facts] : llvm::enumerate(info.loops)) {
+          double step = std::abs(double(facts.bytes[i]));
+          if (node->loops[l].parallel || step * lengthOf(l) < 64 * page)
+            continue;
+          stalls += 2 * std::min(step / page, 1.0);
+          if (std::fmod(step, page) == 0)
+            stalls += vectors;
+        }
+      // Rows that meet in few sets of the cache push each other out.
+      if (inPlace && nestPlan.row >= 0) {
+        int64_t step = std::abs(info.loops[nestPlan.row].bytes[i]);
+        double sets =
+            step == 0 ? rows
+                      : page / double(std::gcd(step, int64_t(page)));
+        if (step >= 64 && rows / sets > 8)
+          cost += 4;
+        else if (step >= 64 && rows / sets > 4)
+          cost += 0.25;
+      }
+      work += loadsOf(i) * cost;
     }
+    // They run beside the arithmetic, but for some of it.
+    double beside = work / std::max(sums, 1.0);
+    cycles = std::max(cycles, beside) + 0.1 * std::min(cycles, beside) +
+             stalls / std::max(sums, 1.0);
   }
-  double time = points / macs * cycles * 1.05 / clock;
+  double time = points / macs * cycles;
 
   // Copies: an element costs a load and a store of a vector, or a gather.
   for (int64_t operand : nestPlan.packed) {
-    double elements = 1;
-    bool contiguous = false;
+    double elements = 1, cost = 2;
+    bool lead = operand == int64_t(onLanes);
     for (auto [l, loop] : llvm::enumerate(node->loops)) {
       bool along = varies(operand, l);
       if (along || (loop.parallel && int64_t(l) != nestPlan.vector &&
                     int64_t(l) != nestPlan.row))
-        elements *= length[loop.cls];
-      bool lead = int64_t(l) == nestPlan.group ||
-                  (operand == int64_t(onLanes) && int64_t(l) == nestPlan.vector);
-      contiguous |= lead && strideAlong(analysis, node, operand,
-                                        unitStep(node, l)) == 1;
+        elements *= lengthOf(l);
     }
-    time += elements * (contiguous ? 3.0 / double(lanes) : 2.0) / clock;
+    int64_t along = lead ? nestPlan.vector : nestPlan.group;
+    if (info.loops[along].stride[operand] == 1)
+      cost = 4 * std::ceil(lengthOf(along) / double(lanes)) / lengthOf(along);
+    else if (lead && nestPlan.group >= 0 &&
+             info.loops[nestPlan.group].stride[operand] == 1)
+      cost = 8 / double(lanes);
+    time += elements * cost;
   }
-  // Sums that leave through scratch.
+  // Results: contiguous, turned, or scattered; those of fragments come through
+  // scratch.
+  double perResult = 2 / double(lanes);
+  if (!dot && info.loops[nestPlan.vector].store > 1)
+    perResult = nestPlan.row >= 0 && info.loops[nestPlan.row].store == 1
+                    ? 8 / double(lanes)
+                    : 2.5;
+  if (dot)
+    perResult = 12;
   if (fragments)
-    time += others * 3 / double(lanes) *
-            length[node->loops[nestPlan.row].cls] *
-            length[node->loops[nestPlan.vector].cls] / clock;
-  return time;
+    perResult += 3 / double(lanes);
+  return (time + results * perResult) * 1.05 / clock;
 }

@@ -437,8 +437,10 @@ void Planner::planVectors(const StageAnalysis &analysis,
 // Prediction
 //===----------------------------------------------------------------------===//
 
-double Planner::predict(const StageAnalysis &analysis,
-                        const StagePlan &plan) const {
+double Planner::predict(
+    const StageAnalysis &analysis,
+    ArrayRef<std::unique_ptr<Contraction>> contractions,
+    const StagePlan &plan) const {
   ArrayRef<ClassInfo> classes = analysis.getClasses();
   double tiles = 1;
   SmallVector<double> length(classes.size());
@@ -577,7 +579,7 @@ double Planner::predict(const StageAnalysis &analysis,
     };
     const Node *anchor = nest.anchor;
     if (anchor->kind == NodeKind::Contraction) {
-      nestCompute += predictContraction(analysis, nest, nestPlan, length);
+      nestCompute += predictContraction(*contractions[n], nestPlan, length);
     } else {
       double width = nestPlan.vector < 0 ? 1 : double(plan.lanes);
       double perPoint = std::max(anchor->flopsPerPoint, 2.0);
@@ -593,10 +595,12 @@ double Planner::predict(const StageAnalysis &analysis,
       for (const Loop &loop : sink->loops)
         if (loop.parallel)
           count *= length[loop.cls];
-      double stride =
-          nestPlan.vector >= 0 && storeStride(analysis, nest, nestPlan.vector) > 1
-              ? 8
-              : 1;
+      // How a contraction stores is part of its own time.
+      double stride = anchor->kind != NodeKind::Contraction &&
+                              nestPlan.vector >= 0 &&
+                              storeStride(analysis, nest, nestPlan.vector) > 1
+                          ? 8
+                          : 1;
       nestCompute += count * (sink->flopsPerPoint + 2 * stride) / (width * clock);
     }
     // Contractions read their operands many times, from registers' side: their
@@ -767,11 +771,17 @@ StagePlan Planner::plan(const StageAnalysis &analysis) const {
     combinations *= sizes[i].size();
   }
 
+  std::vector<std::unique_ptr<Contraction>> contractions;
+  for (const Nest &nest : nests)
+    contractions.push_back(
+        nest.anchor->kind == NodeKind::Contraction
+            ? std::make_unique<Contraction>(inspect(analysis, nest))
+            : nullptr);
   StagePlan candidate = result;
   std::optional<StagePlan> best, second;
   std::function<void(size_t)> enumerate = [&](size_t i) {
     if (i == tileable.size()) {
-      candidate.seconds = predict(analysis, candidate);
+      candidate.seconds = predict(analysis, contractions, candidate);
       if (!best || candidate.seconds < best->seconds) {
         second = best;
         best = candidate;

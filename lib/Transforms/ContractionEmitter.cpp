@@ -286,6 +286,8 @@ void ContractionEmitter::outerBlock(int64_t rows, int64_t vectors) {
       return nestPlan.atom ? loadLanes(v) : convert(number, loadLanes(v), width);
     if (nestPlan.atom)
       return loadGroup(r);
+    if (number == rowOperand && nestPlan.packs(number))
+      return convert(number, loadRow(), width);
     Place place;
     place.lanes = width;
     // A packed panel is padded: no mask needed.

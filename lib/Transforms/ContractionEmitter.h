@@ -108,6 +108,8 @@ private:
   /// Vector `v` of the lane operand at the current place of the reduction:
   /// `group` elements per lane.
   mlir::Value loadLanes(int64_t v);
+  /// The row operand's copy at the current place.
+  mlir::Value loadRow();
   /// The row operand's group at the current place, on all lanes.
   mlir::Value loadGroup(int64_t r);
   struct Address {

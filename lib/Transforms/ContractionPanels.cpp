@@ -65,6 +65,10 @@ ContractionEmitter::Copy &ContractionEmitter::getCopy(unsigned number) {
   }
   if (number == rowOperand && nestPlan.row >= 0) {
     TileRange range = e.rangeOf(anchor->loops[nestPlan.row]);
+    // Rows a multiple of many lines apart would meet in few sets of a cache.
+    int64_t line = 64 / getElementBytes(slot->elementType);
+    if (count % (8 * line) == 0)
+      count += line;
     slot->strides[nestPlan.row] = count;
     slot->origin = range.lo;
     int64_t multiple = nestPlan.atom ? nestPlan.atom.getM() : 1;
@@ -320,7 +324,7 @@ void ContractionEmitter::packRows() {
   for (unsigned l : reduced)
     if (int64_t(l) != groupLoop && dependsOn(rowOperand, l))
       over.push_back(l);
-  int64_t step = nestPlan.atom.getK();
+  int64_t step = nestPlan.atom ? nestPlan.atom.getK() : 1;
   std::function<void(unsigned)> nestLoops = [&](unsigned d) {
     if (d < over.size()) {
       TileRange range = e.rangeOf(anchor->loops[over[d]]);
@@ -386,6 +390,13 @@ Value ContractionEmitter::loadLanes(int64_t v) {
   LaneIndex at = e.panelAddress(access, loops, /*wholeGroups=*/true);
   at.step = SizeExpr(1);
   return e.loadAt(e.inputs.lookup(access.source), at, elementType, place);
+}
+
+Value ContractionEmitter::loadRow() {
+  Copy &copy = getCopy(rowOperand);
+  Place scalar;
+  return e.loadAt(copy.memref, e.uniform(addressIn(copy)), copy.elementType,
+                  scalar);
 }
 
 Value ContractionEmitter::loadGroup(int64_t r) {

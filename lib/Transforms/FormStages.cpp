@@ -440,25 +440,33 @@ private:
     DenseSet<Attribute> names;
     for (Attribute name : constant.getWeights())
       names.insert(name);
-    auto contracts = [](OpOperand &use) {
-      auto linalgOp = dyn_cast<linalg::LinalgOp>(use.getOwner());
-      return linalgOp && linalgOp.getNumReductionLoops() > 0 &&
-             linalgOp.getNumDpsInputs() == 2;
+    // Through views: a window of one element is a reshape away from a product.
+    auto contracts = [](Value tensor) {
+      SmallVector<OpOperand *> readers;
+      collectReaders(tensor, readers);
+      return llvm::all_of(readers, [](OpOperand *use) {
+        auto linalgOp = dyn_cast<linalg::LinalgOp>(use->getOwner());
+        return linalgOp && linalgOp.getNumReductionLoops() > 0 &&
+               linalgOp.getNumDpsInputs() == 2 &&
+               use->getOperandNumber() < 2;
+      });
     };
     bool packable = true;
     module.walk([&](hr::ConstantOp other) {
       if (!llvm::any_of(other.getWeights(),
                         [&](Attribute name) { return names.contains(name); }))
         return;
-      for (OpOperand &use : other.getResult().getUses()) {
-        if (auto stage = dyn_cast<hr::StageOp>(use.getOwner())) {
+      SmallVector<OpOperand *> readers;
+      collectReaders(other.getResult(), readers);
+      for (OpOperand *use : readers) {
+        if (auto stage = dyn_cast<hr::StageOp>(use->getOwner())) {
           // In a stage already, unpacked: its layout is taken.
-          BlockArgument arg =
-              stage.getBody().getArgument(use.getOperandNumber());
-          packable &= stage == self && llvm::all_of(arg.getUses(), contracts);
+          packable &=
+              stage == self && contracts(stage.getBody().getArgument(
+                                   use->getOperandNumber()));
           continue;
         }
-        packable &= contracts(use);
+        packable &= contracts(use->get());
       }
     });
     return packable;
@@ -796,6 +804,13 @@ LogicalResult StageFormer::packWeight(hr::StageOp stage,
       os << "by" << group << "of" << groupDim;
     if (offset)
       os << "at" << offset;
+    // Under a view, the same dimensions can be others.
+    if (view->base.getType() != type) {
+      os << "as";
+      llvm::interleave(type.getShape(), os, "x");
+      os << "in";
+      llvm::interleave(strides, os, "_");
+    }
     names.push_back(FlatSymbolRefAttr::get(entry.getContext(), layout));
     if (module.lookupSymbol<hr::WeightOp>(layout))
       continue;

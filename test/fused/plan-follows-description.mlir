@@ -1,17 +1,16 @@
-// The tile of a stage is chosen for the machine: every worker gets as many
-// columns as it has to take, and packs the right operand's for itself. Nothing
-// but the description differs.
+// The tile of a stage is chosen for the machine: two workers share the rows,
+// four both. Nothing but the description differs.
 
-// RUN: hrcc --print-target=generic-x86-64-v4 > %t.many.mlir
-// RUN: sed -e 's/@core x 8/@core x 4/' %t.many.mlir > %t.few.mlir
-// RUN: headrace-opt %s --pass-pipeline='builtin.module(hr-prepare-stages,hr-form-stages{target=%t.many.mlir})' | FileCheck %s --check-prefix=MANY
-// RUN: headrace-opt %s --pass-pipeline='builtin.module(hr-prepare-stages,hr-form-stages{target=%t.few.mlir})' | FileCheck %s --check-prefix=FEW
+// RUN: hrcc --print-target=generic-x86-64-v4 > %t.mlir
+// RUN: sed -e 's/@core x 8/@core x 2/' %t.mlir > %t.two.mlir
+// RUN: sed -e 's/@core x 8/@core x 4/' %t.mlir > %t.four.mlir
+// RUN: headrace-opt %s --pass-pipeline='builtin.module(hr-prepare-stages,hr-form-stages{target=%t.two.mlir})' | FileCheck %s --check-prefix=TWO
+// RUN: headrace-opt %s --pass-pipeline='builtin.module(hr-prepare-stages,hr-form-stages{target=%t.four.mlir})' | FileCheck %s --check-prefix=FOUR
 
-// MANY: hr.stage @product_contract_0
-// MANY-SAME: tile = [0, 96, 0]
-// MANY-SAME: packed = [1]
-// FEW: hr.stage @product_contract_0
-// FEW-SAME: tile = [0, 192, 0]
+// TWO: hr.stage @product_contract_0
+// TWO-SAME: tile = [64, 0, 0]
+// FOUR: hr.stage @product_contract_0
+// FOUR-SAME: tile = [64, 384, 0]
 func.func @product(%x: tensor<128x768xf32> {hr.name = "x", hr.dims = [#hr.size<"128">, #hr.size<"768">]},
                    %w: tensor<768x768xf32> {hr.name = "w", hr.dims = [#hr.size<"768">, #hr.size<"768">]})
     -> (tensor<128x768xf32> {hr.name = "y", hr.dims = [#hr.size<"128">, #hr.size<"768">]}) {

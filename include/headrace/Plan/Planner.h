@@ -97,26 +97,48 @@ private:
                                       const Layouts &layouts) const;
   void planContraction(const StageAnalysis &analysis, const Nest &nest,
                        int64_t forcedClass, NestPlan &result) const;
-  /// Decides which instruction the contraction is made of, and what has to be
-  /// copied for it.
-  void chooseAtom(const StageAnalysis &analysis, const Nest &nest,
-                  NestPlan &result) const;
+  /// What the planner asks of a contraction over and over.
+  struct Contraction {
+    struct LoopFacts {
+      int64_t extent = 1;
+      /// Of what is stored, and of the operands' loads: 0 uniform, 1
+      /// contiguous, 2 otherwise.
+      int64_t store = 0, stride[2] = {0, 0};
+      /// Bytes from one iteration to the next, 0 if not known.
+      int64_t bytes[2] = {0, 0};
+      /// The operand is a weight that may be packed along this loop.
+      bool packable[2] = {false, false};
+    };
+    const Node *node = nullptr;
+    llvm::SmallVector<LoopFacts> loops;
+    int64_t sumBits = 32, elementBytes[2] = {4, 4};
+    /// The operand's type is not the sum's.
+    bool narrow[2] = {false, false};
+    bool streamed = false;
+    const hw::Atom *multiplyAdd = nullptr;
+    /// Atoms with more than one element along k, by which operand is on rows.
+    llvm::SmallVector<const hw::Atom *> atoms[2];
+
+    unsigned getLaneOperand(const NestPlan &plan) const {
+      return plan.vector >= 0 && loops[plan.vector].stride[0] != 0 ? 0 : 1;
+    }
+  };
+  Contraction inspect(const StageAnalysis &analysis, const Nest &nest) const;
   /// Rows of a register tile, given its vectors.
-  int64_t getRows(const Node *node, const NestPlan &nestPlan,
-                  int64_t rowExtent) const;
-  /// The atom that decides the panels of a lane operand: for these element
-  /// types alone, so that all entries agree.
-  const hw::Atom *getPanelAtom(const Node *node, unsigned onRows,
-                               unsigned onLanes) const;
-  /// Atoms for these element types that the target can emit.
-  llvm::SmallVector<const hw::Atom *> getAtoms(mlir::Type a, mlir::Type b,
-                                               mlir::Type c) const;
-  /// Seconds of arithmetic and packing of a contraction whose classes have
-  /// these lengths.
-  double predictContraction(const StageAnalysis &analysis, const Nest &nest,
-                            const NestPlan &nestPlan,
+  int64_t getRows(const Contraction &info, const NestPlan &nestPlan) const;
+  int64_t getDotLoop(const Contraction &info) const;
+  /// `plan` with every instruction it can be made of, and with what has to be
+  /// copied for each.
+  void addVariants(const Contraction &info, const NestPlan &plan,
+                   llvm::function_ref<void(const NestPlan &)> consider) const;
+  /// Seconds of arithmetic, packing and storing of a contraction whose classes
+  /// have these lengths.
+  double predictContraction(const Contraction &info, const NestPlan &nestPlan,
                             llvm::ArrayRef<double> length) const;
-  double predict(const StageAnalysis &analysis, const StagePlan &plan) const;
+  /// `contractions` has an entry per nest, null where it is none.
+  double predict(const StageAnalysis &analysis,
+                 llvm::ArrayRef<std::unique_ptr<Contraction>> contractions,
+                 const StagePlan &plan) const;
   int64_t extentOf(const SizeExpr &size) const;
   /// The stride of the loads of an operand along a loop: 0 uniform, 1
   /// contiguous, otherwise strided; through inlined maps, the worst.

@@ -1,0 +1,180 @@
+"""bf16 products made of tile instructions, on a machine that has none.
+
+The stage's code is taken as LLVM IR, the tile type becomes a plain vector of the
+same bytes and every tile instruction a function that does what the vendor's
+manual says; then it is run and compared with numpy.
+
+    emulate_tiles.py FOLDER
+"""
+import ctypes
+import math
+import os
+import re
+import subprocess
+import sys
+
+import numpy as np
+
+MODULE = """
+func.func @product(%x: tensor<{m}x{k}xbf16> {{hr.name = "x", hr.dims = [#hr.size<"{m}">, #hr.size<"{k}">]}},
+                   %w: tensor<{k}x{n}xbf16> {{hr.name = "w", hr.dims = [#hr.size<"{k}">, #hr.size<"{n}">]}})
+    -> (tensor<{m}x{n}xf32> {{hr.name = "y", hr.dims = [#hr.size<"{m}">, #hr.size<"{n}">]}}) {{
+  %zero = arith.constant 0.0 : f32
+  %e = tensor.empty() : tensor<{m}x{n}xf32>
+  %f = linalg.fill ins(%zero : f32) outs(%e : tensor<{m}x{n}xf32>) -> tensor<{m}x{n}xf32>
+  %r = linalg.generic {{indexing_maps = [affine_map<(i, j, k) -> (i, k)>, affine_map<(i, j, k) -> (k, j)>, affine_map<(i, j, k) -> (i, j)>],
+      iterator_types = ["parallel", "parallel", "reduction"]}} ins(%x, %w : tensor<{m}x{k}xbf16>, tensor<{k}x{n}xbf16>) outs(%f : tensor<{m}x{n}xf32>) {{
+  ^bb0(%p: bf16, %q: bf16, %o: f32):
+    %a = arith.extf %p : bf16 to f32
+    %b = arith.extf %q : bf16 to f32
+    %c = arith.mulf %a, %b : f32
+    %s = arith.addf %o, %c : f32
+    linalg.yield %s : f32
+  }} -> tensor<{m}x{n}xf32>
+  return %r : tensor<{m}x{n}xf32>
+}}
+"""
+
+# A tile is 16 rows of 64 bytes.
+FUNCTIONS = """
+#include <stdint.h>
+#include <string.h>
+static float widen(uint16_t bits) {
+  uint32_t wide = (uint32_t)bits << 16;
+  float value;
+  memcpy(&value, &wide, 4);
+  return value;
+}
+void do_load(char *tile, int16_t rows, int16_t bytes, const char *p, int64_t stride) {
+  memset(tile, 0, 1024);
+  for (int r = 0; r < rows; ++r) memcpy(tile + 64 * r, p + r * stride, bytes);
+}
+void do_store(const char *tile, int16_t rows, int16_t bytes, char *p, int64_t stride) {
+  for (int r = 0; r < rows; ++r) memcpy(p + r * stride, tile + 64 * r, bytes);
+}
+void do_multiply(char *out, int16_t rows, int16_t columns, int16_t depth,
+                 const float *c, const uint16_t *a, const uint16_t *b) {
+  memcpy(out, c, 1024);
+  float *sum = (float *)out;
+  for (int i = 0; i < rows; ++i)
+    for (int k = 0; k < depth / 4; ++k)
+      for (int j = 0; j < columns / 4; ++j) {
+        sum[16 * i + j] += widen(a[32 * i + 2 * k]) * widen(b[32 * k + 2 * j]);
+        sum[16 * i + j] += widen(a[32 * i + 2 * k + 1]) * widen(b[32 * k + 2 * j + 1]);
+      }
+}
+"""
+TILE = "<256 x i32>"
+WRAPPERS = f"""
+define internal {TILE} @emulate.zero(i16 %r, i16 %b) {{
+  ret {TILE} zeroinitializer
+}}
+define internal {TILE} @emulate.load(i16 %r, i16 %b, ptr %p, i64 %s) {{
+  %t = alloca {TILE}, align 64
+  call void @do_load(ptr %t, i16 %r, i16 %b, ptr %p, i64 %s)
+  %v = load {TILE}, ptr %t, align 64
+  ret {TILE} %v
+}}
+define internal void @emulate.store(i16 %r, i16 %b, ptr %p, i64 %s, {TILE} %v) {{
+  %t = alloca {TILE}, align 64
+  store {TILE} %v, ptr %t, align 64
+  call void @do_store(ptr %t, i16 %r, i16 %b, ptr %p, i64 %s)
+  ret void
+}}
+define internal {TILE} @emulate.multiply(i16 %m, i16 %n, i16 %k, {TILE} %c, {TILE} %a, {TILE} %b) {{
+  %o = alloca {TILE}, align 64
+  %pc = alloca {TILE}, align 64
+  %pa = alloca {TILE}, align 64
+  %pb = alloca {TILE}, align 64
+  store {TILE} %c, ptr %pc, align 64
+  store {TILE} %a, ptr %pa, align 64
+  store {TILE} %b, ptr %pb, align 64
+  call void @do_multiply(ptr %o, i16 %m, i16 %n, i16 %k, ptr %pc, ptr %pa, ptr %pb)
+  %v = load {TILE}, ptr %o, align 64
+  ret {TILE} %v
+}}
+declare void @do_load(ptr, i16, i16, ptr, i64)
+declare void @do_store(ptr, i16, i16, ptr, i64)
+declare void @do_multiply(ptr, i16, i16, i16, ptr, ptr, ptr)
+"""
+NAMES = {"tilezero": "zero", "tileloadd64": "load", "tilestored64": "store",
+         "tdpbf16ps": "multiply"}
+
+
+def tool(name):
+    for candidate in (f"/usr/lib/llvm-22/bin/{name}", f"{name}-22", name):
+        if subprocess.run(["which", candidate],
+                          capture_output=True).returncode == 0:
+            return candidate
+    sys.exit(f"{name} is not there")
+
+
+def build(folder, m, k, n):
+    """The stage as a function, and the number of its tiles."""
+    def path(name):
+        return os.path.join(folder, f"{m}x{k}x{n}.{name}")
+    with open(path("mlir"), "w") as file:
+        file.write(MODULE.format(m=m, k=k, n=n))
+    hrcc = ["hrcc", path("mlir"), "--target=intel-sapphire-rapids", "-o"]
+    subprocess.run(hrcc + [path("tiled"), "--emit=tiled"], check=True)
+    with open(path("tiled")) as file:
+        run = re.search(r"hr\.run @(\S+) grid \[(.*?)\]\(.*? scratch (\d+)",
+                        file.read())
+    stage, scratch = "stage." + run[1], int(run[3])
+    tiles = math.prod(int(size) for size in re.findall(r'"(\d+)"', run[2]))
+    subprocess.run(hrcc + [path("ll"), "-emit-llvm"], check=True)
+    subprocess.run([tool("llvm-extract"), "-S", f"--func={stage}", path("ll"),
+                    "-o", path("stage.ll")], check=True)
+    with open(path("stage.ll")) as file:
+        text = file.read()
+    for name, plain in NAMES.items():
+        assert name in text, f"no {name} in the code"
+        text = re.sub(rf"declare .*@llvm\.x86\.{name}\.internal\(.*\n", "", text)
+        text = text.replace(f"@llvm.x86.{name}.internal(", f"@emulate.{plain}(")
+    text = text.replace("x86_amx", TILE).replace("define hidden", "define")
+    text = re.sub(r'"(target-cpu|tune-cpu|target-features)"="[^"]*"', "", text)
+    with open(path("stage.ll"), "w") as file:
+        file.write(text + WRAPPERS)
+    with open(path("c"), "w") as file:
+        file.write(FUNCTIONS)
+    subprocess.run([tool("clang"), "-O1", "-w", "-shared", "-fPIC",
+                    "-march=native", "-ffp-contract=off", path("stage.ll"),
+                    path("c"), "-o", path("so")], check=True)
+    return getattr(ctypes.CDLL(path("so")), stage), tiles, scratch
+
+
+def descriptor(array):
+    """A flat memref: pointers, offset, size, stride."""
+    pointer = ctypes.c_void_p(array.ctypes.data)
+    return [pointer, pointer] + [ctypes.c_int64(v) for v in (0, array.size, 1)]
+
+
+def main():
+    folder = sys.argv[1]
+    os.makedirs(folder, exist_ok=True)
+    rng = np.random.default_rng(0)
+    for m, k, n in ((64, 256, 64), (40, 70, 50), (17, 33, 100)):
+        stage, tiles, scratch = build(folder, m, k, n)
+
+        def bf16(*shape):
+            bits = rng.standard_normal(shape, dtype=np.float32).view(np.uint32)
+            return (bits >> 16).astype(np.uint16)
+        x, w = bf16(m, k), bf16(k, n)
+        y = np.full((m, n), np.nan, dtype=np.float32)
+        room = np.full(scratch + 64, 0xff, dtype=np.uint8)  # NaN, not zero
+        room = room[-room.ctypes.data % 64:]
+        arguments = [ctypes.c_int64(0), ctypes.c_int64(tiles)]
+        for array in (room, np.zeros(64, dtype=np.uint8), x, w, y):
+            arguments += descriptor(array)
+        stage(*arguments)
+
+        def wide(bits):
+            return (bits.astype(np.uint32) << 16).view(np.float32).astype(float)
+        exact = wide(x) @ wide(w)
+        error = np.abs(y - exact).max()
+        bound = k * 2.0 ** -24 * (np.abs(wide(x)) @ np.abs(wide(w))).max() + 1e-5
+        print(f"{m} x {k} x {n}: error {error:.3g}, bound {bound:.3g}")
+        assert error <= bound
+
+
+main()
