@@ -83,9 +83,13 @@ function(headrace_library name)
   endif()
 endfunction()
 
-# Programs share the libraries' precompiled header, which is position
-# independent code in the sense of -fPIC, not -fPIE.
-function(headrace_executable_pch name)
+# What all programs need. They share the libraries' precompiled header, which is
+# position independent code in the sense of -fPIC, not -fPIE.
+function(headrace_executable name)
+  if(HEADRACE_SANITIZE)
+    target_sources(${name} PRIVATE
+      ${CMAKE_SOURCE_DIR}/cmake/SanitizerOptions.cpp)
+  endif()
   if(HEADRACE_PCH)
     set_target_properties(${name} PROPERTIES POSITION_INDEPENDENT_CODE OFF)
     target_compile_options(${name} PRIVATE -fPIC)
@@ -102,5 +106,5 @@ function(headrace_tool name)
   set_property(GLOBAL APPEND PROPERTY HEADRACE_TOOLS ${name})
   set_target_properties(${name} PROPERTIES
     RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/bin)
-  headrace_executable_pch(${name})
+  headrace_executable(${name})
 endfunction()

@@ -57,7 +57,7 @@ class Dynamic(torch.nn.Module):
         b, s, _ = x.shape
         heads = x.view(b, s, 3, 4).transpose(1, 2)
         return (heads.reshape(b, 3, -1), x.flatten(0, 1) * 2, x[:, -1],
-                x[:, 1:] - x[:, :-1], x[:, ::2] + 1, x.flip(1), x.roll(1, 1),
+                x[:, 1:] - x[:, :-1], x[:, ::2] + 1, x.flip(1), x.roll(1, 1), x.roll(5, 1),
                 torch.cat([x, x[:, :2]], 1), torch.stack([x, -x], 1),
                 x.repeat(2, 1, 2), x.repeat_interleave(2, 1),
                 x[0].expand(b, s, 12) + 0.5, F.pad(x, (0, 0, 1, 2), value=3.0),

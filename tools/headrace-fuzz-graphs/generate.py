@@ -301,7 +301,7 @@ class Generator:
         dynamic = self.chance(0.25)
         self.mutates_inputs = self.chance(0.12)
         self.stateful = self.chance(0.15)
-        program.decomposed = self.chance(0.3)
+        program.decomposed = self.chance(0.12)
         if dynamic:
             for name in ("n", "m")[:self.number(1, 2)]:
                 low = self.choose([2, 3, 3, 4])

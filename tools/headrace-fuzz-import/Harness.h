@@ -14,13 +14,6 @@
 #include <cstdlib>
 #include <memory>
 
-/// LLVM's allocators and containers mark memory in the code that is compiled
-/// here, but not in the libraries that come compiled.
-extern "C" inline const char *__attribute__((used)) __asan_default_options() {
-  return "allow_user_poisoning=0:detect_container_overflow=0:"
-         "detect_leaks=0";
-}
-
 namespace headrace {
 
 /// Runs `import` in a context whose diagnostics go nowhere, then the passes of
