@@ -113,6 +113,9 @@ public:
       : options(options), messages(messages) {
     pipelineOptions.optLevel = options.optLevel;
     pipelineOptions.target = options.target;
+    pipelineOptions.inDouble = options.inDouble;
+    pipelineOptions.exposeStages = options.exposeStages;
+    pipelineOptions.plainStages = options.plainStages;
   }
   LogicalResult run();
 
@@ -592,6 +595,10 @@ LogicalResult Compilation::run() {
     return fail("'" + options.inputs.front().path + "' stands after phase '" +
                 getPhaseInfo(start).name + "' already: --emit=" +
                 getPhaseInfo(options.emit).name + " lies before it");
+  if (options.inDouble && fromMLIR && start > Phase::Tensor)
+    return fail("'" + options.inputs.front().path + "' stands after phase '" +
+                getPhaseInfo(Phase::Tensor).name +
+                "': it has no form in f64");
   for (const PhaseInfo &info : getPhases()) {
     if (info.phase > lastMLIR)
       break;

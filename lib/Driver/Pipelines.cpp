@@ -54,6 +54,9 @@ void headrace::buildTensorPipeline(OpPassManager &pm,
 
 void headrace::buildFusedPipeline(OpPassManager &pm,
                                   const PipelineOptions &options) {
+  // On a program that is otherwise complete: an oracle of the same steps.
+  if (options.inDouble)
+    pm.addPass(createWidenToDoublePass());
   // Copies become operations first: a stage can then store every value it
   // hands on where its reader wants it.
   pm.addPass(createPrepareStagesPass());
@@ -66,6 +69,13 @@ void headrace::buildFusedPipeline(OpPassManager &pm,
 
 void headrace::buildTiledPipeline(OpPassManager &pm,
                                   const PipelineOptions &options) {
+  // Nothing of the plans changes but what is handed on, and to whom.
+  if (options.exposeStages) {
+    ExposeStagesPassOptions expose;
+    expose.target = options.target;
+    expose.plain = options.plainStages;
+    pm.addPass(createExposeStagesPass(expose));
+  }
   pm.addPass(createTileStagesPass());
 }
 

@@ -783,10 +783,27 @@ LogicalResult Evaluator::evaluateScan(hr::ScanOp op) {
     std::memcpy(data, source->bytes.data(), source->bytes.size());
   int64_t width = getElementBytes(type), n = 0;
   int64_t stride = getStrides(source->shape)[op.getDim()] * width;
+  // As it is emitted: a running sum is kept in f64.
+  bool isWide = isa<FloatType>(type) && !type.isF64() &&
+                (op.getCombiner() == hr::Combiner::Add ||
+                 op.getCombiner() == hr::Combiner::Mul);
+  std::vector<double> running(isWide ? result.getNumElements() : 0);
   if (!isEmpty(source->shape)) {
     SmallVector<int64_t> at(source->shape.size(), 0);
     do {
-      if (at[op.getDim()] > 0) {
+      if (isWide) {
+        Cell cell;
+        evaluate::load(type, data + n * width, 0, 1, &cell);
+        running[n] = cell.f;
+        if (at[op.getDim()] > 0) {
+          double before = running[n - stride / width];
+          running[n] = op.getCombiner() == hr::Combiner::Add
+                           ? before + running[n]
+                           : before * running[n];
+        }
+        cell.f = static_cast<float>(running[n]);
+        evaluate::store(type, &cell, 1, 0, data + n * width);
+      } else if (at[op.getDim()] > 0) {
         // What came before, combined with this element, in this order.
         SmallVector<char, 8> element(data + n * width,
                                      data + (n + 1) * width);

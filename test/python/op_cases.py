@@ -698,6 +698,11 @@ case("sort", "median", lambda x: tuple(x.median(1)), _DISTINCT)
 
 # ----------------------------------------------------------- fused operators
 
+case("fused", "long-running-sum", lambda x: (x.cumsum(0), x.cumsum(1)),
+     rand(300, 3, shift=2.0))
+case("fused", "long-running-product", lambda x: x.cumprod(0),
+     rand(300, 3, scale=0.01, shift=1.0))
+
 case("fused", "product-of-computed-with-itself",
      lambda x: (x * 2) @ (x * 2).transpose(-1, -2), rand(5, 1))
 case("fused", "outer-product-of-cast", lambda x: (

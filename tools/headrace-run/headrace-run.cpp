@@ -29,6 +29,9 @@ static const char usage[] =
     "  --outputs FILE.npz     where to write the outputs\n"
     "  --compare FILE.npz     compare the outputs with these; status 1 if they\n"
     "                         differ by more than the tolerance\n"
+    "  --oracle FILE.npz      the same outputs in f64: errors against these may be\n"
+    "                         twice what those of --compare are, and 4 ulp of the\n"
+    "                         largest magnitude\n"
     "  --tolerance X          of the largest expected magnitude (default 1e-5,\n"
     "                         2e-2 for 16-bit floats; integers must be equal)\n"
     "  --entry NAME           which entry to run, if there are several\n"
@@ -50,7 +53,8 @@ static const char usage[] =
 
 namespace {
 struct Options {
-  std::string model, inputs, outputs, compare, entry, weights, profileFile;
+  std::string model, inputs, outputs, compare, oracle, entry, weights,
+      profileFile;
   std::map<std::string, int64_t> sizes;
   double tolerance = -1;
   uint64_t seed = 0;
@@ -101,7 +105,7 @@ static std::string parseOptions(int argc, char **argv, Options &options) {
       value = flag.substr(equals + 1);
     }
     static const char *const known[] = {
-        "--inputs",    "--outputs", "--compare", "--entry",
+        "--inputs",    "--outputs", "--compare", "--oracle", "--entry",
         "--tolerance", "--size",    "--seed",    "--repeat",
         "--workers",   "--weights", "--profile"};
     if (std::none_of(std::begin(known), std::end(known),
@@ -119,6 +123,8 @@ static std::string parseOptions(int argc, char **argv, Options &options) {
       options.outputs = value;
     } else if (name == "--compare") {
       options.compare = value;
+    } else if (name == "--oracle") {
+      options.oracle = value;
     } else if (name == "--entry") {
       options.entry = value;
     } else if (name == "--weights") {
@@ -316,8 +322,52 @@ static double toDouble(const Port &port, const char *at) {
 
 /// Prints how `got` differs from `expected`; returns whether it is within the
 /// tolerance.
+/// The contract: our largest error against f64 is at most twice that of the
+/// same program in its own types, and 4 ulp of the largest magnitude.
+static bool compareErrors(const Port &port, const Array &got,
+                          const Array &expected, const Array &oracle) {
+  DLDataType type = port.getType();
+  size_t width = type.bits / 8;
+  int bits = type.code == kDLBfloat ? 8 : width == 2   ? 11
+                                      : width == 4 ? 24
+                                                   : 53;
+  double ours = 0, base = 0, scale = 0;
+  int64_t misplaced = 0;
+  for (int64_t i = 0, count = got.getNumElements(); i < count; ++i) {
+    double a = toDouble(port, got.bytes.data() + size_t(i) * width);
+    double b = toDouble(port, expected.bytes.data() + size_t(i) * width);
+    double c;
+    std::memcpy(&c, oracle.bytes.data() + size_t(i) * sizeof c, sizeof c);
+    bool alike = b == c || (std::isnan(b) && std::isnan(c));
+    if (!std::isfinite(b) || !std::isfinite(c)) {
+      // Where the oracle is finite, the type overflowed: either is right.
+      misplaced += alike && !(a == b || (std::isnan(a) && std::isnan(b)));
+      continue;
+    }
+    if (!std::isfinite(a)) {
+      ++misplaced;
+      continue;
+    }
+    scale = std::max(scale, std::fabs(c));
+    ours = std::max(ours, std::fabs(a - c));
+    base = std::max(base, std::fabs(b - c));
+  }
+  double ulp = scale > 0 ? std::ldexp(1.0, std::ilogb(scale) - bits + 1) : 0;
+  double bound = 2 * base + 4 * ulp;
+  std::printf("%s: largest error against f64 %.3g, of the program as it is "
+              "%.3g; at most %.3g",
+              port.name.c_str(), ours, base, bound);
+  if (misplaced)
+    std::printf(", %lld NaN or infinity misplaced",
+                static_cast<long long>(misplaced));
+  bool good = !misplaced && ours <= bound;
+  std::printf(good ? "\n" : ": differs\n");
+  return good;
+}
+
 static bool compareOutput(const Port &port, const Array &got,
-                          const Array &expected, double tolerance) {
+                          const Array &expected, const Array *oracle,
+                          double tolerance) {
   if (got.shape != expected.shape ||
       got.bytes.size() != expected.bytes.size()) {
     std::printf("%s: expected %s of shape %s but got %s\n", port.name.c_str(),
@@ -334,11 +384,13 @@ static bool compareOutput(const Port &port, const Array &got,
       different += std::memcmp(got.bytes.data() + size_t(i) * width,
                                expected.bytes.data() + size_t(i) * width,
                                width) != 0;
-    std::printf("%s: %lld of %lld elements differ\n", port.name.c_str(),
+    std::printf("%s: %lld of %lld elements differ%s\n", port.name.c_str(),
                 static_cast<long long>(different),
-                static_cast<long long>(count));
+                static_cast<long long>(count), different ? ": differs" : "");
     return different == 0;
   }
+  if (oracle && oracle->bytes.size() == size_t(count) * sizeof(double))
+    return compareErrors(port, got, expected, *oracle);
   if (tolerance < 0)
     tolerance = width == 2 ? 2e-2 : 1e-5;
   double largest = 0, scale = 0;
@@ -359,8 +411,9 @@ static bool compareOutput(const Port &port, const Array &got,
   if (misplaced)
     std::printf(", %lld NaN or infinity misplaced",
                 static_cast<long long>(misplaced));
-  std::printf("\n");
-  return !misplaced && largest <= tolerance * scale;
+  bool good = !misplaced && largest <= tolerance * scale;
+  std::printf(good ? "\n" : ": differs\n");
+  return good;
 }
 
 //===----------------------------------------------------------------------===//
@@ -492,15 +545,19 @@ static int run(const Options &options) {
                   showShape(results[i].shape).c_str());
   bool good = true;
   if (!options.compare.empty()) {
-    std::map<std::string, Array> expected;
+    std::map<std::string, Array> expected, oracle;
     if (!readNpz(options.compare, expected, error))
+      return fail(error);
+    if (!options.oracle.empty() && !readNpz(options.oracle, oracle, error))
       return fail(error);
     for (size_t i = 0; i < results.size(); ++i) {
       auto it = expected.find(entry->outputs[i].name);
       if (it == expected.end())
         return fail("no '" + entry->outputs[i].name + "' in '" +
                     options.compare + "'");
+      auto wide = oracle.find(entry->outputs[i].name);
       good &= compareOutput(entry->outputs[i], results[i], it->second,
+                            wide == oracle.end() ? nullptr : &wide->second,
                             options.tolerance);
     }
   }

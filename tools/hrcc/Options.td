@@ -53,8 +53,12 @@ def march : Joined<["-"], "march=">, Alias<target>,
 def j : JoinedOrSeparate<["-"], "j">, MetaVarName<"<n>">,
     HelpText<"Compile with at most <n> threads">;
 def verify : FF<"verify",
-    "Compile at -O0 too, run every entry of both on the same random inputs, and "
-    "fail where they differ">;
+    "Compile at -O0 too, and that once more in f64; run every entry of all on the "
+    "same random inputs; fail where errors are larger than twice those of -O0, "
+    "and say which stage is the first that differs">;
+def verify_EQ : Joined<["--"], "verify=">, MetaVarName<"<file>">,
+    HelpText<"The same, against another program that should compute the same: "
+             "what an edited phase file was made of">;
 }
 
 //===----------------------------------------------------------------------===//

@@ -24,6 +24,7 @@
 #include "llvm/Support/Allocator.h"
 #include "llvm/Support/CommandLine.h"
 #include "llvm/Support/FileSystem.h"
+#include "llvm/Support/MemoryBuffer.h"
 #include "llvm/Support/JSON.h"
 #include "llvm/Support/Path.h"
 #include "llvm/Support/Process.h"
@@ -79,6 +80,8 @@ struct Options : GenericOptTable {
 struct Command {
   CompileOptions compile;
   bool verify = false;
+  /// What to verify against, if not against the inputs.
+  std::string reference;
   MessageFormat format = MessageFormat::Text;
 };
 } // namespace
@@ -252,7 +255,10 @@ static bool parseCommand(const Options &table, const InputArgList &args,
   options.verbose = args.hasArg(OPT_v);
   options.remarks = args.hasArg(OPT_Rpass);
   options.dryRun = args.hasArg(OPT_hash_hash_hash);
-  command.verify = args.hasArg(OPT_verify);
+  command.verify = args.hasArg(OPT_verify, OPT_verify_EQ);
+  command.reference = args.getLastArgValue(OPT_verify_EQ).str();
+  if (!command.reference.empty() && options.inputs.size() > 1)
+    error("--verify=<file> goes with one input");
   if (command.verify && options.emit != Phase::So)
     error("--verify runs the artifact: it goes with no --emit= before so");
   if (const Arg *arg = args.getLastArg(OPT_crash_phase))
@@ -466,18 +472,151 @@ static std::vector<std::string> getEntryNames(StringRef artifact,
   return names;
 }
 
-/// Runs headrace-run, which lies beside this program.
-static int run(ArrayRef<std::string> arguments, Messages &messages) {
+/// Runs headrace-run, which lies beside this program; what it prints goes to
+/// the file `output` if there is one.
+static int run(ArrayRef<std::string> arguments, Messages &messages,
+               StringRef output = "") {
   SmallString<128> program(
       path::parent_path(fs::getMainExecutable(nullptr, nullptr)));
   path::append(program, "headrace-run");
   SmallVector<StringRef> argv = {program};
   argv.append(arguments.begin(), arguments.end());
   std::string why;
-  int status = sys::ExecuteAndWait(program, argv, std::nullopt, {}, 0, 0, &why);
+  std::optional<StringRef> redirects[] = {std::nullopt, output, std::nullopt};
+  int status = sys::ExecuteAndWait(
+      program, argv, std::nullopt,
+      output.empty() ? ArrayRef<std::optional<StringRef>>() : redirects, 0, 0,
+      &why);
   if (status < 0)
     messages.error("cannot run " + program + ": " + why);
   return status;
+}
+
+namespace {
+/// Compares an artifact with what the program is by its meaning.
+class Verification {
+public:
+  Verification(const Command &command, StringRef folder, Messages &messages,
+               Watch *watch)
+      : command(command), folder(folder.str()), messages(messages),
+        watch(watch) {}
+  int run();
+
+private:
+  std::string file(StringRef name) const { return folder + "/" + name.str(); }
+  /// Compiles the program or what it is held against, in another way.
+  bool compile(StringRef name, bool isReference, Messages &to,
+               llvm::function_ref<void(CompileOptions &)> change);
+  bool verifyEntry(const std::string &entry, bool hasDouble);
+  /// Says which stage is the first whose result differs from that of plain
+  /// loops.
+  void locate(const std::string &entry);
+
+  const Command &command;
+  std::string folder;
+  Messages &messages;
+  Watch *watch;
+};
+} // namespace
+
+bool Verification::compile(
+    StringRef name, bool isReference, Messages &to,
+    llvm::function_ref<void(CompileOptions &)> change) {
+  Command other = command;
+  CompileOptions &options = other.compile;
+  options.saveTemps = options.verbose = options.timePasses = false;
+  options.depfile.clear();
+  options.reports.clear();
+  options.profiles.clear();
+  options.output = file(name);
+  if (isReference && !command.reference.empty())
+    options.inputs = {command.compile.inputs.front()},
+    options.inputs.front().path = command.reference;
+  change(options);
+  return compileInChild(other, to, watch) == 0;
+}
+
+int Verification::run() {
+  Messages silent(nulls(), MessageFormat::Text, "hrcc");
+  if (!compile("oracle.so", true, messages,
+               [](CompileOptions &options) { options.optLevel = 0; })) {
+    messages.error("--verify: the compilation at -O0 failed");
+    return 1;
+  }
+  bool hasDouble = compile("double.so", true, silent, [](auto &options) {
+    options.optLevel = 0;
+    options.inDouble = true;
+  });
+  if (!hasDouble)
+    messages.note("--verify: this program has no form in f64; differences from "
+                  "-O0 are held against a tolerance");
+  int status = 0;
+  for (const std::string &entry :
+       getEntryNames(command.compile.output, messages))
+    if (!verifyEntry(entry, hasDouble))
+      status = 1;
+  return status;
+}
+
+bool Verification::verifyEntry(const std::string &entry, bool hasDouble) {
+  if (::run({file("oracle.so"), "--entry", entry, "--outputs",
+             file("oracle.npz")},
+            messages) != 0) {
+    messages.error("--verify: entry '" + entry + "' cannot be run at -O0");
+    return false;
+  }
+  SmallVector<std::string> arguments = {command.compile.output, "--entry",
+                                        entry, "--compare",
+                                        file("oracle.npz")};
+  if (hasDouble && ::run({file("double.so"), "--entry", entry, "--outputs",
+                          file("double.npz")},
+                         messages) == 0)
+    arguments.append({"--oracle", file("double.npz")});
+  if (::run(arguments, messages) == 0)
+    return true;
+  messages.error("--verify: entry '" + entry + "' of '" +
+                 command.compile.output +
+                 "' differs from the same program at -O0");
+  locate(entry);
+  return false;
+}
+
+void Verification::locate(const std::string &entry) {
+  Messages silent(nulls(), MessageFormat::Text, "hrcc");
+  bool made = compile("stages.so", false, silent, [](CompileOptions &options) {
+    options.exposeStages = true;
+  });
+  made = made && compile("plain.so", true, silent, [](CompileOptions &options) {
+           options.exposeStages = options.plainStages = true;
+         });
+  // The same names of results, or the comparison is not one of stages.
+  if (!made ||
+      ::run({file("plain.so"), "--entry", entry, "--outputs",
+             file("plain.npz")},
+            messages) != 0) {
+    messages.note("the stages cannot be compared one by one");
+    return;
+  }
+  ::run({file("stages.so"), "--entry", entry, "--compare", file("plain.npz")},
+        messages, file("stages.txt"));
+  auto text = MemoryBuffer::getFile(file("stages.txt"));
+  SmallVector<StringRef> lines;
+  if (text)
+    (*text)->getBuffer().split(lines, '\n', -1, /*KeepEmpty=*/false);
+  // Stages in their order come first, though they are the last of the lines.
+  auto isStage = [](StringRef line) {
+    return line.starts_with("stage ") || line.starts_with("repeat ");
+  };
+  std::stable_partition(lines.begin(), lines.end(), isStage);
+  for (StringRef line : lines)
+    if (line.ends_with(": differs")) {
+      messages.note("the first that differs is " +
+                    line.drop_back(StringRef(": differs").size()));
+      return;
+    }
+  messages.note("every stage computes what plain loops do: the program differs "
+                "before phase '" +
+                getPhaseInfo(Phase::Tiled).name + "'");
 }
 
 /// Compiles at -O0 and compares what both artifacts compute.
@@ -488,34 +627,7 @@ static int verify(const Command &command, Messages &messages, Watch *watch) {
     return 1;
   }
   llvm::scope_exit cleanUp([&] { fs::remove_directories(folder); });
-  Command oracle = command;
-  oracle.compile.optLevel = 0;
-  oracle.compile.saveTemps = false;
-  oracle.compile.depfile.clear();
-  oracle.compile.reports.clear();
-  oracle.compile.profiles.clear();
-  oracle.compile.output = (folder + "/oracle.so").str();
-  if (compileInChild(oracle, messages, watch) != 0) {
-    messages.error("--verify: the compilation at -O0 failed");
-    return 1;
-  }
-  std::string results = (folder + "/results.npz").str();
-  for (const std::string &entry :
-       getEntryNames(command.compile.output, messages)) {
-    if (run({oracle.compile.output, "--entry", entry, "--outputs", results},
-            messages) != 0) {
-      messages.error("--verify: entry '" + entry + "' cannot be run at -O0");
-      return 1;
-    }
-    if (run({command.compile.output, "--entry", entry, "--compare", results},
-            messages) != 0) {
-      messages.error("--verify: entry '" + entry + "' of '" +
-                     command.compile.output +
-                     "' differs from the same program at -O0");
-      return 1;
-    }
-  }
-  return 0;
+  return Verification(command, folder, messages, watch).run();
 }
 
 static int compileAndReport(Command &command, ArrayRef<const char *> argv,

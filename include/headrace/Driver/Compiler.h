@@ -52,6 +52,8 @@ struct CompileOptions {
   bool verbose = false;
   /// Print the remarks of passes: what the planner chose, and why.
   bool remarks = false;
+  /// As in PipelineOptions.
+  bool inDouble = false, exposeStages = false, plainStages = false;
   /// Say what would be done, and do nothing.
   bool dryRun = false;
   /// At most so many threads; 0: one per CPU.

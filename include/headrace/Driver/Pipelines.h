@@ -23,6 +23,9 @@ struct PipelineOptions {
   unsigned optLevel = 2;
   /// As `hw::System::load` takes it.
   std::string target = "native";
+  /// For --verify: compute in f64; return what stages hand on; plan stages as
+  /// plain loops.
+  bool inDouble = false, exposeStages = false, plainStages = false;
 };
 
 /// What the reader leaves is the phase already.

@@ -174,6 +174,41 @@ def TileStagesPass : Pass<"hr-tile-stages", "::mlir::ModuleOp"> {
 }
 
 //===----------------------------------------------------------------------===//
+// Verification (hrcc --verify)
+//===----------------------------------------------------------------------===//
+
+def WidenToDoublePass : Pass<"hr-widen-to-double", "::mlir::ModuleOp"> {
+  let summary = "computes everything that is a float in f64";
+  let description = [{
+    After it, arguments have the types that they had; from there on every float
+    is f64: values, weights, state and results. Casts between floats are gone.
+    The program that comes of it is the oracle that errors are measured against.
+
+    Refuses programs that look at the bits of floats.
+  }];
+  let dependentDialects = ["::mlir::linalg::LinalgDialect",
+                           "::mlir::arith::ArithDialect",
+                           "::mlir::tensor::TensorDialect"];
+}
+
+def ExposeStagesPass : Pass<"hr-expose-stages", "::mlir::ModuleOp"> {
+  let summary = "makes what stages hand on results of their entries";
+  let description = [{
+    After it, each entry also returns, in the order of its stages, every value
+    that a stage or a repeat stores in a buffer of its own, named after the
+    stage: not what is a result already, nor what is written in place. With
+    `plain`, stages keep what they compute and are planned as plain loops. Two
+    compilations of one module, with and without, tell which stage is compiled
+    wrongly.
+  }];
+  let options = [
+    Option<"target", "target", "std::string", "\"native\"",
+           "description to plan for, as `hw::System::load` takes it">,
+    Option<"plain", "plain", "bool", "false", "plan stages as plain loops">
+  ];
+}
+
+//===----------------------------------------------------------------------===//
 // Tests
 //===----------------------------------------------------------------------===//
 
