@@ -19,6 +19,8 @@ def test_life_of_a_model():
 
 
 @pytest.mark.parametrize("page", ["README.md", "docs/README.md",
+                                  "docs/artifact.md", "docs/embedding.md",
+                                  "docs/python.md", "examples/README.md",
                                   "docs/life-of-a-model.md",
                                   "docs/performance.md",
                                   "docs/rationale.md"])
