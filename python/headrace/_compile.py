@@ -20,7 +20,7 @@ from functools import cache
 from typing import Any, Mapping, Sequence
 
 from ._errors import Error, UnsupportedOpError
-from ._model import Model
+from ._model import Model, Pool
 from ._native import find_hrcc
 
 #: torch.export keeps what it is doing in globals.
@@ -36,7 +36,7 @@ _FLAGS = {"debug_info": "-g"}
 def compile(model: Any, args: Sequence[Any] = (),
             kwargs: Mapping[str, Any] | None = None, *,
             dynamic_shapes: Any = None, target: str = "native", opt: int = 2,
-            workers: int | None = None,
+            workers: int | None = None, pool: Pool | None = None,
             options: Mapping[str, Any] | None = None) -> Model:
     """Compiles a model and returns it as a callable.
 
@@ -45,7 +45,8 @@ def compile(model: Any, args: Sequence[Any] = (),
     the path of a .pt2 archive; or a mapping of entry names to any of the latter
     two, whose weights are stored once. ``target`` is a hardware description
     (`hrcc --print-targets`), ``opt`` the optimization level 0 to 3.
-    ``workers`` is how many threads its contexts run on. ``options``:
+    ``workers`` is how many threads its contexts run on, those of ``pool`` if it
+    is given. ``options``:
     ``weights`` ("embed" or "external"), ``name``, ``threads`` (of the compiler)
     and ``debug_info``.
     """
@@ -58,7 +59,7 @@ def compile(model: Any, args: Sequence[Any] = (),
     try:
         path = os.path.join(folder, "model.so")
         _write(model, args, kwargs, dynamic_shapes, command, path)
-        return Model(path, workers=workers, _folder=folder)
+        return Model(path, workers=workers, pool=pool, _folder=folder)
     except BaseException:
         shutil.rmtree(folder, ignore_errors=True)
         raise

@@ -38,7 +38,7 @@ from torch.utils.dlpack import to_dlpack  # type: ignore[attr-defined]
 from ._compile import compile as compile_program
 from ._compile import check_options, check_target
 from ._errors import Error, FallbackWarning, UnsupportedOpError
-from ._model import Model
+from ._model import Model, Pool
 from ._native import find_hrcc
 
 #: Keys of ``options`` that are arguments of `headrace.compile`.
@@ -626,6 +626,9 @@ def _version(tensor: torch.Tensor) -> int:
     return -1 if tensor.is_inference() else tensor._version
 
 
+#: By number of workers: however many graphs there are, no thread of theirs
+#: waits beside another's.
+_pools: dict[int | None, Pool] = {}
 #: Models by key: a graph that comes again is not compiled again.
 _cache: dict[str, Model] = {}
 _cache_lock = threading.Lock()
@@ -639,7 +642,10 @@ def _compile(program: _Program, settings: _Settings) -> Model:
             found = _cache.get(key)
         if found is not None:
             return found
-    model = compile_program(program.export(), **settings.arguments,
+    with _cache_lock:
+        workers = settings.arguments.get("workers")
+        pool = _pools.setdefault(workers, Pool(workers))
+    model = compile_program(program.export(), **settings.arguments, pool=pool,
                             options=settings.options)
     if key:
         with _cache_lock:

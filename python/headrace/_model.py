@@ -161,8 +161,11 @@ class Context:
     with one entry can be called itself.
     """
 
-    def __init__(self, model: "Model", workers: int | None = None) -> None:
-        self._native = runtime.Context(model._artifact, workers or 0)
+    def __init__(self, model: "Model", workers: int | None = None,
+                 pool: "Pool | None" = None) -> None:
+        self._native = runtime.Context(
+            model._artifact, workers or 0,
+            pool._get(model._artifact) if pool is not None else None)
         self.entries: dict[str, Entry] = {
             entry["name"]: Entry(self, number, entry)
             for number, entry in enumerate(model.signature["entries"])}
@@ -204,6 +207,27 @@ class Context:
                         f"{', '.join(self.entries)}")
 
 
+class Pool:
+    """Worker threads that contexts, of any models, share.
+
+    Without one, every context has threads of its own. Contexts that share one
+    take turns. ``workers`` is how many (default: one per CPU that this process
+    may use), the thread that calls included.
+    """
+
+    def __init__(self, workers: int | None = None) -> None:
+        self._workers = workers or 0
+        self._native: Any = None
+        self._lock = threading.Lock()
+
+    def _get(self, artifact: Any) -> Any:
+        """The threads, which the first artifact to use them starts."""
+        with self._lock:
+            if self._native is None:
+                self._native = runtime.Pool(artifact, self._workers)
+            return self._native
+
+
 class Model:
     """A compiled model: what `compile` and `load` return.
 
@@ -213,12 +237,14 @@ class Model:
     """
 
     def __init__(self, path: str, workers: int | None = None,
-                 weights: str | None = None, _folder: str | None = None) -> None:
+                 weights: str | None = None, pool: Pool | None = None,
+                 _folder: str | None = None) -> None:
         self.path = os.path.abspath(path)
         self._weights = weights
         if _folder is not None:  # deleted with the model
             weakref.finalize(self, shutil.rmtree, _folder, ignore_errors=True)
         self._workers = workers
+        self._pool = pool
         self.signature: dict[str, Any] = json.loads(
             runtime.check(self.path, False, weights or ""))
         self._artifact = runtime.Artifact(
@@ -226,9 +252,12 @@ class Model:
         self._own: Context | None = None
         self._lock = threading.Lock()
 
-    def context(self, workers: int | None = None) -> Context:
-        """A new context, on ``workers`` threads (default: all CPUs)."""
-        return Context(self, workers if workers is not None else self._workers)
+    def context(self, workers: int | None = None,
+                pool: Pool | None = None) -> Context:
+        """A new context, on ``workers`` threads (default: all CPUs), those of
+        ``pool`` if one is given."""
+        return Context(self, workers if workers is not None else self._workers,
+                       pool if pool is not None else self._pool)
 
     @property
     def default_context(self) -> Context:
@@ -310,14 +339,16 @@ class Model:
 
 
 def load(path: str | os.PathLike[str], *, workers: int | None = None,
-         weights: str | os.PathLike[str] | None = None) -> Model:
+         weights: str | os.PathLike[str] | None = None,
+         pool: Pool | None = None) -> Model:
     """Opens an artifact. torch is not needed.
 
     The file's code and signature are compared with their checksums before any
     of its code runs. ``weights`` names the file with the weights if it is not
-    where the artifact says; ``workers`` is the default for its contexts.
+    where the artifact says; ``workers`` and ``pool`` are the defaults for its
+    contexts.
     """
-    return Model(os.fspath(path), workers=workers,
+    return Model(os.fspath(path), workers=workers, pool=pool,
                  weights=os.fspath(weights) if weights is not None else None)
 
 
@@ -402,4 +433,4 @@ def _convert(result: Any, torch: Any) -> Any:
     return numpy.asarray(memoryview(result))
 
 
-__all__ = ["Context", "Entry", "Error", "Model", "Tensor", "load"]
+__all__ = ["Context", "Entry", "Error", "Model", "Pool", "Tensor", "load"]

@@ -10,6 +10,7 @@
 // neither LLVM nor torch nor numpy. Ownership:
 //
 //   Artifact   the loaded shared object and its opened model
+//   Pool       threads, which contexts may share; keeps its Artifact alive
 //   Context    arena and state; keeps its Artifact alive; one call at a time,
 //              which a mutex sees to, with the interpreter's lock released
 //   Tensor     an output's memory, handed on by __dlpack__ without a copy
@@ -393,13 +394,41 @@ private:
   }
 };
 
+/// Worker threads; made by the code of one artifact, of use to all.
+class Pool {
+public:
+  Pool(std::shared_ptr<Artifact> from, uint32_t workers)
+      : artifact(std::move(from)) {
+    char message[1024] = "";
+    int code;
+    {
+      py::gil_scoped_release release;
+      code = artifact->table->create_pool(workers, &pool, message,
+                                          sizeof message);
+    }
+    if (code != HR_OK)
+      raise(code, message);
+  }
+  Pool(const Pool &) = delete;
+  ~Pool() { artifact->table->destroy_pool(pool); }
+
+  hr_pool *pool = nullptr;
+
+private:
+  std::shared_ptr<Artifact> artifact;
+};
+
 class Context {
 public:
-  Context(std::shared_ptr<Artifact> from, uint32_t workers)
-      : artifact(std::move(from)), table(artifact->table) {
+  Context(std::shared_ptr<Artifact> from, uint32_t workers,
+          std::shared_ptr<Pool> shared)
+      : artifact(std::move(from)), pool(std::move(shared)),
+        table(artifact->table) {
     char message[1024] = "";
-    hr_context_options options{sizeof(hr_context_options), nullptr, workers,
-                               nullptr};
+    hr_context_options options{};
+    options.struct_size = sizeof options;
+    options.pool = pool ? pool->pool : nullptr;
+    options.workers = workers;
     int code;
     {
       py::gil_scoped_release release;
@@ -468,6 +497,7 @@ public:
 
 private:
   std::shared_ptr<Artifact> artifact;
+  std::shared_ptr<Pool> pool; // outlives the context, as it has to
   const hr_table *table;
   hr_context *context = nullptr;
   std::mutex mutex;
@@ -546,9 +576,14 @@ PYBIND11_MODULE(_runtime, module) {
       .def(py::init<const std::string &, const std::string &,
                     const std::string &>(),
            py::arg("path"), py::arg("symbol"), py::arg("weights_path") = "");
-  py::class_<Context>(module, "Context")
+  py::class_<Pool, std::shared_ptr<Pool>>(module, "Pool")
       .def(py::init<std::shared_ptr<Artifact>, uint32_t>(),
-           py::arg("artifact"), py::arg("workers") = 0)
+           py::arg("artifact"), py::arg("workers") = 0);
+  py::class_<Context>(module, "Context")
+      .def(py::init<std::shared_ptr<Artifact>, uint32_t,
+                    std::shared_ptr<Pool>>(),
+           py::arg("artifact"), py::arg("workers") = 0,
+           py::arg("pool") = nullptr)
       .def("run", &Context::run, py::arg("entry"), py::arg("inputs"),
            py::arg("outputs"))
       .def("reset", &Context::reset)

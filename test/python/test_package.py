@@ -258,6 +258,33 @@ def test_contexts_run_side_by_side(module):
     assert not failures
 
 
+def test_models_share_a_pool(saved):
+    pool = headrace.Pool(2)
+    models = [headrace.load(saved, pool=pool) for _ in range(4)]
+    x = torch.randn(3, 8)
+    expected = models[0](x)["y"]
+    before = len(os.listdir("/proc/self/task"))
+    contexts = [m.context() for m in models] + [models[0].context(workers=1)]
+    assert len(os.listdir("/proc/self/task")) == before
+    failures = []
+
+    def work(context):
+        for _ in range(50):
+            if not torch.equal(context(x)["y"], expected):
+                failures.append(context)
+
+    threads = [threading.Thread(target=work, args=(c,)) for c in contexts]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not failures
+    del pool, models, contexts, thread, threads  # in any order
+    import gc
+    gc.collect()
+    assert len(os.listdir("/proc/self/task")) < before
+
+
 def test_compilations_run_side_by_side(module):
     results = [None] * 3
 

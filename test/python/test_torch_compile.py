@@ -1,6 +1,7 @@
 """torch.compile(model, backend="headrace"): what comes back, and how often."""
 
 import importlib.metadata
+import os
 import subprocess
 import sys
 import threading
@@ -30,7 +31,7 @@ def compilations(monkeypatch):
     real = _dynamo.compile_program
 
     def compile_program(program, **kwargs):
-        seen.append(kwargs)
+        seen.append({k: v for k, v in kwargs.items() if k != "pool"})
         return real(program, **kwargs)
 
     monkeypatch.setattr(_dynamo, "compile_program", compile_program)
@@ -94,6 +95,21 @@ class Broken(torch.nn.Module):
 def test_every_part_between_graph_breaks_is_compiled(compilations):
     both(Broken().eval(), torch.randn(3, 8))
     assert len(compilations) == 2
+
+
+def test_graphs_share_their_threads():
+    """However many graphs there are."""
+    def threads():
+        return len(os.listdir("/proc/self/task"))
+
+    compiled = torch.compile(Broken().eval(), backend="headrace",
+                             options={"workers": 2})
+    compiled(torch.randn(2, 8))
+    before = threads()
+    for rows in range(3, 6):
+        torch.compile(Broken().eval(), backend="headrace", dynamic=False,
+                      options={"workers": 2})(torch.randn(rows, 8))
+    assert threads() <= before + 1  # torch may start one
 
 
 def test_equal_graphs_are_compiled_once(compilations):
