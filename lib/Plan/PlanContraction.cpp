@@ -67,6 +67,16 @@ static Type elementTypeOf(const Node *node, unsigned operand) {
   return getElementTypeOrSelf(node->op->getOperand(operand).getType());
 }
 
+/// The atom that decides the panels of an operand: by types alone, so that all
+/// entries that read a weight agree on its layout.
+const hw::Atom *Planner::Contraction::getPanelAtom(unsigned onLanes) const {
+  const hw::Atom *result = nullptr;
+  for (const hw::Atom *atom : atoms[1 - onLanes])
+    if (!result || atom->operands == hw::OperandPlace::TileRegisters)
+      result = atom;
+  return result;
+}
+
 Planner::Contraction Planner::inspect(const StageAnalysis &analysis,
                                       const Nest &nest) const {
   Contraction result;
@@ -165,7 +175,8 @@ int64_t Planner::getDotLoop(const Contraction &info) const {
     if (!dot) {
       for (unsigned i = 0; i < 2; ++i)
         if (facts.stride[i] > 1 && !facts.packable[i])
-          score /= 1 + 8.0 / std::max(reuse(i), 1.0);
+          score /= 1 + (facts.isClose(i, info.elementBytes[i]) ? 1.0 : 8.0) /
+                           std::max(reuse(i), 1.0);
       if (facts.store > 1)
         score *= 0.6;
       if (facts.stride[0] != 0 && facts.stride[1] != 0)
@@ -220,10 +231,18 @@ void Planner::planContraction(const StageAnalysis &analysis, const Nest &nest,
     const Access &lane = node->operands[onLanes];
     // Panels of weights are as wide as the extent says.
     SmallVector<int64_t> widths;
+    int64_t panel = 0;
     if (lane.panel && int64_t(lane.panelLoop) == plan.vector)
-      widths = {std::max<int64_t>(lane.panel / lanes, 1)};
+      panel = lane.panel;
     else if (facts.packable[onLanes] || info.streamed)
-      widths = {getPanel(facts.extent, lanes) / lanes};
+      panel = getPanel(facts.extent, lanes, info.getPanelAtom(onLanes));
+    if (panel)
+      for (int64_t vectors = panel / lanes; vectors >= 1; --vectors) {
+        // A register tile may take a part of a panel.
+        if (panel % (vectors * lanes) == 0 &&
+            (!info.streamed || vectors * lanes == panel))
+          widths.push_back(vectors);
+      }
     else
       for (int64_t vectors : {3, 4, 2, 1})
         if (vectors == 1 || (vectors - 1) * lanes < facts.extent)
@@ -316,12 +335,7 @@ void Planner::addVariants(const Contraction &info, const NestPlan &plan,
   if (group < 0)
     return;
 
-  // The atom that decides the panels: by types alone, so that all entries
-  // agree.
-  const hw::Atom *panelAtom = nullptr;
-  for (const hw::Atom *atom : info.atoms[onRows])
-    if (!panelAtom || atom->operands == hw::OperandPlace::TileRegisters)
-      panelAtom = atom;
+  const hw::Atom *panelAtom = info.getPanelAtom(onLanes);
   int64_t together = info.sumBits / (8 * info.elementBytes[onLanes]);
   for (const hw::Atom *atom : info.atoms[onRows]) {
     bool fragments = atom->operands == hw::OperandPlace::TileRegisters;
@@ -335,9 +349,11 @@ void Planner::addVariants(const Contraction &info, const NestPlan &plan,
     candidate.atom =
         hr::AtomAttr::get(node->op->getContext(), atom->instruction, atom->m,
                           atom->n, atom->k, fragments);
-    if (!packedLanes)
-      candidate.vectors =
-          getPanel(info.loops[plan.vector].extent, lanes, panelAtom) / lanes;
+    int64_t panel =
+        packedLanes ? lane.panel
+                    : getPanel(info.loops[plan.vector].extent, lanes, panelAtom);
+    if (fragments)
+      candidate.vectors = panel / lanes;
     if (fragments) {
       if (candidate.vectors * lanes % atom->n != 0)
         continue;
@@ -478,9 +494,10 @@ double Planner::predictContraction(const Contraction &info,
       if (inPlace && onVector && !dot && !info.streamed &&
           info.loops[nestPlan.vector].stride[i] > 1 &&
           !info.loops[nestPlan.vector].packable[i]) {
-        int64_t step = std::abs(info.loops[nestPlan.vector].bytes[i]) /
-                       info.elementBytes[i];
-        cost += step > 1 && step <= 4 ? double(step) : 1.5 * double(lanes);
+        const Contraction::LoopFacts &facts = info.loops[nestPlan.vector];
+        cost += facts.isClose(i, info.elementBytes[i])
+                    ? double(facts.bytes[i] / info.elementBytes[i])
+                    : 1.5 * double(lanes);
       }
       // Vectors at any address: every fourth or so crosses a line.
       else if (inPlace && onVector && !info.loops[nestPlan.vector].packable[i])
@@ -540,11 +557,18 @@ double Planner::predictContraction(const Contraction &info,
   double perResult = 2 / double(lanes);
   if (!dot && info.loops[nestPlan.vector].store > 1)
     perResult = nestPlan.row >= 0 && info.loops[nestPlan.row].store == 1
-                    ? 8 / double(lanes)
+                    ? std::min(8 / std::min(rows, double(lanes)), 2.5)
                     : 2.5;
   if (dot)
     perResult = 12;
   if (fragments)
     perResult += 3 / double(lanes);
   return (time + results * perResult) * 1.05 / clock;
+}
+
+int64_t Planner::getWeightPanel(const StageAnalysis &analysis, const Nest &nest,
+                                const NestPlan &nestPlan) const {
+  Contraction info = inspect(analysis, nest);
+  return getPanel(info.loops[nestPlan.vector].extent, lanes,
+                  info.getPanelAtom(info.getLaneOperand(nestPlan)));
 }

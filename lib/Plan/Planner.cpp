@@ -501,14 +501,21 @@ double Planner::predict(
     double count = double(getElementBytes(type.getElementType()));
     ArrayRef<Linear> rows = access.panel ? ArrayRef<Linear>(access.logical)
                                          : ArrayRef<Linear>(access.address);
+    // Windows overlap: no more than lies between the first element and the last.
+    double span = count;
     for (unsigned l = 0; l < node->loops.size(); ++l)
       if (llvm::any_of(rows, [&](const Linear &linear) {
             return linear.coef[l] != SizeExpr(0);
           })) {
-        count *= length[node->loops[l].cls];
+        double len = length[node->loops[l].cls];
+        if (!access.panel)
+          span += double(getElementBytes(type.getElementType())) * (len - 1) *
+                  double(std::abs(
+                      access.address.coef[l].evaluate(bindings).value_or(1)));
+        count *= len;
         depends.set(node->loops[l].cls);
       }
-    bytes = std::max(bytes, count);
+    bytes = std::max(bytes, access.panel ? count : std::min(count, span));
   };
   for (const auto &node : analysis.getNodes())
     for (const Access &access : node->operands)

@@ -939,7 +939,8 @@ LogicalResult StageFormer::fillStage(hr::StageOp stage) {
         std::optional<unsigned> dim = dimOf(nestPlan.vector);
         if (!dim || nestPlan.packs(i))
           continue;
-        Packing packing{op, i, *dim, nestPlan.vectors * plan.lanes};
+        Packing packing{op, i, *dim,
+                        planner.getWeightPanel(**analysis, nest, nestPlan)};
         if (nestPlan.atom) {
           std::optional<unsigned> groupDim = dimOf(nestPlan.group);
           if (!groupDim)

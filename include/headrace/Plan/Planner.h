@@ -64,10 +64,10 @@ public:
   };
   llvm::SmallVector<Repack> getRepacks(const StageAnalysis &analysis,
                                        const StagePlan &plan) const;
-  /// How many elements of the vector loop a packed panel holds, for a loop of
-  /// this extent: depends on nothing else, so that all entries agree.
-  int64_t getPanel(int64_t extent, int64_t lanes,
-                   const hw::Atom *atom = nullptr) const;
+  /// How many elements of the vector loop a panel of the nest's weight holds:
+  /// depends on the loop's extent and on types alone, so that all entries agree.
+  int64_t getWeightPanel(const StageAnalysis &analysis, const Nest &nest,
+                         const NestPlan &nestPlan) const;
   int64_t getLanes() const { return lanes; }
   /// Values given to symbols when times are predicted.
   const SymbolBindings &getBindings() const { return bindings; }
@@ -108,6 +108,12 @@ private:
       int64_t bytes[2] = {0, 0};
       /// The operand is a weight that may be packed along this loop.
       bool packable[2] = {false, false};
+
+      /// Few enough elements apart to be loaded as vectors and shuffled.
+      bool isClose(unsigned operand, int64_t elementBytes) const {
+        return bytes[operand] > elementBytes &&
+               bytes[operand] <= 4 * elementBytes;
+      }
     };
     const Node *node = nullptr;
     llvm::SmallVector<LoopFacts> loops;
@@ -122,7 +128,9 @@ private:
     unsigned getLaneOperand(const NestPlan &plan) const {
       return plan.vector >= 0 && loops[plan.vector].stride[0] != 0 ? 0 : 1;
     }
+    const hw::Atom *getPanelAtom(unsigned onLanes) const;
   };
+  int64_t getPanel(int64_t extent, int64_t lanes, const hw::Atom *atom) const;
   Contraction inspect(const StageAnalysis &analysis, const Nest &nest) const;
   /// Rows of a register tile, given its vectors.
   int64_t getRows(const Contraction &info, const NestPlan &nestPlan) const;
