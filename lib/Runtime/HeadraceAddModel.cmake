@@ -62,9 +62,10 @@ function(headrace_add_model target)
   add_custom_target(${target}_model DEPENDS ${output} ${others})
   if(ARG_SHARED)
     add_library(${target} SHARED IMPORTED)
-    set_target_properties(${target} PROPERTIES
-      IMPORTED_LOCATION ${output} IMPORTED_NO_SONAME ON)
+    set_target_properties(${target} PROPERTIES IMPORTED_LOCATION ${output})
     target_link_libraries(${target} INTERFACE Headrace::Runtime)
+    # The table is protected: it must not be copied into the program.
+    target_compile_options(${target} INTERFACE -fPIC)
   else()
     add_library(${target} INTERFACE)
     target_sources(${target} INTERFACE ${output})

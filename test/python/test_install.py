@@ -118,6 +118,55 @@ def test_examples_in_c_and_cpp(prefix, classifier, tmp_path):
     assert os.stat(tmp_path / "classifier.o").st_mtime_ns > before
 
 
+def test_add_model(prefix, classifier, tmp_path):
+    """A shared object of two entries that is linked, and weights in files."""
+    model, expected = classifier
+    (tmp_path / "CMakeLists.txt").write_text("""
+cmake_minimum_required(VERSION 3.25)
+project(Models C)
+find_package(Headrace REQUIRED)
+headrace_add_model(two-entries one=model.pt2 other=${CMAKE_SOURCE_DIR}/model.pt2
+  SHARED NAME pair TARGET generic-x86-64-v3 OPT 0)
+headrace_add_model(apart model.pt2 OPTIONS --weights=external)
+add_executable(program program.c)
+target_link_libraries(program PRIVATE two-entries apart)
+""")
+    (tmp_path / "program.c").write_text("""
+#include "apart.h"
+#include <stdio.h>
+extern const hr_table hr_model_pair;
+int main(void) {
+  char why[512] = "";
+  hr_model *model, *pair;
+  hr_context *context;
+  float x[16] = {0}, y[4];
+  if (hr_model_apart.open(NULL, &model, why, sizeof why) ||
+      hr_model_apart.create_context(model, NULL, &context, why, sizeof why) ||
+      hr_model_pair.open(NULL, &pair, why, sizeof why) ||
+      apart_main(context, 1, x, y))
+    return puts(why), 1;
+  printf("%d %d", hr_model_pair.find_entry(pair, "one"),
+         hr_model_pair.find_entry(pair, "other"));
+}
+""")
+    shutil.copy(model, tmp_path / "model.pt2")
+    build = tmp_path / "build"
+    run("cmake", "-S", tmp_path, "-B", build, f"-DCMAKE_PREFIX_PATH={prefix}")
+    run("cmake", "--build", build)
+    assert run(build / "program", cwd="/") == "0 1"
+    os.remove(build / "apart.weights")
+    result = subprocess.run([build / "program"], capture_output=True, text=True)
+    assert result.returncode == 1 and "apart.weights" in result.stdout
+    os.rename(prefix / "bin/hrcc", prefix / "bin/no-hrcc")
+    try:
+        result = subprocess.run(["cmake", "-S", tmp_path, "-B", build],
+                                capture_output=True, text=True)
+    finally:
+        os.rename(prefix / "bin/no-hrcc", prefix / "bin/hrcc")
+    assert result.returncode != 0
+    assert "has no compiler" in " ".join(result.stderr.split())
+
+
 def test_pkg_config(prefix, classifier, tmp_path):
     model, expected = classifier
     library = "lib64" if (prefix / "lib64").exists() else "lib"
