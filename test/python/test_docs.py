@@ -23,6 +23,7 @@ def test_life_of_a_model():
                                   "docs/python.md", "examples/README.md",
                                   "docs/life-of-a-model.md",
                                   "docs/performance.md",
+                                  "docs/testing.md",
                                   "docs/rationale.md"])
 def test_links_lead_somewhere(page):
     path = os.path.join(ROOT, page)
