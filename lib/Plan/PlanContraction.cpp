@@ -194,7 +194,7 @@ void Planner::planContraction(const StageAnalysis &analysis, const Nest &nest,
                               int64_t forcedClass, NestPlan &result) const {
   const Node *node = nest.anchor;
   Contraction info = inspect(analysis, nest);
-  result.block = 512;
+  result.block = 256;
   if (forcedClass < 0) {
     result.vector = getDotLoop(info);
     if (result.vector >= 0) {

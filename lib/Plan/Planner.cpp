@@ -191,14 +191,17 @@ NestPlan Planner::planNest(const StageAnalysis &analysis, const Nest &nest,
     return result;
   }
   if (node->kind == NodeKind::SoftmaxSum) {
-    // Lanes are rows if there are enough of them.
+    // Lanes are rows if there are enough of them that share the summed values
+    // (queries, not heads): others would gather them.
     auto softmax = cast<hr::SoftmaxSumOp>(node->op);
     AffineMap logits =
         cast<AffineMapAttr>(softmax.getMaps()[0]).getValue();
+    AffineMap values =
+        cast<AffineMapAttr>(softmax.getMaps()[1]).getValue();
     int64_t most = 0;
     for (auto [l, loop] : llvm::enumerate(node->loops))
       if (loop.parallel && logits.isFunctionOfDim(l) &&
-          extentOf(loop.extent) > most) {
+          !values.isFunctionOfDim(l) && extentOf(loop.extent) > most) {
         most = extentOf(loop.extent);
         result.vector = l;
       }
@@ -587,11 +590,11 @@ double Planner::predict(
     const Node *anchor = nest.anchor;
     if (anchor->kind == NodeKind::Contraction) {
       nestCompute += predictContraction(*contractions[n], nestPlan, length);
+    } else if (anchor->kind == NodeKind::SoftmaxSum) {
+      nestCompute += predictSoftmaxSum(nest, nestPlan, plan.stream, length);
     } else {
       double width = nestPlan.vector < 0 ? 1 : double(plan.lanes);
       double perPoint = std::max(anchor->flopsPerPoint, 2.0);
-      if (anchor->kind == NodeKind::SoftmaxSum)
-        perPoint = 3;
       for (const Prologue &prologue : nest.prologues)
         perPoint += prologue.map->flopsPerPoint + 1;
       nestCompute += points(anchor) * perPoint / (width * clock);
@@ -662,6 +665,33 @@ double Planner::predict(
   // What does not overlap: some of the shorter of the two.
   time += 0.2 * std::min(busiest * compute, memory);
   return time + sync + busiest * 50e-9;
+}
+
+double Planner::predictSoftmaxSum(const Nest &nest, const NestPlan &nestPlan,
+                                  int64_t stream,
+                                  ArrayRef<double> length) const {
+  auto softmax = cast<hr::SoftmaxSumOp>(nest.anchor->op);
+  AffineMap logits = cast<AffineMapAttr>(softmax.getMaps()[0]).getValue();
+  double rows = 1, columns = 1, streamed = 1;
+  for (auto [l, loop] : llvm::enumerate(nest.anchor->loops)) {
+    double extent = length[loop.cls];
+    if (int64_t(l) == nestPlan.vector)
+      extent = double(llvm::alignTo(uint64_t(extent), lanes));
+    (!loop.parallel                ? streamed
+     : logits.isFunctionOfDim(l) ? rows
+                                   : columns) *= extent;
+  }
+  double clock = worker.clock.valueOr(2e9);
+  double fma = worker.f32FlopsPerSecond();
+  if (fma <= 0)
+    fma = clock * 2 * double(lanes);
+  // The products; per weight a maximum and an exponential; and per block of the
+  // stream the sums so far are scaled.
+  constexpr double weightFlops = 24, rescaleFlops = 4;
+  return 2 * rows * columns * streamed / (0.85 * fma) +
+         rows * streamed * weightFlops / (double(lanes) * clock) +
+         rows * columns * std::ceil(streamed / double(stream)) * rescaleFlops /
+             (double(lanes) * clock);
 }
 
 //===----------------------------------------------------------------------===//

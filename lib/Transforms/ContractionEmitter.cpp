@@ -211,39 +211,59 @@ SmallVector<Value>
 ContractionEmitter::reduce(ArrayRef<unsigned> over, SmallVector<Value> sums,
                            int64_t step,
                            function_ref<SmallVector<Value>(ValueRange)> body) {
+  // A block is so many iterations of the innermost loop whose products, with
+  // those of the loops inside it, are more than `nestPlan.block`.
+  int64_t blockedLoop = -1, iterations = 0, inside = 1;
+  for (unsigned d = over.size(); d-- > 0 && nestPlan.block > 0;) {
+    int64_t most = std::max<int64_t>(nestPlan.block / inside, 1);
+    int64_t len =
+        std::max<int64_t>(e.rangeOf(anchor->loops[over[d]]).maxLen, 1);
+    if (len > most) {
+      blockedLoop = d;
+      iterations = d + 1 == over.size()
+                       ? std::max(most / step * step, step)
+                       : most;
+      break;
+    }
+    inside *= len;
+  }
   std::function<SmallVector<Value>(unsigned, ValueRange)> nestLoops =
       [&](unsigned d, ValueRange carried) -> SmallVector<Value> {
     if (d == over.size())
       return body(carried);
     TileRange range = e.rangeOf(anchor->loops[over[d]]);
     Value hi = e.add(range.lo, range.len);
-    bool last = d + 1 == over.size();
     auto inner = [&](Value lo, Value end, ValueRange from) {
-      return e.forCarry(lo, end, last ? step : 1, from,
+      return e.forCarry(lo, end, d + 1 == over.size() ? step : 1, from,
                         [&](Value iv, ValueRange values) {
                           loops[over[d]] = e.uniform(iv);
                           return nestLoops(d + 1, values);
                         });
     };
-    int64_t block = nestPlan.block;
-    if (!last || block <= 0 || (range.staticLen && *range.staticLen <= block))
+    if (static_cast<int64_t>(d) != blockedLoop)
       return inner(range.lo, hi, carried);
-    return e.forCarry(
-        range.lo, hi, block, carried, [&](Value iv, ValueRange total) {
-          Value end = e.addConstant(iv, block);
-          if (!range.staticLen || *range.staticLen % block)
-            end = arith::MinSIOp::create(b, loc, end, hi);
-          SmallVector<Value> zeros;
-          for (Value value : total)
-            zeros.push_back(zeroLike(value));
-          SmallVector<Value> part = inner(iv, end, zeros);
-          SmallVector<Value> next;
-          for (auto [sum, more] : llvm::zip(total, part))
-            next.push_back(addTo(sum, more));
-          return next;
-        });
+    return sumInBlocks(range, iterations, carried, inner);
   };
   return nestLoops(0, sums);
+}
+
+SmallVector<Value> ContractionEmitter::sumInBlocks(
+    const TileRange &range, int64_t block, ValueRange sums,
+    function_ref<SmallVector<Value>(Value, Value, ValueRange)> body) {
+  Value hi = e.add(range.lo, range.len);
+  return e.forCarry(
+      range.lo, hi, block, sums, [&](Value iv, ValueRange total) {
+        Value end = e.addConstant(iv, block);
+        if (!range.staticLen || *range.staticLen % block)
+          end = arith::MinSIOp::create(b, loc, end, hi);
+        SmallVector<Value> zeros;
+        for (Value value : total)
+          zeros.push_back(zeroLike(value));
+        SmallVector<Value> next;
+        for (auto [sum, more] : llvm::zip(total, body(iv, end, zeros)))
+          next.push_back(addTo(sum, more));
+        return next;
+      });
 }
 
 Value ContractionEmitter::zeroLike(Value value) {
@@ -515,11 +535,23 @@ void ContractionEmitter::dotBlock(int64_t rows) {
           arith::RemSIOp::create(b, loc, range.len, e.constant(lanes));
       whole = arith::SubIOp::create(b, loc, hi, rest);
     }
-    SmallVector<Value> values =
-        e.forCarry(range.lo, whole, lanes, carried,
-                   [&](Value iv, ValueRange from) {
-                     return step(iv, Value(), from);
-                   });
+    auto wholeVectors = [&](Value lo, Value end, ValueRange from) {
+      return e.forCarry(lo, end, lanes, from,
+                        [&](Value iv, ValueRange values) {
+                          return step(iv, Value(), values);
+                        });
+    };
+    SmallVector<Value> values;
+    if (nestPlan.block > 0 && range.maxLen / lanes > nestPlan.block) {
+      TileRange part = range;
+      part.len = arith::SubIOp::create(b, loc, whole, range.lo);
+      if (range.staticLen)
+        part.staticLen = *range.staticLen / lanes * lanes;
+      values = sumInBlocks(part, nestPlan.block * lanes, carried,
+                           wholeVectors);
+    } else {
+      values = wholeVectors(range.lo, whole, carried);
+    }
     if (e.asConstant(rest) == 0)
       return values;
     return e.forCarry(whole, hi, lanes, values,

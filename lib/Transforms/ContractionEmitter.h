@@ -60,13 +60,20 @@ private:
   void setRow(int64_t r);
   void setLanes(int64_t v);
   /// The loops over the reduction, the innermost `step` at a time; `body`
-  /// advances the sums. With a block size, the innermost loop is summed in
-  /// blocks.
+  /// advances the sums. With a block size, so many products are summed by
+  /// themselves before they join the rest.
   llvm::SmallVector<mlir::Value>
   reduce(llvm::ArrayRef<unsigned> over, llvm::SmallVector<mlir::Value> sums,
          int64_t step,
          llvm::function_ref<llvm::SmallVector<mlir::Value>(mlir::ValueRange)>
              body);
+  /// Sums over `block` indices of `range` at a time, each begun at zero by
+  /// `body(lo, hi, zeros)`, added up.
+  llvm::SmallVector<mlir::Value>
+  sumInBlocks(const TileRange &range, int64_t block, mlir::ValueRange sums,
+              llvm::function_ref<llvm::SmallVector<mlir::Value>(
+                  mlir::Value, mlir::Value, mlir::ValueRange)>
+                  body);
   LaneIndex atClass(unsigned cls);
   mlir::Value maskOf(int64_t v);
 

@@ -270,6 +270,10 @@ case("reduce-long", "scan", lambda x: (x.cumsum(0), x.cumsum(-1)),
      rand(3000, 8, shift=1.0))
 case("reduce-long", "product", lambda x, y: (x @ y, x.sum(-1), y.sum(0)),
      rand(4, 9000, shift=1.0), rand(9000, 3, shift=1.0))
+case("reduce-long", "convolution", lambda x, w: F.conv2d(x, w, padding=1),
+     rand(1, 256, 6, 6, shift=1.0), rand(4, 256, 3, 3, shift=1.0))
+case("reduce-long", "dot", lambda x, y: x @ y,
+     rand(40003, shift=1.0), rand(40003, shift=1.0))
 case("reduce-long", "attention", lambda q, k, v:
      F.scaled_dot_product_attention(q, k, v),
      rand(1, 2, 20, 8), rand(1, 2, 3000, 8), rand(1, 2, 3000, 8, shift=1.0))
