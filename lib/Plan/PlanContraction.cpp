@@ -284,7 +284,7 @@ void Planner::addVariants(const Contraction &info, const NestPlan &plan,
     consider(plan);
   // In a stream, operands are copied before it. Both on lanes, or lanes that
   // change from row to row: nothing to share.
-  if (info.streamed || varies(onRows, plan.vector) || varies(onLanes, plan.row))
+  if (varies(onRows, plan.vector) || varies(onLanes, plan.row))
     return;
 
   // The atom's k: along a reduction of both, contiguous in the row operand.

@@ -591,7 +591,8 @@ double Planner::predict(
     if (anchor->kind == NodeKind::Contraction) {
       nestCompute += predictContraction(*contractions[n], nestPlan, length);
     } else if (anchor->kind == NodeKind::SoftmaxSum) {
-      nestCompute += predictSoftmaxSum(nest, nestPlan, plan.stream, length);
+      nestCompute += predictSoftmaxSum(analysis, nest, nestPlan,
+                                       plan.stream, length);
     } else {
       double width = nestPlan.vector < 0 ? 1 : double(plan.lanes);
       double perPoint = std::max(anchor->flopsPerPoint, 2.0);
@@ -667,7 +668,8 @@ double Planner::predict(
   return time + sync + busiest * 50e-9;
 }
 
-double Planner::predictSoftmaxSum(const Nest &nest, const NestPlan &nestPlan,
+double Planner::predictSoftmaxSum(const StageAnalysis &analysis,
+                                  const Nest &nest, const NestPlan &nestPlan,
                                   int64_t stream,
                                   ArrayRef<double> length) const {
   auto softmax = cast<hr::SoftmaxSumOp>(nest.anchor->op);
@@ -687,8 +689,29 @@ double Planner::predictSoftmaxSum(const Nest &nest, const NestPlan &nestPlan,
     fma = clock * 2 * double(lanes);
   // The products; per weight a maximum and an exponential; and per block of the
   // stream the sums so far are scaled.
-  constexpr double weightFlops = 24, rescaleFlops = 4;
-  return 2 * rows * columns * streamed / (0.85 * fma) +
+  constexpr double rescaleFlops = 4;
+  double weightFlops = 24;
+  // Logits that lie along the stream are gathered, for either of the two.
+  constexpr double gatherCycles = 40;
+  if (nestPlan.vector >= 0 &&
+      strideAlong(analysis, nest.anchor, 0,
+                  unitStep(nest.anchor, nestPlan.vector)) > 1)
+    weightFlops += 2 * gatherCycles;
+  // A block's logits, weights and all sums pass between the steps through the
+  // innermost memory that holds them.
+  double block = std::min(double(stream), streamed);
+  double held = 4 * rows * (2 * block + columns);
+  double moved = 4 * rows * (5 * streamed +
+                             2 * columns * std::ceil(streamed / block));
+  const hw::Memory *home = worker.getMainMemory();
+  for (const hw::Memory &level : worker.levels)
+    if (held <= level.bytes.valueOr(0) / double(level.isPrivate() ? 1 : workers)) {
+      home = &level;
+      break;
+    }
+  double bandwidth = home ? home->readPerWorker(workers) : 0;
+  return (bandwidth > 0 ? moved / bandwidth : 0) +
+         2 * rows * columns * streamed / (0.85 * fma) +
          rows * streamed * weightFlops / (double(lanes) * clock) +
          rows * columns * std::ceil(streamed / double(stream)) * rescaleFlops /
              (double(lanes) * clock);

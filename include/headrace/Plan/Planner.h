@@ -145,8 +145,9 @@ private:
                             llvm::ArrayRef<double> length) const;
   /// Seconds of arithmetic of a streamed softmax sum whose classes have these
   /// lengths.
-  double predictSoftmaxSum(const Nest &nest, const NestPlan &nestPlan,
-                           int64_t stream, llvm::ArrayRef<double> length) const;
+  double predictSoftmaxSum(const StageAnalysis &analysis, const Nest &nest,
+                           const NestPlan &nestPlan, int64_t stream,
+                           llvm::ArrayRef<double> length) const;
   /// `contractions` has an entry per nest, null where it is none.
   double predict(const StageAnalysis &analysis,
                  llvm::ArrayRef<std::unique_ptr<Contraction>> contractions,
