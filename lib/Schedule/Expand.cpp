@@ -503,6 +503,15 @@ LogicalResult Expander::expandRun(const Command &command) {
         access->boxes = boxes.boxes;
         access->exact = boxes.exact;
         access->keeps = operand.keeps;
+        if (operand.footprint.touched) {
+          FailureOr<int64_t> touched =
+              evaluate(*operand.footprint.touched, "number of touched indices");
+          if (failed(touched))
+            return failure();
+          access->loose = std::max<int64_t>(*touched, 0) *
+                          std::max<int64_t>(flatCommand.to - flatCommand.from,
+                                            0);
+        }
         // A whole-buffer footprint says that any of it may be written.
         if (operand.footprint.whole && stage.operands[k].access != Access::Read)
           access->exact = values.tiles == flatCommand.to - flatCommand.from &&

@@ -15,13 +15,30 @@
 using namespace headrace;
 using namespace headrace::schedule;
 
-/// Adds the boxes to the set; returns how many indices are new.
-static int64_t addNew(BoxSet &seen, llvm::ArrayRef<Box> boxes) {
-  int64_t before = seen.volume();
-  for (const Box &box : boxes)
-    seen.add(box);
-  return seen.volume() - before;
-}
+namespace {
+/// Indices of a buffer that were touched.
+class Seen {
+public:
+  /// Returns how many are new; `most` is the number of indices there are.
+  int64_t add(const FlatAccess &access, int64_t most) {
+    int64_t before = count(most);
+    if (access.loose >= 0)
+      loose += access.volume();
+    else
+      for (const Box &box : access.boxes)
+        known.add(box);
+    return count(most) - before;
+  }
+
+private:
+  int64_t count(int64_t most) const {
+    return std::min(known.volume() + loose, most);
+  }
+  BoxSet known;
+  /// Of which it is not known where they are: taken to be all different.
+  int64_t loose = 0;
+};
+} // namespace
 
 LeastBytes schedule::findLeastBytes(
     const FlatProgram &flat,
@@ -30,9 +47,9 @@ LeastBytes schedule::findLeastBytes(
   LeastBytes result;
   result.stages.resize(program.stages.size());
   // (identity, written) -> indices met so far in the call.
-  std::map<std::pair<int64_t, bool>, BoxSet> home;
+  std::map<std::pair<int64_t, bool>, Seen> home;
   // (operand's bytes, written) -> indices met in the execution at hand.
-  std::map<std::tuple<int, int64_t, bool>, BoxSet> execution;
+  std::map<std::tuple<int, int64_t, bool>, Seen> execution;
 
   std::vector<std::vector<const FlatCommand *>> works;
   size_t longest = 0;
@@ -58,20 +75,21 @@ LeastBytes schedule::findLeastBytes(
       bool isRun = work.command->kind == Command::Kind::Run;
       for (const FlatAccess &access : work.accesses) {
         const Buffer &buffer = program.buffers[access.buffer];
+        int64_t most = flat.wholes[access.buffer].volume();
         for (bool write : {false, true}) {
           if (write ? !writes(access.access) : !reads(access.access))
             continue;
           int64_t fresh =
-              addNew(execution[{access.buffer, access.slot, write}],
-                     access.boxes) *
+              execution[{access.buffer, access.slot, write}].add(access,
+                                                                 most) *
               buffer.elementBytes;
           if (isRun)
             result.stages[work.command->stage].operands += fresh;
           if (buffer.kind == BufferKind::Temp)
             continue;
           int64_t first =
-              addNew(home[{identity(access.buffer, access.slot), write}],
-                     access.boxes) *
+              home[{identity(access.buffer, access.slot), write}].add(access,
+                                                                      most) *
               buffer.elementBytes;
           // What is read back from an output was written in this call.
           if (buffer.kind == BufferKind::Output && !write)

@@ -328,6 +328,13 @@ static Box touchedBox(const Footprint &footprint, ArrayRef<int64_t> extents,
   return box;
 }
 
+int64_t FlatAccess::volume() const {
+  int64_t all = 0;
+  for (const Box &box : boxes)
+    all += box.volume();
+  return loose < 0 ? all : std::min(all, loose);
+}
+
 std::vector<Box> schedule::touchedBoxes(const Footprint &footprint,
                                         ArrayRef<int64_t> grid,
                                         ArrayRef<int64_t> extents,

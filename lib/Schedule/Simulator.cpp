@@ -48,6 +48,19 @@ public:
     return absent;
   }
 
+  /// Bytes of `box` that are not here any more.
+  int64_t missing(int buffer, int64_t slot, const Box &box,
+                  int64_t elementBytes, int64_t capacity) const {
+    BoxSet absent{box};
+    if (auto entries = held.find({buffer, slot}); entries != held.end())
+      for (const auto &[known, time] : entries->second)
+        if (capacity == 0 || touched - time <= capacity)
+          absent.subtract(known);
+    return absent.volume() * elementBytes;
+  }
+  /// Bytes that pass through, of which it is not known where they belong.
+  void pass(int64_t bytes) { touched += bytes; }
+
 private:
   std::map<std::pair<int, int64_t>, std::list<std::pair<Box, int64_t>>> held;
   /// Bytes touched so far.
@@ -138,17 +151,17 @@ Demand Machine::getDemand(int timeline, const FlatCommand &work) {
   // What the command touches in all.
   int64_t working = 0;
   for (const FlatAccess &access : work.accesses)
-    for (const Box &box : access.boxes)
-      working += box.volume() * program.buffers[access.buffer].elementBytes;
+    working +=
+        access.volume() * program.buffers[access.buffer].elementBytes;
 
   for (const FlatAccess &access : work.accesses) {
     const Buffer &buffer = program.buffers[access.buffer];
-    int64_t all = 0;
-    for (const Box &box : access.boxes)
-      all += box.volume() * buffer.elementBytes;
+    int64_t all = access.volume() * buffer.elementBytes;
+    bool isLoose = access.loose >= 0;
     // Tile by tile: a tile's extents, clamped to what there is.
     double byTile = all;
-    if (stage && !stage->operands[access.operand].footprint.whole) {
+    if (stage && !isLoose &&
+        !stage->operands[access.operand].footprint.whole) {
       double one = buffer.elementBytes;
       const Box &whole = flat.wholes[access.buffer];
       for (auto [d, dim] : llvm::enumerate(
@@ -165,8 +178,14 @@ Demand Machine::getDemand(int timeline, const FlatCommand &work) {
         int64_t missing = 0;
         Residency &held = residency[level][instanceOf(level, timeline)];
         for (const Box &box : access.boxes)
-          missing += held.touch(access.buffer, access.slot, box,
-                                buffer.elementBytes, capacity);
+          missing += isLoose ? held.missing(access.buffer, access.slot, box,
+                                            buffer.elementBytes, capacity)
+                             : held.touch(access.buffer, access.slot, box,
+                                          buffer.elementBytes, capacity);
+        if (isLoose) {
+          missing = std::min(missing, all);
+          held.pass(all);
+        }
         // What does not fit is fetched again for every tile.
         demand.readBytes[level + 1] +=
             capacity > 0 && working > capacity ? std::max<double>(byTile, missing)
@@ -181,10 +200,15 @@ Demand Machine::getDemand(int timeline, const FlatCommand &work) {
       for (size_t level = 0; level < levels; ++level) {
         demand.writeBytes[level] += all;
         int64_t capacity = model.levels[level].bytes;
-        if (level + 1 < levels)
-          for (const Box &box : access.boxes)
-            residency[level][instanceOf(level, timeline)].touch(
-                access.buffer, access.slot, box, buffer.elementBytes, capacity);
+        if (level + 1 < levels) {
+          Residency &held = residency[level][instanceOf(level, timeline)];
+          if (isLoose)
+            held.pass(all);
+          else
+            for (const Box &box : access.boxes)
+              held.touch(access.buffer, access.slot, box, buffer.elementBytes,
+                         capacity);
+        }
         if (capacity == 0 || working <= capacity)
           break;
       }

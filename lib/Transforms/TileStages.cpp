@@ -69,6 +69,8 @@ private:
                               const StagePlan &plan, const Node *node,
                               ArrayRef<Linear> index,
                               ArrayRef<SizeExpr> dims);
+  hr::SizeAttr countTouched(const StagePlan &plan, const Node *node,
+                            ArrayRef<Linear> index);
   hr::FootprintAttr whole() {
     return hr::FootprintAttr::get(
         context, AffineMap::get(std::max<size_t>(tiled.size(), 1), 0, context),
@@ -217,6 +219,23 @@ LogicalResult EntryTiler::assign(Block &block) {
   return success();
 }
 
+/// How many indices a tile of the node touches of what it reads or writes once
+/// per iteration of the loops that `index` (if known) depends on.
+hr::SizeAttr EntryTiler::countTouched(const StagePlan &plan, const Node *node,
+                                      ArrayRef<Linear> index) {
+  SizeExpr count(1);
+  for (auto [l, loop] : llvm::enumerate(node->loops)) {
+    bool depends = index.empty() || llvm::any_of(index, [&](const Linear &one) {
+                     return one.coef[l] != SizeExpr(0);
+                   });
+    if (depends)
+      count = count * (llvm::is_contained(tiled, loop.cls)
+                           ? SizeExpr::min(plan.tile[loop.cls], loop.extent)
+                           : loop.extent);
+  }
+  return hr::SizeAttr::get(context, count);
+}
+
 /// The part of a buffer that a node touches at `index` (one linear function of
 /// its loops per dimension) in a tile.
 hr::FootprintAttr EntryTiler::footprint(const StageAnalysis &analysis,
@@ -226,6 +245,7 @@ hr::FootprintAttr EntryTiler::footprint(const StageAnalysis &analysis,
                                         ArrayRef<SizeExpr> dims) {
   SmallVector<AffineExpr> origin;
   SmallVector<SizeExpr> extent;
+  bool allExact = true;
   for (auto [p, linear] : llvm::enumerate(index)) {
     AffineExpr lo = getAffineConstantExpr(0, context);
     SizeExpr length(1);
@@ -255,6 +275,7 @@ hr::FootprintAttr EntryTiler::footprint(const StageAnalysis &analysis,
     if (!exact) {
       lo = getAffineConstantExpr(0, context);
       length = dims[p];
+      allExact = false;
     }
     origin.push_back(lo);
     extent.push_back(length);
@@ -262,7 +283,8 @@ hr::FootprintAttr EntryTiler::footprint(const StageAnalysis &analysis,
   return hr::FootprintAttr::get(
       context,
       AffineMap::get(std::max<size_t>(tiled.size(), 1), 0, origin, context),
-      hr::getSizeArrayAttr(context, extent));
+      hr::getSizeArrayAttr(context, extent),
+      allExact ? hr::SizeAttr() : countTouched(plan, node, index));
 }
 
 /// The smallest footprint we can say that covers both.
@@ -273,7 +295,7 @@ hr::FootprintAttr EntryTiler::join(hr::FootprintAttr a, hr::FootprintAttr b,
   if (!b)
     return a;
   if (a.isWhole() || b.isWhole())
-    return whole();
+    return whole(); // without a count: the two may differ
   SmallVector<AffineExpr> origin;
   SmallVector<Attribute> extent;
   for (unsigned p = 0; p < dims.size(); ++p) {
@@ -454,13 +476,18 @@ LogicalResult EntryTiler::emitStage(hr::StageOp stage, OpBuilder &runs,
 
   // Footprints.
   for (const auto &node : analysis.getNodes()) {
-    auto noteRead = [&](const Access &access, std::optional<unsigned> number) {
+    auto noteRead = [&](const Access &access, std::optional<unsigned> number,
+                        bool gathers = false) {
       if (!access.source || !access.isInput() ||
           !isa<RankedTensorType>(access.source.getType()))
         return;
       Operand &operand = operands[operandOf[access.source]];
       operand.read = true;
       hr::FootprintAttr print = whole();
+      if (gathers)
+        print = hr::FootprintAttr::get(context, print.getOrigin(),
+                                       print.getExtent(),
+                                       countTouched(plan, node.get(), {}));
       if (number) {
         // The operand as the op names it, to see the views.
         Value value = node->op->getOperand(*number);
@@ -493,11 +520,14 @@ LogicalResult EntryTiler::emitStage(hr::StageOp stage, OpBuilder &runs,
       noteRead(access,
                named ? std::optional<unsigned>(unsigned(i)) : std::nullopt);
     if (node->source && node->kind == NodeKind::Map)
-      noteRead(*node->source, std::nullopt);
+      noteRead(*node->source, std::nullopt, /*gathers=*/true);
     if (node->kind == NodeKind::Update || node->kind == NodeKind::Scatter) {
       Operand &operand = operands[operandOf[node->source->source]];
       operand.write = operand.keeps = true;
       hr::FootprintAttr print = whole();
+      print = hr::FootprintAttr::get(context, print.getOrigin(),
+                                     print.getExtent(),
+                                     countTouched(plan, node.get(), {}));
       if (node->kind == NodeKind::Update)
         print = footprint(analysis, plan, node.get(), node->source->logical,
                           operand.dims);

@@ -43,6 +43,7 @@ sched.program @rows_2 of @rows workers 2 {
 // CHECK:         arena @dram = 3072 * s0
 // CHECK:         buffer temp slots 2 [s0, 384] f32 at @dram + 0 stride 1536 * s0
 // CHECK:         stage @A grid [(s0 + 31) floordiv 32] operands
+// CHECK-SAME:      read whole touching 32 * s0, write
 // CHECK-SAME:      symbols ["s0"] scratch 4096 stores non_temporal flops 1000 * s0 atom "fma"
 // CHECK:         timeline @core[w : 4] {
 // CHECK-NEXT:      repeat 12 (i) {
@@ -63,7 +64,7 @@ sched.program @layers_4 of @layers workers 4
   %x = buffer temp slots 2 [s0, 384] f32 at @dram + 0 stride 1536 * s0
   %y = buffer output 0 [s0, 384] f32
   stage @A grid [(s0 + 31) floordiv 32] operands [
-    read (d0) -> (d0 * 32, 0) by [32, 384], read whole,
+    read (d0) -> (d0 * 32, 0) by [32, 384], read whole touching 32 * s0,
     write (d0) -> (d0 * 32, 0) by [32, 384]]
     symbols ["s0"] scratch 4096 stores non_temporal flops 1000 * s0 atom "fma"
   timeline @core[w : 4] {

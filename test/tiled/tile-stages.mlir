@@ -91,3 +91,24 @@ func.func @layers(%x: tensor<8xf32> {hr.dims = [#hr.size<"8">], hr.name = "x"}) 
   }
   return %3 : tensor<8xf32>
 }
+
+// -----
+
+// A gather may read any row of its table, but a tile of 16 positions reads no
+// more than 16 of them: predictions are told.
+
+// CHECK-LABEL: func.func @embed
+// CHECK: hr.run @rows grid [#hr.size<"4">]
+// CHECK-SAME: footprints [#hr.footprint<(d0) -> (), [] touching <"128">>, #hr.footprint<(d0) -> (), []>, #hr.footprint<(d0) -> (d0 * 16, 0), [#hr.size<"16">, #hr.size<"8">]>]
+func.func @embed(%w: tensor<1000x8xf32> {hr.dims = [#hr.size<"1000">, #hr.size<"8">], hr.name = "w"},
+    %i: tensor<64xi64> {hr.dims = [#hr.size<"64">], hr.name = "i"})
+    -> (tensor<64x8xf32> {hr.dims = [#hr.size<"64">, #hr.size<"8">], hr.name = "y"}) {
+  %0 = hr.stage @rows (%w, %i) {plan = #hr.plan<tile = [16, 0], lanes = 4, stream = 128, nests = [#hr.nest<vector = 1, vectors = 1, row = -1, rows = 1, block = 0>], nanoseconds = 0, runner_up = "">}
+      : (tensor<1000x8xf32>, tensor<64xi64>) -> tensor<64x8xf32> {
+  ^bb0(%a: tensor<1000x8xf32>, %p: tensor<64xi64>):
+    %g = hr.gather %a[%p] map affine_map<(d0, d1) -> (0, d1)> indices [affine_map<(d0, d1) -> (d0)>] source_dims [0, -1]
+        dims [#hr.size<"64">, #hr.size<"8">] what "embedding" : tensor<1000x8xf32>, (tensor<64xi64>) -> tensor<64x8xf32>
+    hr.yield %g : tensor<64x8xf32>
+  }
+  return %0 : tensor<64x8xf32>
+}

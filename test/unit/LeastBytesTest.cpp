@@ -125,6 +125,21 @@ TEST(LeastBytes, KnowsEqualConstantsByIdentity) {
   EXPECT_EQ(find(b, same).constants, matrix);
 }
 
+TEST(LeastBytes, CountsGatheredIndicesAsDifferent) {
+  Builder b(2);
+  Footprint rows = stepping({16, n}, {0}), gathered = Footprint::all();
+  gathered.touched = 2 * n;
+  int w = b.buffer(BufferKind::Const, {n, n});
+  int y = b.buffer(BufferKind::Output, {n, n});
+  int f = b.stage(n / 16, {{Access::Read, gathered}, {Access::Write, rows}});
+  b.table().push_back(b.run(f, {{w, 0}, {y, 0}}));
+  // Two rows for each of the four tiles.
+  EXPECT_EQ(find(b).constants, 8 * n * 4);
+  // Never more than there are.
+  b.program.stages[f].operands[0].footprint.touched = 64 * n;
+  EXPECT_EQ(find(b).constants, matrix);
+}
+
 TEST(LeastBytes, StateIsReadAndWritten) {
   Builder b(1);
   Footprint rows = stepping({16, n}, {0});

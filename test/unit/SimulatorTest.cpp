@@ -59,6 +59,28 @@ Simulation run(const Builder &b, const MachineModel &machine) {
 }
 } // namespace
 
+/// A gather moves what it touches, not the table that it might touch, and does
+/// not bring the table into the cache.
+TEST(Simulator, GathersTouchSome) {
+  Builder b(1);
+  Footprint rows = stepping({16, n}, {0}), gathered = Footprint::all();
+  gathered.touched = 16 * n;
+  int table = b.buffer(BufferKind::Const, {8 * n, n});
+  int y = b.buffer(BufferKind::Temp, {n, n});
+  int z = b.buffer(BufferKind::Output, {8 * n, n});
+  int f = b.stage(4, {{Access::Read, gathered}, {Access::Write, rows}});
+  int g = b.stage(8 * n / 16, {{Access::Read, rows}, {Access::Write, rows}});
+  b.table().push_back(b.run(f, {{table, 0}, {y, 0}}));
+  b.table().push_back(b.run(g, {{table, 0}, {z, 0}}));
+  Simulation result = run(b, makeMachine());
+  ASSERT_EQ(result.commands.size(), 2u);
+  double gatheredBytes = 4 * 16 * n * 4;
+  EXPECT_DOUBLE_EQ(result.commands[0].bytes[1], gatheredBytes);
+  EXPECT_DOUBLE_EQ(result.commands[0].bytes[0], 2 * gatheredBytes);
+  // All of the table comes from memory afterwards.
+  EXPECT_GE(result.commands[1].bytes[1], 8 * bytes);
+}
+
 TEST(Simulator, BoundByOperations) {
   MachineModel machine = makeMachine();
   Simulation one = run(makeChain(1, false, int64_t(1e9)), machine);

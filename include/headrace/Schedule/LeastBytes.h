@@ -16,7 +16,8 @@
 //                large the caches are. What stages hand to each other is not
 //                in it.
 //
-// Where footprints cannot say which indices are touched, all that may be count.
+// Where positions are data, as many indices as are read or written count, taken
+// to be all different.
 //
 //===----------------------------------------------------------------------===//
 #ifndef HEADRACE_SCHEDULE_LEASTBYTES_H

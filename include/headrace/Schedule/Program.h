@@ -86,8 +86,11 @@ struct Footprint {
   /// The whole buffer, whatever the tile: data-dependent accesses.
   bool whole = false;
   std::vector<FootprintDim> dims;
+  /// Indices that a tile touches at most, where it is not known which. Proofs
+  /// do without; predictions need it.
+  std::optional<SizeExpr> touched = std::nullopt;
 
-  static Footprint all() { return {true, {}}; }
+  static Footprint all() { return {true, {}, std::nullopt}; }
 };
 
 struct StageOperand {
@@ -242,6 +245,12 @@ struct FlatAccess {
   /// See StageOperand.
   bool keeps = false;
   llvm::SmallVector<Box, 1> boxes;
+  /// How many of the indices in `boxes` are touched, where it is not known
+  /// which; -1: all.
+  int64_t loose = -1;
+
+  /// The number of indices touched.
+  int64_t volume() const;
 };
 
 /// A part of a run, a copy, or a wait.

@@ -23,6 +23,8 @@
 //     part that is not in the level inside it any more. What a level holds is
 //     followed per instance: boxes of buffers by the time of their last use; a
 //     box is still there if no more bytes than fit were touched since.
+//     Of an operand of which only some indices are touched, not known which,
+//     that many are: they come from where all of it is, else from outside.
 //     Stores go through all levels up to the first that holds what the command
 //     touches in all; non-temporal ones go to the outermost at once.
 //   - Energy: bytes times joules per byte of their level, operations times

@@ -319,6 +319,11 @@ LogicalResult StageOp::verify() {
         return emitOpError() << "expected #hr.size but got " << extent;
     if (failed(verifyExprs(*this, footprint.getExtent(), scope, "extent")))
       return failure();
+    if (hr::SizeAttr touched = footprint.getTouched())
+      if (failed(verifyExprs(
+              *this, ArrayAttr::get(getContext(), Attribute(touched)), scope,
+              "number of touched indices")))
+        return failure();
   }
   for (Attribute symbol : getSymbols()) {
     auto name = dyn_cast<StringAttr>(symbol);

@@ -405,8 +405,12 @@ ParseResult StageOp::parse(OpAsmParser &parser, OperationState &result) {
             (parser.parseAffineMap(origin) || parser.parseKeyword("by") ||
              parseExprs(parser, extent)))
           return failure();
+        hr::SizeAttr touched;
+        if (succeeded(parser.parseOptionalKeyword("touching")) &&
+            parseExpr(parser, touched))
+          return failure();
         footprints.push_back(
-            hr::FootprintAttr::get(context, origin, extent));
+            hr::FootprintAttr::get(context, origin, extent, touched));
         return success();
       }))
     return failure();
@@ -463,11 +467,15 @@ void StageOp::print(OpAsmPrinter &p) {
         p << hr::stringifyAccess(access.getValue()) << " ";
         if (footprint.isWhole()) {
           p << "whole";
-          return;
+        } else {
+          footprint.getOrigin().print(p.getStream());
+          p << " by ";
+          printExprs(p, footprint.getExtent());
         }
-        footprint.getOrigin().print(p.getStream());
-        p << " by ";
-        printExprs(p, footprint.getExtent());
+        if (hr::SizeAttr touched = footprint.getTouched()) {
+          p << " touching ";
+          printExpr(p, touched);
+        }
       });
   p << "]";
   if (!getSymbols().empty())

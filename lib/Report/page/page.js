@@ -98,7 +98,7 @@ function timeUse(program) {
   const all = [...sums.values()].reduce((a, b) => a + b, 0) || 1;
   const colours = {operations: '#4c78a8', waiting: 'var(--hatch)'};
   report.machine.memories.forEach((m, i) => { colours[m.name] = ['#9ecae9', '#88d27a', '#d8b32a', '#b279a2', '#72b7b2'][i % 5]; });
-  const parts = [...sums].filter(([, ns]) => ns > 0).sort((a, b) => b[1] - a[1]);
+  const parts = [...sums].filter(([, ns]) => ns / all > 5e-4).sort((a, b) => b[1] - a[1]);
   return [h('h3', {}, 'The workers\u2019 time is bound by ', kind('predicted')),
     h('div', {class: 'stack'}, parts.map(([name, ns]) => h('i', {title: `${name} ${showPercent(ns / all)}`,
       style: `width: ${100 * ns / all}%; background: ${colours[name]}`}))),

@@ -78,7 +78,8 @@ static hr::FootprintAttr canonicalize(hr::FootprintAttr footprint,
     return footprint;
   MLIRContext *context = footprint.getContext();
   return hr::FootprintAttr::get(context, AffineMap::get(gridRank, 0, context),
-                                ArrayAttr::get(context, {}));
+                                ArrayAttr::get(context, {}),
+                                footprint.getTouched());
 }
 
 /// How many leading coordinates of the grid keep the writes of tiles apart:

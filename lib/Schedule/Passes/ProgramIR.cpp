@@ -53,9 +53,12 @@ static bool isLinear(AffineExpr expr) {
 }
 
 schedule::Footprint headrace::importFootprint(hr::FootprintAttr footprint) {
-  if (footprint.isWhole())
-    return schedule::Footprint::all();
   schedule::Footprint result;
+  if (hr::SizeAttr touched = footprint.getTouched())
+    result.touched = touched.getExpr();
+  result.whole = footprint.isWhole();
+  if (result.whole)
+    return result;
   AffineMap origin = footprint.getOrigin();
   MLIRContext *context = footprint.getContext();
   SmallVector<AffineExpr> point(origin.getNumDims(),

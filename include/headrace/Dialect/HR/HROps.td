@@ -95,15 +95,23 @@ def HR_FootprintAttr : HR_Attr<"Footprint", "footprint"> {
     Maps the coordinates of a tile in the stage's grid to a hyper-rectangle of
     the buffer's index space: `origin` gives the first index per dimension,
     `extent` the number of indices, clamped to the buffer. An empty `extent`
-    means the whole buffer (data-dependent accesses).
+    means the whole buffer (data-dependent accesses). Where only some of these
+    indices are touched, but not known which, `touching` says how many at most:
+    it feeds predictions, and no proof.
 
     ```mlir
     #hr.footprint<affine_map<(d0, d1) -> (d0 * 32, 0)>, [#hr.size<"32">, #hr.size<"384">]>
+    #hr.footprint<affine_map<(d0) -> ()>, [] touching #hr.size<"12288">>
     ```
   }];
   let parameters = (ins "::mlir::AffineMap":$origin,
-                        "::mlir::ArrayAttr":$extent);
-  let assemblyFormat = "`<` $origin `,` $extent `>`";
+                        "::mlir::ArrayAttr":$extent,
+                        OptionalParameter<"::headrace::hr::SizeAttr">:$touched);
+  let builders = [AttrBuilder<(ins "::mlir::AffineMap":$origin,
+                                   "::mlir::ArrayAttr":$extent), [{
+    return $_get($_ctxt, origin, extent, SizeAttr());
+  }]>];
+  let assemblyFormat = "`<` $origin `,` $extent (`touching` $touched^)? `>`";
   let extraClassDeclaration = [{
     bool isWhole() const { return getExtent().empty(); }
   }];

@@ -203,7 +203,9 @@ def Sched_StageOp : Sched_Op<"stage", [HasParent<"ProgramOp">]> {
     arguments); the name is that of the function where none is given. Tiles are
     numbered row-major over `grid`. Per operand: access, and the footprint of a
     tile (`#hr.footprint`): a map from its coordinates to its first index per
-    dimension, and the number of indices, clamped to the buffer; or `whole`.
+    dimension, and the number of indices, clamped to the buffer; or `whole`;
+    `touching` says how many indices a tile touches at most, where it is not known
+    which (gathers), for predictions alone.
     `symbols` are the names of the entry's symbols that the function's last index
     arguments take, in order. `flops` and `atom` feed the simulator: operations
     of all tiles together, and what executes them. The attribute `sched.keeps`
