@@ -201,9 +201,13 @@ def bare_python(tmp_path_factory):
         if importlib.util.find_spec(module) is None:
             pytest.skip(f"no {module}, with which a wheel is built")
     folder = tmp_path_factory.mktemp("wheel")
+    env = dict(os.environ)
+    if shutil.which("ccache"):
+        env.setdefault("CMAKE_CXX_COMPILER_LAUNCHER", "ccache")
     run(sys.executable, "-m", "pip", "wheel", ROOT, "--no-deps", "--no-index",
         "--no-build-isolation", "--wheel-dir", folder,
-        "-Ccmake.define.HEADRACE_COMPILER=OFF", f"-Cbuild-dir={folder}/build")
+        "-Ccmake.define.HEADRACE_COMPILER=OFF", f"-Cbuild-dir={folder}/build",
+        env=env)
     wheel, = folder.glob("*.whl")
     venv.create(folder / "venv", with_pip=False)
     python = folder / "venv/bin/python"
