@@ -11,6 +11,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "Contractions.h"
+#include <cmath>
 
 using namespace mlir;
 using namespace headrace;
@@ -306,6 +307,56 @@ static void lowerCross(Lowering &c) {
                     }));
 }
 
+/// cdist: the p-norm of the difference of every pair of rows.
+static void lowerCdist(Lowering &c) {
+  Tensor lhs = c.tensor("x1"), rhs = c.tensor("x2");
+  double p = c.real("p");
+  DType type = getComputeType(c.resultDType());
+  Dims dims = c.resultDims();
+  if (lhs.rank() < 2 || rhs.rank() < 2 || dims.size() < 2)
+    return c.fail("expected tensors of rank 2 or more");
+  Dims batch(dims.begin(), dims.end() - 2);
+  auto widen = [&](const Tensor &tensor) {
+    Dims full = batch;
+    full.append(tensor.dims.end() - 2, tensor.dims.end());
+    return c.cast(c.expand(tensor, full), type);
+  };
+  // Loops: the batch, row of one, row of the other, column.
+  int64_t n = batch.size();
+  Dims loops = dims;
+  loops.push_back(lhs.dims.back());
+  SmallVector<AffineExpr> left, right, out;
+  for (int64_t d = 0; d < n; ++d)
+    left.push_back(c.dim(d));
+  right = out = left;
+  left.append({c.dim(n), c.dim(n + 2)});
+  right.append({c.dim(n + 1), c.dim(n + 2)});
+  out.append({c.dim(n), c.dim(n + 1)});
+  auto map = [&](ArrayRef<AffineExpr> exprs) { return c.getMap(n + 3, exprs); };
+  Tensor sum = c.structured(
+      loops, {{widen(lhs), map(left)}, {widen(rhs), map(right)}}, map(out),
+      type, Number(0.0), [&](Body &b, Args a) {
+        Scalar gap = b.abs(b.sub(a[0], a[1]));
+        if (std::isinf(p))
+          return b.max(a[2], gap);
+        if (p == 0.0)
+          gap = b.cast(b.compare(Compare::NE, gap, b.constant(0.0, type)),
+                       type);
+        else if (p == 2.0)
+          gap = b.mul(gap, gap);
+        else if (p != 1.0)
+          gap = b.math<math::PowFOp>(gap, b.constant(p, type));
+        return b.add(a[2], gap);
+      });
+  if (std::isinf(p) || p == 0.0 || p == 1.0)
+    return c.yieldCast(sum);
+  c.yieldCast(c.map({sum}, type, type, [&](Body &b, Args a) {
+    if (p == 2.0)
+      return b.math<math::SqrtOp>(a[0]);
+    return b.math<math::PowFOp>(a[0], b.constant(1.0 / p, type));
+  }));
+}
+
 /// bilinear: x1[.., i] * weight[o, i, j] * x2[.., j].
 static void lowerBilinear(Lowering &c) {
   Tensor x = c.tensor("input1"), y = c.tensor("input2");
@@ -523,6 +574,7 @@ void conversion::registerContractions(Registry &r) {
   r.add("aten.kron.default", lowerKron);
   r.add({"aten.cross.default", "aten.linalg_cross.default"}, lowerCross);
   r.add("aten.bilinear.default", lowerBilinear);
+  r.add({"aten.cdist.default", "aten._cdist_forward.default"}, lowerCdist);
   r.add("aten._grouped_mm.default",
         [](Lowering &c) { lowerGroupedMatmul(c, "self", "mat2"); });
   // What transformers calls for types that torch's own does not take.

@@ -888,6 +888,14 @@ Tensor Emitter::scatter(const Tensor &base, const Tensor &updates,
   return {result, base.dims, base.dtype};
 }
 
+Tensor Emitter::sort(const Tensor &tensor, int64_t d, bool descending) {
+  Value result = hr::SortOp::create(
+      builder, loc, getType(tensor.dims, DType::Int64), tensor.value,
+      builder.getI64IntegerAttr(d),
+      descending ? builder.getUnitAttr() : UnitAttr());
+  return {result, tensor.dims, DType::Int64};
+}
+
 Tensor Emitter::scan(const Tensor &tensor, int64_t d, hr::Combiner combiner) {
   Value result = hr::ScanOp::create(
       builder, loc, tensor.value.getType(), tensor.value,

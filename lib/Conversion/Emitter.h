@@ -289,6 +289,9 @@ public:
                  llvm::ArrayRef<Access> indices, hr::Combiner combiner,
                  llvm::StringRef what, bool wrap);
 
+  /// Positions along `dim` in order; bools and uint8 are not taken (see
+  /// hr.sort).
+  Tensor sort(const Tensor &tensor, int64_t dim, bool descending);
   Tensor scan(const Tensor &tensor, int64_t dim, hr::Combiner combiner);
 
   mlir::RankedTensorType getType(llvm::ArrayRef<SizeExpr> dims, DType type);

@@ -248,13 +248,30 @@ static hr::Combiner getCombiner(Lowering &c, StringRef reduce) {
   return hr::Combiner::Replace;
 }
 
-/// scatter of a tensor or a value, with or without a combination.
-static void lowerScatter(Lowering &c, hr::Combiner combiner) {
+/// What a combination starts from.
+static Number getNeutral(hr::Combiner combiner, DType type) {
+  switch (combiner) {
+  case hr::Combiner::Mul:
+    return Emitter::neutral(Combine::Mul, type);
+  case hr::Combiner::Min:
+    return Emitter::neutral(Combine::Min, type);
+  case hr::Combiner::Max:
+    return Emitter::neutral(Combine::Max, type);
+  case hr::Combiner::Replace:
+  case hr::Combiner::Add:
+    return Emitter::neutral(Combine::Add, type);
+  }
+  llvm_unreachable("unknown combiner");
+}
+
+/// scatter of a tensor or a value, with or without a combination; with `mean`,
+/// what was added up is divided by how many there were.
+static void lowerScatter(Lowering &c, hr::Combiner combiner,
+                         bool mean = false) {
   Tensor self = c.tensor("self"), index = c.tensor("index");
   if (!checkIndex(c, index))
     return;
-  if (c.has("include_self") && !c.flag("include_self"))
-    return c.fail("include_self is false");
+  bool includeSelf = !c.has("include_self") || c.flag("include_self");
   Tensor source = c.has("src")
                       ? c.cast(c.tensor("src"), self.dtype)
                       : c.scalarTensor(c.operand("value"), self.dtype);
@@ -276,10 +293,27 @@ static void lowerScatter(Lowering &c, hr::Combiner combiner) {
   for (int64_t i = 0; i < source.rank(); ++i)
     if (source.dims[i] != index.dims[i])
       source = c.slice(source, i, SizeExpr(0), index.dims[i]);
-  Tensor result = c.scatter(
-      self, source, alongDimension(c, self.rank(), d),
-      {{index, c.builder.getMultiDimIdentityMap(index.rank())}}, combiner,
-      "scatter", false);
+  auto scatter = [&](const Tensor &base, const Tensor &updates,
+                     hr::Combiner how) {
+    return c.scatter(base, updates, alongDimension(c, self.rank(), d),
+                     {{index, c.builder.getMultiDimIdentityMap(index.rank())}},
+                     how, "scatter", false);
+  };
+  // Without `self`, the elements that are written start from nothing.
+  DType type = self.dtype;
+  if (!includeSelf && combiner != hr::Combiner::Replace)
+    self = scatter(self, c.fill(index.dims, getNeutral(combiner, type), type),
+                   hr::Combiner::Replace);
+  Tensor result = scatter(self, source, combiner);
+  if (mean) {
+    Tensor count = scatter(c.fill(self.dims, Number(int64_t(includeSelf)), type),
+                           c.fill(index.dims, Number(int64_t(1)), type),
+                           hr::Combiner::Add);
+    result = c.map({result, count}, type, type, [](Body &b, Args a) {
+      Scalar by = b.max(a[1], b.integer(1, a[1].dtype));
+      return isFloat(a[0].dtype) ? b.div(a[0], by) : b.floorDiv(a[0], by);
+    });
+  }
   c.yield(c.reshape(result, shape));
 }
 
@@ -359,6 +393,43 @@ static void lowerTake(Lowering &c) {
                    index.dims, "take", true));
 }
 
+/// put: into the flattened tensor.
+static void lowerPut(Lowering &c) {
+  Tensor self = c.tensor("self"), index = c.tensor("index");
+  Tensor source = c.cast(c.tensor("source"), self.dtype);
+  if (!checkIndex(c, index))
+    return;
+  Tensor flat = c.reshape(self, {product(self.dims)});
+  Tensor result = c.scatter(
+      flat, c.reshape(source, index.dims), {Position{c.zero(), 0u}},
+      {{index, c.builder.getMultiDimIdentityMap(index.rank())}},
+      c.flag("accumulate") ? hr::Combiner::Add : hr::Combiner::Replace, "put",
+      true);
+  c.yield(c.reshape(result, self.dims));
+}
+
+/// masked_scatter: where the mask is true, the source's elements in order.
+static void lowerMaskedScatter(Lowering &c) {
+  Tensor self = c.tensor("self"), source = c.tensor("source");
+  Dims dims = c.resultDims();
+  DType t = DType::Int64;
+  Tensor mask = c.expand(c.cast(c.tensor("mask"), DType::Bool), dims);
+  Tensor flags = c.reshape(mask, {product(dims)});
+  Tensor before = c.scan(c.cast(flags, t), 0, hr::Combiner::Add);
+  // The position is only looked at where the mask is true.
+  Tensor at = c.map({flags, before}, t, t, [&](Body &b, Args a) {
+    Scalar one = b.integer(1, t);
+    return b.select(b.cast(a[0], DType::Bool), b.sub(a[1], one),
+                    b.integer(0, t));
+  });
+  Tensor values = c.gather(c.reshape(source, {product(source.dims)}),
+                           {Position{c.zero(), 0u}},
+                           {{at, c.builder.getMultiDimIdentityMap(1)}},
+                           {product(dims)}, "masked_scatter", false);
+  c.yield(c.where(mask, c.reshape(values, dims), c.expand(self, dims),
+                  self.dtype));
+}
+
 void conversion::registerIndexing(Registry &r) {
   r.add("aten.embedding.default", lowerEmbedding);
   r.add({"aten.index.Tensor", "aten._unsafe_index.Tensor"}, lowerIndex);
@@ -373,7 +444,10 @@ void conversion::registerIndexing(Registry &r) {
   r.add({"aten.scatter_reduce.two", "aten.scatter.reduce",
          "aten.scatter.value_reduce"},
         [](Lowering &c) {
-          lowerScatter(c, getCombiner(c, c.text("reduce")));
+          bool mean = c.text("reduce") == "mean";
+          lowerScatter(c, mean ? hr::Combiner::Add
+                               : getCombiner(c, c.text("reduce")),
+                       mean);
         });
   r.add("aten.index_select.default", lowerIndexSelect);
   r.add("aten.index_copy.default",
@@ -386,4 +460,6 @@ void conversion::registerIndexing(Registry &r) {
   r.add({"aten.index_fill.int_Scalar", "aten.index_fill.int_Tensor"},
         lowerIndexFill);
   r.add("aten.take.default", lowerTake);
+  r.add("aten.put.default", lowerPut);
+  r.add("aten.masked_scatter.default", lowerMaskedScatter);
 }

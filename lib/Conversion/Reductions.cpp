@@ -310,15 +310,32 @@ static void lowerScan(Lowering &c, hr::Combiner combiner) {
   c.yieldCast(c.scan(wide, d, combiner));
 }
 
-/// cummax and cummin; positions only where they are not asked for.
+/// cummax and cummin. The position is that of the latest element that equals
+/// the running extremum at its own place.
 static void lowerScanExtremum(Lowering &c, hr::Combiner combiner) {
-  if (c.isUsed(1))
-    return c.fail("the positions of a running extremum are used");
   Tensor self = c.tensor("self");
-  if (self.rank() != 0)
-    self = c.scan(self, c.dimension("dim", self.rank()), combiner);
-  c.yield(self);
-  c.yieldUnused();
+  if (self.rank() == 0) {
+    c.yield(self);
+    return c.yield(c.fill({}, Number(int64_t(0)), DType::Int64));
+  }
+  int64_t d = c.dimension("dim", self.rank());
+  // hr.scan takes integers as signed.
+  DType type = isUnsigned(self.dtype) ? DType::Int16 : self.dtype;
+  Tensor wide = c.cast(self, type);
+  Tensor running = c.scan(wide, d, combiner);
+  c.yield(c.cast(running, self.dtype));
+  if (!c.isUsed(1))
+    return c.yieldUnused();
+  AffineMap identity = c.builder.getMultiDimIdentityMap(self.rank());
+  Tensor own = c.structured(
+      self.dims, {{wide, identity}, {running, identity}}, identity,
+      DType::Int64, std::nullopt, [&](Body &b, Args a) {
+        Scalar equal = b.compare(Compare::EQ, a[0], a[1]);
+        if (isFloat(a[0].dtype))
+          equal = b.bitOr(equal, b.bitAnd(b.isNaN(a[0]), b.isNaN(a[1])));
+        return b.select(equal, b.index(d), b.integer(0, DType::Int64));
+      });
+  c.yield(c.scan(own, d, hr::Combiner::Max));
 }
 
 /// self - its predecessor, n times, with rows before and after.

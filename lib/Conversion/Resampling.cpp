@@ -247,6 +247,153 @@ static void lowerIm2col(Lowering &c) {
   c.yield(c.reshape(patches, result));
 }
 
+/// col2im (fold): patches [N, C * kh * kw, L] added up at their places.
+static void lowerCol2im(Lowering &c) {
+  Tensor x = c.tensor("self");
+  Dims result = c.resultDims();
+  if (x.rank() == 2)
+    x = c.unsqueeze(x, 0);
+  SmallVector<int64_t> size = c.integers("kernel_size", 2),
+                       dilation = c.integers("dilation", 2, 1),
+                       padding = c.integers("padding", 2, 0),
+                       stride = c.integers("stride", 2, 1);
+  if (!c.checkRank(x, 3, "self") || c.failed())
+    return;
+  SizeExpr channels = result[result.size() - 3];
+  Dims padded{x.dims[0], channels}, patches{x.dims[0], channels,
+                                            SizeExpr(size[0]),
+                                            SizeExpr(size[1])};
+  for (unsigned i = 0; i < 2; ++i) {
+    SizeExpr extent = result[result.size() - 2 + i] + SizeExpr(2 * padding[i]);
+    SizeExpr reach((size[i] - 1) * dilation[i] + 1);
+    padded.push_back(extent);
+    patches.push_back((extent - reach).floorDiv(SizeExpr(stride[i])) +
+                      SizeExpr(1));
+  }
+  x = c.reshape(x, patches);
+  DType type = getComputeType(x.dtype);
+  Tensor sum = c.fill(padded, Number(0.0), type);
+  // Of one place in the kernel no two patches overlap.
+  AffineMap steps = c.getMap(4, {c.dim(0), c.dim(1), c.dim(2) * stride[0],
+                                 c.dim(3) * stride[1]});
+  for (int64_t h = 0; h < size[0]; ++h)
+    for (int64_t w = 0; w < size[1]; ++w) {
+      Dims at{SizeExpr(0), SizeExpr(0), SizeExpr(h * dilation[0]),
+              SizeExpr(w * dilation[1])};
+      Tensor part = c.cast(c.select(c.select(x, 2, SizeExpr(h)), 2,
+                                    SizeExpr(w)),
+                           type);
+      Tensor there = c.view(sum, at, steps, part.dims);
+      sum = c.update(sum, c.add(there, part), at, steps);
+    }
+  for (unsigned i = 0; i < 2; ++i)
+    sum = c.slice(sum, 2 + i, SizeExpr(padding[i]),
+                  result[result.size() - 2 + i]);
+  c.yieldCast(c.reshape(sum, result));
+}
+
+//===----------------------------------------------------------------------===//
+// Sampling at positions that are data
+//===----------------------------------------------------------------------===//
+
+/// grid_sampler: [N, C, H, W] read at the positions [N, h, w, (x, y)], where -1
+/// and 1 are the ends of the image.
+static void lowerGridSampler(Lowering &c) {
+  Tensor x = c.tensor("input"), grid = c.tensor("grid");
+  int64_t mode = c.integer("interpolation_mode");
+  int64_t border = c.integer("padding_mode");
+  bool align = c.flag("align_corners");
+  if (x.rank() != 4 || grid.rank() != 4)
+    return c.fail("samples a volume");
+  if (mode > 1)
+    return c.fail("interpolates by cubic functions");
+  DType type = getComputeType(x.dtype), t = DType::Int64;
+  enum Border { Zeros, Edge, Reflect };
+  Dims points(grid.dims.begin(), grid.dims.end() - 1);
+  // In units of pixels, inside the image if the border says so.
+  auto coordinate = [&](int64_t which) {
+    const SizeExpr &size = x.dims[3 - which];
+    Tensor given =
+        c.cast(c.select(grid, 3, SizeExpr(which)), type);
+    return c.map({given}, type, type, [&](Body &b, Args a) {
+      Scalar one = b.constant(1.0, type), half = b.constant(0.5, type);
+      Scalar extent = b.constant(Number(size), type);
+      Scalar last = b.sub(extent, one);
+      Scalar at = b.add(a[0], one);
+      at = align ? b.mul(b.mul(at, half), last)
+                 : b.mul(b.sub(b.mul(at, extent), one), half);
+      if (border == Reflect) {
+        // Between the ends (or the outer edges of the end pixels).
+        Scalar low = b.constant(align ? 0.0 : -0.5, type);
+        Scalar span = align ? last : extent;
+        Scalar zero = b.constant(0.0, type);
+        Scalar away = b.abs(b.sub(at, low));
+        Scalar safe = b.select(b.compare(Compare::EQ, span, zero), one, span);
+        Scalar rest = b.fmod(away, safe);
+        Scalar flips = b.math<math::FloorOp>(b.div(away, safe));
+        Scalar odd = b.compare(
+            Compare::NE, b.fmod(flips, b.constant(2.0, type)), zero);
+        at = b.add(b.select(odd, b.sub(span, rest), rest), low);
+        if (align)
+          at = b.select(b.compare(Compare::EQ, span, zero), zero, at);
+      }
+      if (border != Zeros)
+        at = b.min(b.max(at, b.constant(0.0, type)), last);
+      return at;
+    });
+  };
+  Tensor px = coordinate(0), py = coordinate(1);
+  // The image at whole positions; zero outside.
+  auto read = [&](const Tensor &column, const Tensor &row) {
+    auto inside = [&](const Tensor &at, const SizeExpr &size) {
+      return c.map({at}, type, DType::Bool, [&](Body &b, Args a) {
+        return b.bitAnd(
+            b.compare(Compare::GE, a[0], b.constant(0.0, type)),
+            b.compare(Compare::LT, a[0], b.constant(Number(size), type)));
+      });
+    };
+    auto index = [&](const Tensor &at, const Tensor &valid) {
+      return c.cast(c.where(valid, at, Number(0.0), type), t);
+    };
+    Tensor validX = inside(column, x.dims[3]), validY = inside(row, x.dims[2]);
+    Dims loops{x.dims[0], x.dims[1], points[1], points[2]};
+    AffineMap where = c.getMap(4, {c.dim(0), c.dim(2), c.dim(3)});
+    Tensor value = c.gather(
+        x, {{c.dim(0), {}}, {c.dim(1), {}}, {c.zero(), 0u}, {c.zero(), 1u}},
+        {{index(row, validY), where}, {index(column, validX), where}}, loops,
+        "grid_sampler", false);
+    Tensor valid =
+        c.map({validX, validY}, DType::Bool, DType::Bool,
+              [](Body &b, Args a) { return b.bitAnd(a[0], a[1]); });
+    return c.where(c.unsqueeze(valid, 1), c.cast(value, type), Number(0.0),
+                   type);
+  };
+  auto rounded = [&](const Tensor &at, bool nearest, double plus) {
+    return c.map({at}, type, type, [&](Body &b, Args a) {
+      Scalar whole = nearest ? b.math<math::RoundEvenOp>(a[0])
+                             : b.math<math::FloorOp>(a[0]);
+      return plus == 0.0 ? whole : b.add(whole, b.constant(plus, type));
+    });
+  };
+  if (mode == 1)
+    return c.yieldCast(read(rounded(px, true, 0.0), rounded(py, true, 0.0)));
+  Tensor left = rounded(px, false, 0.0), right = rounded(px, false, 1.0);
+  Tensor top = rounded(py, false, 0.0), bottom = rounded(py, false, 1.0);
+  auto corner = [&](const Tensor &column, const Tensor &row,
+                    const Tensor &otherColumn, const Tensor &otherRow) {
+    Tensor weight = c.map(
+        {px, py, otherColumn, otherRow}, type, type, [](Body &b, Args a) {
+          return b.mul(b.abs(b.sub(a[0], a[2])), b.abs(b.sub(a[1], a[3])));
+        });
+    return c.mul(read(column, row), c.unsqueeze(weight, 1));
+  };
+  Tensor upper = c.add(corner(left, top, right, bottom),
+                       corner(right, top, left, bottom));
+  Tensor lower = c.add(corner(left, bottom, right, top),
+                       corner(right, bottom, left, top));
+  c.yieldCast(c.add(upper, lower));
+}
+
 void conversion::registerResampling(Registry &r) {
   auto add = [&](StringRef name, unsigned spatial, Interpolation mode) {
     for (StringRef overload : {"vec", "default"})
@@ -265,4 +412,7 @@ void conversion::registerResampling(Registry &r) {
   add("upsample_trilinear3d", 3, Interpolation::Linear);
   add("upsample_bicubic2d", 2, Interpolation::Cubic);
   r.add("aten.im2col.default", lowerIm2col);
+  r.add("aten.col2im.default", lowerCol2im);
+  r.add({"aten.grid_sampler.default", "aten.grid_sampler_2d.default"},
+        lowerGridSampler);
 }

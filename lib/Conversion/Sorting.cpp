@@ -6,12 +6,13 @@
 //===----------------------------------------------------------------------===//
 //
 // One order, total and stable, serves all: NaN is greater than every number,
-// and of equal elements the earlier one comes first. Two ways to find the
+// and of equal elements the earlier one comes first. Three ways to find the
 // elements at given places of it:
 //
 //   rank    of every element, how many come before it; then, of every place,
 //           the element whose rank it is. n * n comparisons, all parallel:
 //           right for experts, beams, and anything that is short.
+//   sort    hr.sort: n log n comparisons, one row after the other.
 //   select  the first, then the first after that one, and so on: k * n
 //           comparisons, for a few of many (the next token).
 //
@@ -97,6 +98,18 @@ static Sorted sortByRank(Lowering &c, const Tensor &x, int64_t d,
   return {takeAlong(c, x, indices, d), indices};
 }
 
+/// The first `count` places of the order along `d`, by sorting the row.
+static Sorted sortRow(Lowering &c, const Tensor &x, int64_t d,
+                      const SizeExpr &count, bool descending) {
+  DType type = x.dtype;
+  Tensor keys = c.cast(x, isUnsigned(type) ? DType::Int16
+                                           : getComputeType(type));
+  Tensor indices = c.sort(keys, d, descending);
+  if (count != x.dims[d])
+    indices = c.slice(indices, d, SizeExpr(0), count);
+  return {takeAlong(c, x, indices, d), indices};
+}
+
 /// The first `count` places, one after the other.
 static Sorted sortBySelection(Lowering &c, const Tensor &x, int64_t d,
                               int64_t count, bool descending) {
@@ -178,13 +191,14 @@ static Sorted sortBySelection(Lowering &c, const Tensor &x, int64_t d,
 static Sorted sortAlong(Lowering &c, const Tensor &x, int64_t d,
                         const SizeExpr &count, bool descending) {
   // Beyond this many elements n * n is felt.
-  constexpr int64_t shortRow = 256, fewPlaces = 16;
+  constexpr int64_t shortRow = 64, fewPlaces = 16;
   std::optional<int64_t> places = count.getConstant();
   std::optional<int64_t> length = x.dims[d].getConstant();
-  if (places && *places > 0 && *places <= fewPlaces &&
-      (!length || *length > shortRow))
+  if (length && *length <= shortRow)
+    return sortByRank(c, x, d, count, descending);
+  if (places && *places > 0 && *places <= fewPlaces)
     return sortBySelection(c, x, d, *places, descending);
-  return sortByRank(c, x, d, count, descending);
+  return sortRow(c, x, d, count, descending);
 }
 
 static void lowerTopK(Lowering &c) {
@@ -208,31 +222,38 @@ static void lowerSort(Lowering &c, bool withValues) {
     return c.yield(c.fill({}, Number(int64_t(0)), DType::Int64));
   }
   int64_t d = c.dimension("dim", self.rank());
-  // A sort by n * n comparisons is no sort at this length.
-  constexpr int64_t longestRow = 1 << 14;
-  if (auto length = self.dims[d].getConstant(); length && *length > longestRow)
-    return c.fail("sorts rows of " + Twine(*length) +
-                  " elements, of which at most " + Twine(longestRow) +
-                  " are supported");
   Sorted sorted =
-      sortByRank(c, self, d, self.dims[d], c.flag("descending"));
+      sortAlong(c, self, d, self.dims[d], c.flag("descending"));
   if (withValues)
     c.yield(sorted.values);
   c.yield(sorted.indices);
 }
 
-/// kthvalue and median along a dimension: one place of the ascending order.
+static void lowerMsort(Lowering &c) {
+  Tensor self = c.tensor("self");
+  if (self.rank() == 0)
+    return c.yield(self);
+  c.yield(sortAlong(c, self, 0, self.dims[0], false).values);
+}
+
+/// kthvalue and median: one place of the ascending order, along a dimension or
+/// of all elements.
 static void lowerPlace(Lowering &c, bool median) {
   Tensor self = c.tensor("self");
+  bool all = !c.has("dim");
   if (self.rank() == 0) {
     c.yield(self);
-    return c.yield(c.fill({}, Number(int64_t(0)), DType::Int64));
+    if (!all)
+      c.yield(c.fill({}, Number(int64_t(0)), DType::Int64));
+    return;
   }
-  int64_t d = c.dimension("dim", self.rank());
+  if (all)
+    self = c.reshape(self, {product(self.dims)});
+  int64_t d = all ? 0 : c.dimension("dim", self.rank());
   SizeExpr n = self.dims[d];
   SizeExpr place = median ? (n - SizeExpr(1)).floorDiv(SizeExpr(2))
                           : c.size("k") - SizeExpr(1);
-  Sorted sorted = sortByRank(c, self, d, n, false);
+  Sorted sorted = sortAlong(c, self, d, n, false);
   Tensor values = c.slice(sorted.values, d, place, SizeExpr(1));
   Tensor indices = c.slice(sorted.indices, d, place, SizeExpr(1));
   // The median of a row with NaN is NaN; the last place holds one.
@@ -264,6 +285,8 @@ static void lowerPlace(Lowering &c, bool median) {
                      return b.select(b.isNaN(a[1]), a[1], a[0]);
                    });
   }
+  if (all)
+    return c.yield(c.squeeze(values, {0}));
   bool keep = c.flag("keepdim");
   c.yield(keep ? values : c.squeeze(values, {d}));
   c.yield(keep ? indices : c.squeeze(indices, {d}));
@@ -276,5 +299,7 @@ void conversion::registerSorting(Registry &r) {
   r.add({"aten.argsort.default", "aten.argsort.stable"},
         [](Lowering &c) { lowerSort(c, false); });
   r.add("aten.kthvalue.default", [](Lowering &c) { lowerPlace(c, false); });
-  r.add("aten.median.dim", [](Lowering &c) { lowerPlace(c, true); });
+  r.add({"aten.median.dim", "aten.median.default"},
+        [](Lowering &c) { lowerPlace(c, true); });
+  r.add("aten.msort.default", lowerMsort);
 }

@@ -258,6 +258,9 @@ Planner::getVectorCost(const StageAnalysis &analysis, const Nest &nest,
       cost += 1 + double(sink->operands.size());
     return points * cost;
   }
+  // Rows are sorted one by one.
+  if (node->kind == NodeKind::Sort)
+    return std::nullopt;
   const Loop &loop = node->loops[l];
   int64_t extent = extentOf(loop.extent);
   if (extent < std::min<int64_t>(4, lanes))

@@ -101,8 +101,8 @@ bool plan::isViewLike(Operation *op) {
 }
 
 bool plan::isComputeOp(Operation *op) {
-  return isa<hr::GatherOp, hr::SoftmaxSumOp, hr::ScanOp, hr::UpdateOp,
-             hr::ScatterOp>(op) ||
+  return isa<hr::GatherOp, hr::SoftmaxSumOp, hr::ScanOp, hr::SortOp,
+             hr::UpdateOp, hr::ScatterOp>(op) ||
          (isa<linalg::LinalgOp>(op) && !isa<linalg::UnPackOp>(op) &&
           op->getNumResults() > 0 && isa<RankedTensorType>(op->getResult(0).getType()));
 }
@@ -516,6 +516,20 @@ LogicalResult StageAnalysis::addNode(Operation *op, std::string *why) {
                               dims->size(), op->getContext()))))
       return failure();
     node->resultLoops.push_back(identityLoops(dims->size()));
+  } else if (auto sort = dyn_cast<hr::SortOp>(op)) {
+    FailureOr<SmallVector<SizeExpr>> dims = dimsOf(sort.getSource());
+    if (failed(dims))
+      return failure();
+    setLoops(*dims);
+    node->kind = NodeKind::Sort;
+    node->loops[sort.getDim()].parallel = false;
+    if (failed(addOperand(sort.getSource(),
+                          AffineMap::getMultiDimIdentityMap(
+                              dims->size(), op->getContext()))))
+      return failure();
+    node->resultLoops.push_back(identityLoops(dims->size()));
+    // Two comparisons per level of a heap, each behind a dependent load.
+    node->flopsPerPoint = 64;
   } else if (isa<hr::UpdateOp, hr::ScatterOp>(op)) {
     Value value = op->getOperand(0), base = op->getOperand(1);
     if (auto update = dyn_cast<hr::UpdateOp>(op)) {
@@ -734,7 +748,8 @@ void StageAnalysis::formNests() {
       Node *consumer = use.consumer;
       if (consumer->kind == NodeKind::SoftmaxSum ||
           (consumer->kind == NodeKind::Contraction && use.operand < 2) ||
-          (consumer->kind == NodeKind::Scan))
+          consumer->kind == NodeKind::Scan ||
+          consumer->kind == NodeKind::Sort)
         stored = true;
       if (consumer->kind != NodeKind::Map || materialized.contains(consumer))
         nests.insert(consumer);

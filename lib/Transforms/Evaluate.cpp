@@ -17,6 +17,7 @@
 
 #include <cmath>
 #include <cstring>
+#include <numeric>
 
 using namespace mlir;
 using namespace headrace;
@@ -169,14 +170,11 @@ const HostTensor *Evaluator::require(Value tensor) {
 //===----------------------------------------------------------------------===//
 
 /// A copy of `op`, in no block, whose math functions are written out as the
-/// exact operations of our own library. Sine and cosine branch on the size of
-/// their argument and read a table, which bodies cannot: they are left, and
-/// refused where kernels are sought.
+/// exact operations of our own library.
 static linalg::GenericOp expandMath(linalg::GenericOp op) {
   auto copy = cast<linalg::GenericOp>(op->clone());
   for (Operation &inner : llvm::make_early_inc_range(*copy.getBody())) {
-    if (!isMathFunction(&inner) ||
-        isa<math::SinOp, math::CosOp, math::TanOp>(inner))
+    if (!isMathFunction(&inner))
       continue;
     OpBuilder builder(&inner);
     Value value = expandMathFunction(builder, &inner);
@@ -772,6 +770,52 @@ LogicalResult Evaluator::evaluateSoftmaxSum(hr::SoftmaxSumOp op) {
   return success();
 }
 
+LogicalResult Evaluator::evaluateSort(hr::SortOp op) {
+  const HostTensor *source = require(op.getSource());
+  if (!source)
+    return failure();
+  Type type = source->elementType;
+  int64_t width = getElementBytes(type);
+  char *data;
+  HostTensor result =
+      HostTensor::allocate(op.getType().getElementType(), source->shape, data);
+  auto *positions = reinterpret_cast<int64_t *>(data);
+  int64_t extent = source->shape[op.getDim()];
+  int64_t stride = getStrides(source->shape)[op.getDim()];
+  SmallVector<int64_t> rows(source->shape);
+  rows[op.getDim()] = std::min<int64_t>(extent, 1);
+  SmallVector<int64_t> strides = getStrides(source->shape);
+  SmallVector<int64_t> at(rows.size(), 0), order(extent);
+  if (isEmpty(rows)) {
+    bind(op.getResult(), std::move(result));
+    return success();
+  }
+  do {
+    int64_t first = 0;
+    for (auto [index, step] : llvm::zip(at, strides))
+      first += index * step;
+    std::iota(order.begin(), order.end(), 0);
+    llvm::stable_sort(order, [&](int64_t i, int64_t j) {
+      if (op.getDescending())
+        std::swap(i, j);
+      Cell x, y;
+      evaluate::load(type, source->bytes.data() + (first + i * stride) * width,
+                     0, 1, &x);
+      evaluate::load(type, source->bytes.data() + (first + j * stride) * width,
+                     0, 1, &y);
+      if (type.isF64())
+        return x.d < y.d || (!std::isnan(x.d) && std::isnan(y.d));
+      if (isa<FloatType>(type))
+        return x.f < y.f || (!std::isnan(x.f) && std::isnan(y.f));
+      return x.i < y.i;
+    });
+    for (int64_t i = 0; i < extent; ++i)
+      positions[first + i * stride] = order[i];
+  } while (advance(at, rows));
+  bind(op.getResult(), std::move(result));
+  return success();
+}
+
 LogicalResult Evaluator::evaluateScan(hr::ScanOp op) {
   const HostTensor *source = require(op.getSource());
   if (!source)
@@ -877,6 +921,7 @@ LogicalResult Evaluator::evaluate(Operation *op) {
           [&](auto) { return evaluateIndexed(op); })
       .Case([&](hr::SoftmaxSumOp sum) { return evaluateSoftmaxSum(sum); })
       .Case([&](hr::ScanOp scan) { return evaluateScan(scan); })
+      .Case([&](hr::SortOp sort) { return evaluateSort(sort); })
       .Case([&](hr::RepeatOp repeat) { return evaluateRepeat(repeat); })
       .Case<tensor::EmptyOp>([&](tensor::EmptyOp empty) -> LogicalResult {
         FailureOr<SmallVector<int64_t>> shape = getShape(empty.getResult());

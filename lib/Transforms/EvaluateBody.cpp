@@ -17,6 +17,7 @@
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Linalg/IR/Linalg.h"
 #include "mlir/Dialect/Math/IR/Math.h"
+#include "mlir/Dialect/SCF/IR/SCF.h"
 #include "mlir/IR/BuiltinTypes.h"
 #include "mlir/IR/Matchers.h"
 #include "llvm/ADT/APFloat.h"
@@ -838,6 +839,33 @@ LogicalResult Body::compile(Block &block, bool hostMath,
       // A size is the same everywhere.
       if (failed(use(op.getResult(0))))
         return failure();
+      continue;
+    }
+    // A way around for arguments that constants hardly have (sine and cosine of
+    // very large ones): without it, where no element takes it.
+    if (auto branch = dyn_cast<scf::IfOp>(op);
+        branch && branch.elseBlock() &&
+        branch.elseBlock()->without_terminator().empty()) {
+      FailureOr<unsigned> condition = use(branch.getCondition());
+      if (failed(condition))
+        return failure();
+      Step check;
+      check.kernel = [](ArrayRef<const Cell *> in, Cell *, unsigned count,
+                        bool &undefined) {
+        for (unsigned n = 0; n < count; ++n)
+          undefined |= in[0][n].i != 0;
+      };
+      check.operands.push_back(*condition);
+      check.result = *condition;
+      steps.push_back(std::move(check));
+      for (auto [result, value] : llvm::zip_equal(
+               branch.getResults(),
+               branch.elseBlock()->getTerminator()->getOperands())) {
+        FailureOr<unsigned> number = use(value);
+        if (failed(number))
+          return failure();
+        numbers[result] = *number;
+      }
       continue;
     }
     Step step;

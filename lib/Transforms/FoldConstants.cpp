@@ -29,6 +29,8 @@
 #include "TensorUtils.h"
 #include "headrace/Transforms/Evaluate.h"
 #include "headrace/Transforms/Passes.h"
+#include "mlir/Dialect/SCF/IR/SCF.h"
+#include "mlir/Dialect/Vector/IR/VectorOps.h"
 #include "mlir/Interfaces/SideEffectInterfaces.h"
 
 using namespace mlir;

@@ -514,6 +514,8 @@ static std::string nameStage(ArrayRef<Operation *> ops) {
       append("gather");
     else if (isa<hr::ScanOp>(op))
       append("scan");
+    else if (isa<hr::SortOp>(op))
+      append("sort");
     else if (isa<hr::UpdateOp, hr::ScatterOp>(op))
       append("update");
     else if (auto linalgOp = dyn_cast<linalg::LinalgOp>(op))

@@ -280,6 +280,42 @@ struct ScanUnitDims : OpRewritePattern<hr::ScanOp> {
   }
 };
 
+struct SortUnitDims : OpRewritePattern<hr::SortOp> {
+  using OpRewritePattern::OpRewritePattern;
+  LogicalResult matchAndRewrite(hr::SortOp op,
+                                PatternRewriter &rewriter) const override {
+    FailureOr<SmallVector<SizeExpr>> dims = hr::getDims(op.getSource());
+    if (failed(dims))
+      return failure();
+    int64_t along = op.getDim();
+    // The order of one element is known without looking at it.
+    if (isOne((*dims)[along])) {
+      Value zero = arith::ConstantOp::create(rewriter, op.getLoc(),
+                                             rewriter.getI64IntegerAttr(0));
+      Value empty = hr::createEmpty(rewriter, op.getLoc(), *dims,
+                                    rewriter.getI64Type());
+      rewriter.replaceOpWithNewOp<linalg::FillOp>(op, ValueRange{zero},
+                                                  ValueRange{empty});
+      return success();
+    }
+    llvm::SmallBitVector gone = findUnits(*dims);
+    if (gone.none())
+      return failure();
+    int64_t newAlong = along;
+    for (int64_t d = 0; d < along; ++d)
+      newAlong -= gone.test(d);
+    Sizes kept = dropSizes(*dims, gone);
+    Value from = createReshape(rewriter, op.getLoc(), op.getSource(), kept);
+    auto sort = hr::SortOp::create(
+        rewriter, op.getLoc(),
+        RankedTensorType::get(hr::getStaticShape(kept), rewriter.getI64Type()),
+        from, rewriter.getI64IntegerAttr(newAlong), op.getDescendingAttr());
+    rewriter.replaceOp(
+        op, createReshape(rewriter, op.getLoc(), sort.getResult(), *dims));
+    return success();
+  }
+};
+
 /// Gather and scatter share the form of their indices.
 template <typename Op> struct IndexedUnitDims : OpRewritePattern<Op> {
   using OpRewritePattern<Op>::OpRewritePattern;
@@ -432,7 +468,8 @@ struct ReshapeOfFill : OpRewritePattern<hr::ReshapeOp> {
 
 void headrace::populateUnitDimPatterns(RewritePatternSet &patterns) {
   patterns.add<GenericUnitDims, ViewUnitDims, UpdateUnitDims, ConcatUnitDims,
-               PadUnitDims, ScanUnitDims, IndexedUnitDims<hr::GatherOp>,
+               PadUnitDims, ScanUnitDims, SortUnitDims,
+               IndexedUnitDims<hr::GatherOp>,
                IndexedUnitDims<hr::ScatterOp>, SoftmaxSumUnitDims,
                ReshapeOfFill>(patterns.getContext());
 }

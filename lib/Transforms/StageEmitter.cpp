@@ -191,6 +191,9 @@ LogicalResult StageEmitter::emitNest(unsigned number) {
   case NodeKind::Scan:
     emitScan(nest, nestPlan);
     return success();
+  case NodeKind::Sort:
+    emitSort(nest);
+    return success();
   case NodeKind::Scatter:
     emitScatter(nest, nestPlan);
     return success();

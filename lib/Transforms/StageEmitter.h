@@ -209,6 +209,7 @@ private:
   void emitMapBlocks(const plan::Nest &nest, const plan::NestPlan &nestPlan);
   void emitReduction(const plan::Nest &nest, const plan::NestPlan &nestPlan);
   void emitScan(const plan::Nest &nest, const plan::NestPlan &nestPlan);
+  void emitSort(const plan::Nest &nest);
   void emitScatter(const plan::Nest &nest, const plan::NestPlan &nestPlan);
   void emitContraction(const plan::Nest &nest, const plan::NestPlan &nestPlan);
   mlir::LogicalResult emitSoftmaxSum(const plan::Nest &nest,

@@ -137,6 +137,14 @@ func.func @group_dot(%a: vector<24xbf16>, %c: vector<16xf32>) {
 
 // -----
 
+func.func @sort_type(%x: tensor<4x8xf32>) {
+  // expected-error @+1 {{result 'tensor<4x8xf32>' is not of the source's shape with elements i64: 'tensor<4x8xf32>'}}
+  %0 = hr.sort %x dim 1 : tensor<4x8xf32> -> tensor<4x8xf32>
+  return
+}
+
+// -----
+
 func.func @fragment_multiply(%a: !hr.fragment<16x32xbf16>, %b: !hr.fragment<8x32xbf16>, %c: !hr.fragment<16x16xf32>) {
   // expected-error @+1 {{shapes do not multiply: '!hr.fragment<16x32xbf16>' and '!hr.fragment<8x32xbf16>' into '!hr.fragment<16x16xf32>'}}
   %0 = hr.fragment_multiply "x86.tdpbf16ps" %a, %b, %c : !hr.fragment<16x32xbf16>, !hr.fragment<8x32xbf16>, !hr.fragment<16x16xf32>
@@ -147,5 +155,13 @@ func.func @fragment_multiply(%a: !hr.fragment<16x32xbf16>, %b: !hr.fragment<8x32
 
 // expected-error @+1 {{expected rows and columns but got 3 dimensions}}
 func.func @fragment_type(%a: !hr.fragment<2x16x32xbf16>) {
+  return
+}
+
+// -----
+
+func.func @sort_dim(%x: tensor<4x8xf32>) {
+  // expected-error @+1 {{dimension 2 is not in [0, 2)}}
+  %0 = hr.sort %x dim 2 : tensor<4x8xf32> -> tensor<4x8xi64>
   return
 }

@@ -44,6 +44,10 @@ func.func @tensors(%x: tensor<?x8xf32> {hr.dims = [#hr.size<"s0">, #hr.size<"8">
       dims [#hr.size<"6">, #hr.size<"8">] : tensor<4x8xf32> to tensor<6x8xf32>
   // CHECK: hr.scan %{{.+}} dim 1 combine add
   %a = hr.scan %w dim 1 combine add : tensor<4x8xf32> -> tensor<4x8xf32>
+  // CHECK: hr.sort %{{.+}} dim 0 : tensor<4x8xf32> -> tensor<4x8xi64>
+  %so = hr.sort %w dim 0 : tensor<4x8xf32> -> tensor<4x8xi64>
+  // CHECK: hr.sort %{{.+}} dim 1 descending : tensor<4x8xf32> -> tensor<4x8xi64>
+  %sd = hr.sort %w dim 1 descending : tensor<4x8xf32> -> tensor<4x8xi64>
   // CHECK: hr.softmax_sum
   %o = hr.softmax_sum %w, %w maps [affine_map<(i, j, d) -> (i, j)>, affine_map<(i, j, d) -> (d, j)>, affine_map<(i, j, d) -> (i, d)>]
       dims [#hr.size<"4">, #hr.size<"4">] : tensor<4x8xf32>, tensor<4x8xf32> -> tensor<4x4xf32>

@@ -64,11 +64,14 @@ def in_double(value: Any) -> Any:
 
 
 class Oracle:
-    """The program's graph with every float dtype f64; keeps its state."""
+    """The program's graph with every float dtype f64; keeps its state.
+
+    Parameters stay as they are and are widened where they are used, so that a
+    large model is not in memory four times over.
+    """
 
     def __init__(self, program: torch.export.ExportedProgram) -> None:
-        # A copy: the program's module shares the program's parameters.
-        self.module = copy.deepcopy(program.module(check_guards=False))
+        self.module = program.module(check_guards=False)
         _to_double(self.module)
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
@@ -77,15 +80,43 @@ class Oracle:
         torch.set_default_dtype(torch.float64)
         try:
             with torch.no_grad():
-                return self.module(*in_double(_clone(args)),
-                                   **in_double(_clone(kwargs)))
+                leaves = pytree.arg_tree_leaves(*in_double(_clone(args)),
+                                                **in_double(_clone(kwargs)))
+                results = _Widening(self.module).run(
+                    *leaves, enable_io_processing=False)
+                return self.module.graph.process_outputs(results)
         finally:
             torch.set_default_dtype(default)
 
 
+class _Widening(torch.fx.Interpreter):
+    """Runs each node on f64."""
+
+    def fetch_args_kwargs_from_env(self, node: torch.fx.Node) -> Any:
+        return in_double(super().fetch_args_kwargs_from_env(node))
+
+    def call_function(self, target: Any, args: Any, kwargs: Any) -> Any:
+        if target is torch.ops.aten._grouped_mm.default:
+            return _grouped_product(*args, **kwargs)
+        return super().call_function(target, args, kwargs)
+
+
+def _grouped_product(rows: torch.Tensor, matrices: torch.Tensor,
+                     offs: torch.Tensor) -> torch.Tensor:
+    """torch's own takes no f64."""
+    result = rows.new_zeros(rows.shape[0], matrices.shape[2])
+    start = 0
+    for matrix, end in zip(matrices, offs.tolist()):
+        result[start:end] = rows[start:end] @ matrix
+        start = end
+    return result
+
+
 def _to_double(root: torch.nn.Module) -> None:
-    root.double()
+    """Buffers, constants, and the dtypes that nodes name."""
     for module in root.modules():
+        for name, buffer in list(module.named_buffers(recurse=False)):
+            module.register_buffer(name, in_double(buffer).clone())
         for name, value in list(vars(module).items()):
             if isinstance(value, torch.Tensor) and value.dtype in LOW_FLOATS:
                 setattr(module, name, value.double())

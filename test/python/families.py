@@ -161,6 +161,11 @@ def create(config, model: str, dtype: torch.dtype = torch.float32) -> nn.Module:
         if isinstance(module, nn.BatchNorm2d):
             module.running_mean.normal_(0, 0.5)
             module.running_var.uniform_(0.5, 1.5)
+    with torch.no_grad():
+        for name, parameter in made.named_parameters():
+            # Zero biases and unit scales would hide that they are forgotten.
+            if parameter.dim() == 1 or "bias" in name:
+                parameter.add_(torch.randn_like(parameter) * 0.1)
     return made
 
 

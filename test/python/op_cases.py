@@ -848,3 +848,72 @@ case("binary", "isclose-nan",
      lambda x, y: torch.isclose(x, y, rtol=0.1, equal_nan=True),
      special().reshape(12, 1), special() * 1.05)
 case("binary", "isclose-int", torch.isclose, ints(0, 4, 6), ints(0, 4, 6))
+
+# ------------------------------------------------------------ longer sorting
+
+for _dtype in (F32, F64, BF16, I64, I32, U8):
+    # Many ties: their order is that of a stable sort.
+    case("sorting", f"sort-long-{_dtype}",
+         lambda x: tuple(torch.sort(x, dim=1, stable=True)),
+         ints(0, 40, 2, 100, 3).to(_dtype))
+case("sorting", "sort-long-descending",
+     lambda x: tuple(torch.sort(x, descending=True, stable=True)),
+     torch.cat([special().repeat(9), rand(60)]))
+case("sorting", "sort-long-bool", lambda x: tuple(torch.sort(x, stable=True)),
+     flags(3, 70))
+case("sorting", "topk-long", lambda x: tuple(torch.topk(x, 20)),
+     torch.randperm(300, generator=_generator).reshape(3, 100) / 7.0)
+case("sorting", "argsort-long", lambda x: torch.argsort(x, dim=0, stable=True),
+     rand(70, 2))
+case("sorting", "median-long", lambda x: torch.median(x, 0)[0], rand(71, 2))
+case("sorting", "kthvalue-long", lambda x: torch.kthvalue(x, 9)[0],
+     rand(2, 80))
+
+# ------------------------------------------------- further scans and indexing
+
+case("scan", "cummax", lambda x: tuple(torch.cummax(x, 1)),
+     ints(-3, 4, 3, 9).to(F32))
+case("scan", "cummin-nan", lambda x: tuple(torch.cummin(x, 0)), special())
+case("scan", "cummax-uint8", lambda x: tuple(torch.cummax(x, 0)),
+     ints(0, 255, 9, dtype=U8))
+case("sorting", "median-all", torch.median, rand(4, 5))
+case("sorting", "median-all-nan", torch.median, special())
+case("sorting", "msort", torch.msort, rand(5, 3))
+case("indexing", "masked_scatter", torch.masked_scatter, rand(3, 4),
+     flags(3, 4), rand(12))
+case("indexing", "masked_scatter-broadcast", torch.masked_scatter, rand(3, 4),
+     flags(4), rand(5, 3))
+case("indexing", "put", lambda x, i, s: x.put(i, s), rand(3, 4),
+     torch.tensor([[1, -2], [5, 0]]), rand(2, 2))
+case("indexing", "put-accumulate",
+     lambda x, i, s: x.put(i, s, accumulate=True), rand(3, 4),
+     torch.tensor([1, 1, 5]), rand(3))
+for _reduce in ("sum", "prod", "amax", "amin", "mean"):
+    for _self in (True, False):
+        case("indexing", f"scatter_reduce-{_reduce}-{_self}",
+             lambda x, i, s, r=_reduce, w=_self: torch.scatter_reduce(
+                 x, 1, i, s, r, include_self=w),
+             rand(3, 5), ints(0, 5, 3, 7), rand(3, 7))
+case("indexing", "scatter_reduce-mean-int",
+     lambda x, i, s: torch.scatter_reduce(x, 0, i, s, "mean"),
+     ints(0, 9, 4), ints(0, 4, 6), ints(-9, 9, 6))
+for _p in (0.0, 1.0, 2.0, 3.0, INF):
+    case("product", f"cdist-{_p}", lambda x, y, p=_p: torch.cdist(x, y, p=p),
+         rand(2, 4, 5), rand(1, 3, 5))
+
+# ---------------------------------------------------------- patches and grids
+
+for _options in (dict(kernel_size=3, padding=1),
+                 dict(kernel_size=(2, 3), stride=(2, 1), dilation=(1, 2))):
+    case("resampling", f"fold-{len(_options)}",
+         lambda x, o=_options: F.fold(F.unfold(x, **o), (6, 7), **o),
+         rand(2, 3, 6, 7))
+case("resampling", "fold-unbatched",
+     lambda x: F.fold(x, (4, 4), kernel_size=2, stride=2), rand(12, 4))
+for _mode in ("bilinear", "nearest"):
+    for _padding in ("zeros", "border", "reflection"):
+        for _align in (False, True):
+            case("resampling", f"grid_sample-{_mode}-{_padding}-{_align}",
+                 lambda x, g, m=_mode, p=_padding, a=_align: F.grid_sample(
+                     x, g, mode=m, padding_mode=p, align_corners=a),
+                 rand(2, 3, 5, 6), rand(2, 4, 3, 2) * 1.3)

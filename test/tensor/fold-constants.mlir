@@ -119,3 +119,26 @@ func.func @functions() -> (tensor<4xf32> {hr.name = "y", hr.dims = [#hr.size<"4"
   } -> tensor<4xf32>
   return %a : tensor<4xf32>
 }
+
+// -----
+
+// Tables of angles, where none is very large.
+
+// CHECK-LABEL: func.func @angles
+// CHECK-NOT: math.cos
+// CHECK-NOT: math.sin
+// CHECK: return
+hr.weight @f {hr.value = dense<[0.0, 1.0, -2.5, 1.0e+6]> : tensor<4xf32>} : tensor<4xf32>
+func.func @angles() -> (tensor<4xf32> {hr.name = "y", hr.dims = [#hr.size<"4">]}) attributes {hr.symbols = []} {
+  %f = hr.constant [@f] : tensor<4xf32>
+  %e = tensor.empty() : tensor<4xf32>
+  %a = linalg.generic {indexing_maps = [affine_map<(d0) -> (d0)>, affine_map<(d0) -> (d0)>], iterator_types = ["parallel"]}
+      ins(%f : tensor<4xf32>) outs(%e : tensor<4xf32>) {
+  ^bb0(%i: f32, %o: f32):
+    %c = math.cos %i : f32
+    %s = math.sin %i : f32
+    %r = arith.addf %c, %s : f32
+    linalg.yield %r : f32
+  } -> tensor<4xf32>
+  return %a : tensor<4xf32>
+}

@@ -86,3 +86,23 @@ func.func @gather_update(
       : tensor<1x3x4xf32>, tensor<1x3x1xf32>
   return %u : tensor<1x3x4xf32>
 }
+
+// -----
+
+// CHECK-LABEL: func.func @sorted_row
+func.func @sorted_row(%x: tensor<1x5x1xf32> {hr.dims = [#hr.size<"1">, #hr.size<"5">, #hr.size<"1">], hr.name = "x"}) -> (tensor<1x5x1xi64> {hr.dims = [#hr.size<"1">, #hr.size<"5">, #hr.size<"1">], hr.name = "y"}) attributes {hr.symbols = []} {
+  // CHECK: hr.sort %{{.+}} dim 0 descending : tensor<5xf32> -> tensor<5xi64>
+  %y = hr.sort %x dim 1 descending : tensor<1x5x1xf32> -> tensor<1x5x1xi64>
+  return %y : tensor<1x5x1xi64>
+}
+
+// -----
+
+// The order of one element is known.
+// CHECK-LABEL: func.func @sorted_element
+func.func @sorted_element(%x: tensor<3x1xf32> {hr.dims = [#hr.size<"3">, #hr.size<"1">], hr.name = "x"}) -> (tensor<3x1xi64> {hr.dims = [#hr.size<"3">, #hr.size<"1">], hr.name = "y"}) attributes {hr.symbols = []} {
+  // CHECK-NOT: hr.sort
+  // CHECK: linalg.fill
+  %y = hr.sort %x dim 1 : tensor<3x1xf32> -> tensor<3x1xi64>
+  return %y : tensor<3x1xi64>
+}

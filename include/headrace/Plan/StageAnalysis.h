@@ -18,8 +18,8 @@
 //            class tiles all its loops together. A node has at most one loop
 //            of a class.
 //   nest     a group of nodes that become one loop nest: an *anchor*
-//            (contraction, reduction, streamed reduction, scan, update, or just
-//            a map), the maps inlined into its operands, and the maps that
+//            (contraction, reduction, streamed reduction, scan, sort, update,
+//            or just a map), the maps inlined into its operands, and the maps that
 //            consume its result element by element (its epilogue). A map that
 //            a reduction reads point by point, and others read later, is stored
 //            while the reduction runs (its prologue).
@@ -108,6 +108,7 @@ enum class NodeKind {
   Contraction, // sums of products of two operands
   SoftmaxSum,  // hr.softmax_sum
   Scan,        // hr.scan
+  Sort,        // hr.sort
   Update,      // hr.update: writes a region of an input in place
   Scatter,     // hr.scatter: same, at positions that are data
 };

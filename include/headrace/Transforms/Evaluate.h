@@ -91,6 +91,7 @@ private:
   mlir::LogicalResult evaluateIndexed(mlir::Operation *op);
   mlir::LogicalResult evaluateSoftmaxSum(hr::SoftmaxSumOp op);
   mlir::LogicalResult evaluateScan(hr::ScanOp op);
+  mlir::LogicalResult evaluateSort(hr::SortOp op);
   mlir::LogicalResult evaluateRepeat(hr::RepeatOp op);
 
   const WeightStore &weights;

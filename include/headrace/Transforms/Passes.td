@@ -53,14 +53,16 @@ def FoldConstantsPass : Pass<"hr-fold-constants", "::mlir::ModuleOp"> {
     from, or fills where all elements are equal. Integer weights that are one
     value or an arithmetic sequence become computations of positions. The
     evaluator (Evaluate.h), with our own math library written out as exact
-    operations, gives the same bytes on every host. Sine and cosine are left to
-    run.
+    operations, gives the same bytes on every host. Sine and cosine of arguments
+    beyond 2^40 are left to run.
   }];
   let dependentDialects = ["::headrace::hr::HRDialect",
                            "::mlir::linalg::LinalgDialect",
                            "::mlir::arith::ArithDialect",
                            "::mlir::math::MathDialect",
-                           "::mlir::tensor::TensorDialect"];
+                           "::mlir::scf::SCFDialect",
+                           "::mlir::tensor::TensorDialect",
+                           "::mlir::vector::VectorDialect"];
   let statistics = [
     Statistic<"numFolded", "folded", "values computed">,
     Statistic<"numDead", "dead", "weights removed">

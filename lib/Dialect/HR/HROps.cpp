@@ -352,6 +352,20 @@ LogicalResult ScanOp::verify() {
   return success();
 }
 
+LogicalResult SortOp::verify() {
+  auto source = cast<RankedTensorType>(getSource().getType());
+  if (getType().getShape() != source.getShape() ||
+      !getType().getElementType().isInteger(64))
+    return emitOpError() << "result " << getType()
+                         << " is not of the source's shape with elements i64: "
+                         << source;
+  int64_t dim = getDim();
+  if (dim < 0 || dim >= source.getRank())
+    return emitOpError() << "dimension " << dim << " is not in [0, "
+                         << source.getRank() << ")";
+  return success();
+}
+
 //===----------------------------------------------------------------------===//
 // Structure
 //===----------------------------------------------------------------------===//

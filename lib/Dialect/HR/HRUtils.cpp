@@ -107,6 +107,8 @@ FailureOr<SmallVector<SizeExpr>> hr::getDims(Value tensor) {
     return hr::getDims(scatter.getBase());
   if (auto scan = dyn_cast<ScanOp>(op))
     return hr::getDims(scan.getSource());
+  if (auto sort = dyn_cast<SortOp>(op))
+    return hr::getDims(sort.getSource());
   unsigned number = cast<OpResult>(tensor).getResultNumber();
   if (auto repeat = dyn_cast<RepeatOp>(op))
     return hr::getDims(repeat.getInits()[number]);

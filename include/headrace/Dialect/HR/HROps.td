@@ -560,6 +560,24 @@ def HR_ScanOp : HR_Op<"scan", [Pure]> {
   let hasVerifier = 1;
 }
 
+def HR_SortOp : HR_Op<"sort", [Pure]> {
+  let summary = "the order of the elements along one dimension";
+  let description = [{
+    `result[.., i, ..]` is the index along `dim` of the element that comes i-th:
+    from the least on, or from the greatest with `descending`. NaN is greater
+    than every number; of equal elements the one with the lesser index comes
+    first. Integers are signed.
+
+    ```mlir
+    %o = hr.sort %x dim 1 descending : tensor<4x?xf32> -> tensor<4x?xi64>
+    ```
+  }];
+  let arguments = (ins AnyRankedTensor:$source, I64Attr:$dim, UnitAttr:$descending);
+  let results = (outs AnyRankedTensor:$result);
+  let assemblyFormat = "$source `dim` $dim (`descending` $descending^)? attr-dict `:` type($source) `->` type($result)";
+  let hasVerifier = 1;
+}
+
 //===----------------------------------------------------------------------===//
 // Structure of a program
 //===----------------------------------------------------------------------===//
