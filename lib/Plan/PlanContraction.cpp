@@ -15,6 +15,7 @@
 
 #include "Strides.h"
 #include "headrace/Dialect/HR/HRUtils.h"
+#include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Linalg/IR/Linalg.h"
 #include "llvm/Support/MathExtras.h"
 
@@ -111,11 +112,20 @@ Planner::Contraction Planner::inspect(const StageAnalysis &analysis,
   };
   result.multiplyAdd =
       worker.getAtom(spell(sum), spell(sum), spell(sum));
+  // Integers in memory have no sign; how they are widened tells.
+  auto spellOperand = [&](unsigned i) {
+    std::string text = spell(elementTypeOf(node, i));
+    BlockArgument arg =
+        cast<linalg::LinalgOp>(node->op).getBlock()->getArgument(i);
+    bool isUnsigned = llvm::any_of(arg.getUsers(), [](Operation *user) {
+      return isa<arith::ExtUIOp>(user);
+    });
+    return isUnsigned ? "u" + text : text;
+  };
   for (unsigned rows = 0; rows < 2; ++rows)
     if (options.emits)
-      for (const hw::Atom *atom :
-           worker.getAtoms(spell(elementTypeOf(node, rows)),
-                           spell(elementTypeOf(node, 1 - rows)), spell(sum)))
+      for (const hw::Atom *atom : worker.getAtoms(
+               spellOperand(rows), spellOperand(1 - rows), spell(sum)))
         if (atom->k > 1 && options.emits(*atom))
           result.atoms[rows].push_back(atom);
   return result;
@@ -533,6 +543,35 @@ double Planner::predictContraction(const Contraction &info,
              stalls / std::max(sums, 1.0);
   }
   double time = points / macs * cycles;
+
+  // The row operand comes by once per panel, the panel once per block of rows,
+  // each from the innermost memory that holds it beside the other's part.
+  if (!dot) {
+    double depth = 1, rowCount = 1;
+    for (auto [l, loop] : llvm::enumerate(node->loops))
+      if (!loop.parallel)
+        depth *= lengthOf(l);
+    if (nestPlan.row >= 0)
+      rowCount = lengthOf(nestPlan.row);
+    double width = vectors * double(lanes);
+    double panelBytes = depth * width * double(info.elementBytes[onLanes]);
+    double rowBytes = depth * double(info.elementBytes[onRows]);
+    double passes = std::ceil(lengthOf(nestPlan.vector) / width);
+    double blocks = std::ceil(rowCount / rows);
+    double others = results / rowCount / lengthOf(nestPlan.vector);
+    auto secondsFrom = [&](double held, double bytes) {
+      for (const hw::Memory &level : worker.levels)
+        if (held <= 0.75 * level.bytes.valueOr(0) || &level == &worker.levels.back())
+          return bytes / std::max(level.readPerWorker(workers), 1e9);
+      return 0.0;
+    };
+    double moved =
+        secondsFrom(rowCount * rowBytes + panelBytes,
+                    passes * rowCount * rowBytes) +
+        secondsFrom(panelBytes + rows * rowBytes, passes * blocks * panelBytes);
+    moved *= others * clock;
+    time = std::max(time, moved) + 0.1 * std::min(time, moved);
+  }
 
   // Copies: an element costs a load and a store of a vector, or a gather.
   for (int64_t operand : nestPlan.packed) {

@@ -796,6 +796,10 @@ StagePlan Planner::plan(const StageAnalysis &analysis) const {
       if (nestPlans[n].vector >= 0 &&
           nest.anchor->loops[nestPlans[n].vector].cls == c) {
         unit = std::max(unit, lanes * nestPlans[n].vectors);
+      } else if (nestPlans[n].atom && nestPlans[n].row >= 0 &&
+                 nest.anchor->loops[nestPlans[n].row].cls == c) {
+        // Whole fragments, so that none reaches over the end of the operand.
+        unit = std::max(unit, nestPlans[n].atom.getM());
       } else if (nest.anchor->kind == NodeKind::Map && nestPlans[n].row >= 0 &&
                  nest.anchor->loops[nestPlans[n].row].cls == c) {
         unit = std::max(unit, lanes); // whole squares

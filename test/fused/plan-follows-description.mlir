@@ -1,5 +1,5 @@
-// The tile of a stage is chosen for the machine: two workers share the rows,
-// four both. Nothing but the description differs.
+// The tile of a stage is chosen for the machine: the columns are split among as
+// many workers as there are. Nothing but the description differs.
 
 // RUN: hrcc --print-target=generic-x86-64-v4 > %t.mlir
 // RUN: sed -e 's/@core x 8/@core x 2/' %t.mlir > %t.two.mlir
@@ -8,9 +8,9 @@
 // RUN: headrace-opt %s --pass-pipeline='builtin.module(hr-prepare-stages,hr-form-stages{target=%t.four.mlir})' | FileCheck %s --check-prefix=FOUR
 
 // TWO: hr.stage @product_contract_0
-// TWO-SAME: tile = [64, 0, 0]
+// TWO-SAME: tile = [0, 384, 0]
 // FOUR: hr.stage @product_contract_0
-// FOUR-SAME: tile = [64, 384, 0]
+// FOUR-SAME: tile = [0, 192, 0]
 func.func @product(%x: tensor<128x768xf32> {hr.name = "x", hr.dims = [#hr.size<"128">, #hr.size<"768">]},
                    %w: tensor<768x768xf32> {hr.name = "w", hr.dims = [#hr.size<"768">, #hr.size<"768">]})
     -> (tensor<128x768xf32> {hr.name = "y", hr.dims = [#hr.size<"128">, #hr.size<"768">]}) {

@@ -1,4 +1,4 @@
-"""bf16 products made of tile instructions, on a machine that has none.
+"""Products made of tile instructions, on a machine that has none.
 
 The stage's code is taken as LLVM IR, the tile type becomes a plain vector of the
 same bytes and every tile instruction a function that does what the vendor's
@@ -16,22 +16,22 @@ import sys
 import numpy as np
 
 MODULE = """
-func.func @product(%x: tensor<{m}x{k}xbf16> {{hr.name = "x", hr.dims = [#hr.size<"{m}">, #hr.size<"{k}">]}},
-                   %w: tensor<{k}x{n}xbf16> {{hr.name = "w", hr.dims = [#hr.size<"{k}">, #hr.size<"{n}">]}})
-    -> (tensor<{m}x{n}xf32> {{hr.name = "y", hr.dims = [#hr.size<"{m}">, #hr.size<"{n}">]}}) {{
-  %zero = arith.constant 0.0 : f32
-  %e = tensor.empty() : tensor<{m}x{n}xf32>
-  %f = linalg.fill ins(%zero : f32) outs(%e : tensor<{m}x{n}xf32>) -> tensor<{m}x{n}xf32>
+func.func @product(%x: tensor<{m}x{k}x{t}> {{hr.name = "x", hr.dims = [#hr.size<"{m}">, #hr.size<"{k}">]}},
+                   %w: tensor<{k}x{n}x{t}> {{hr.name = "w", hr.dims = [#hr.size<"{k}">, #hr.size<"{n}">]}})
+    -> (tensor<{m}x{n}x{s}> {{hr.name = "y", hr.dims = [#hr.size<"{m}">, #hr.size<"{n}">]}}) {{
+  %zero = arith.constant {zero} : {s}
+  %e = tensor.empty() : tensor<{m}x{n}x{s}>
+  %f = linalg.fill ins(%zero : {s}) outs(%e : tensor<{m}x{n}x{s}>) -> tensor<{m}x{n}x{s}>
   %r = linalg.generic {{indexing_maps = [affine_map<(i, j, k) -> (i, k)>, affine_map<(i, j, k) -> (k, j)>, affine_map<(i, j, k) -> (i, j)>],
-      iterator_types = ["parallel", "parallel", "reduction"]}} ins(%x, %w : tensor<{m}x{k}xbf16>, tensor<{k}x{n}xbf16>) outs(%f : tensor<{m}x{n}xf32>) {{
-  ^bb0(%p: bf16, %q: bf16, %o: f32):
-    %a = arith.extf %p : bf16 to f32
-    %b = arith.extf %q : bf16 to f32
-    %c = arith.mulf %a, %b : f32
-    %s = arith.addf %o, %c : f32
-    linalg.yield %s : f32
-  }} -> tensor<{m}x{n}xf32>
-  return %r : tensor<{m}x{n}xf32>
+      iterator_types = ["parallel", "parallel", "reduction"]}} ins(%x, %w : tensor<{m}x{k}x{t}>, tensor<{k}x{n}x{t}>) outs(%f : tensor<{m}x{n}x{s}>) {{
+  ^bb0(%p: {t}, %q: {t}, %o: {s}):
+    %a = arith.{ext} %p : {t} to {s}
+    %b = arith.{ext} %q : {t} to {s}
+    %c = arith.{mul} %a, %b : {s}
+    %s = arith.{add} %o, %c : {s}
+    linalg.yield %s : {s}
+  }} -> tensor<{m}x{n}x{s}>
+  return %r : tensor<{m}x{n}x{s}>
 }}
 """
 
@@ -44,6 +44,16 @@ static float widen(uint16_t bits) {
   float value;
   memcpy(&value, &wide, 4);
   return value;
+}
+void do_bytes(char *out, int16_t rows, int16_t columns, int16_t depth,
+              const int32_t *c, const int8_t *a, const int8_t *b) {
+  memcpy(out, c, 1024);
+  int32_t *sum = (int32_t *)out;
+  for (int i = 0; i < rows; ++i)
+    for (int k = 0; k < depth / 4; ++k)
+      for (int j = 0; j < columns / 4; ++j)
+        for (int e = 0; e < 4; ++e)
+          sum[16 * i + j] += a[64 * i + 4 * k + e] * b[64 * k + 4 * j + e];
 }
 void do_load(char *tile, int16_t rows, int16_t bytes, const char *p, int64_t stride) {
   memset(tile, 0, 1024);
@@ -93,12 +103,29 @@ define internal {TILE} @emulate.multiply(i16 %m, i16 %n, i16 %k, {TILE} %c, {TIL
   %v = load {TILE}, ptr %o, align 64
   ret {TILE} %v
 }}
+define internal {TILE} @emulate.bytes(i16 %m, i16 %n, i16 %k, {TILE} %c, {TILE} %a, {TILE} %b) {{
+  %o = alloca {TILE}, align 64
+  %pc = alloca {TILE}, align 64
+  %pa = alloca {TILE}, align 64
+  %pb = alloca {TILE}, align 64
+  store {TILE} %c, ptr %pc, align 64
+  store {TILE} %a, ptr %pa, align 64
+  store {TILE} %b, ptr %pb, align 64
+  call void @do_bytes(ptr %o, i16 %m, i16 %n, i16 %k, ptr %pc, ptr %pa, ptr %pb)
+  %v = load {TILE}, ptr %o, align 64
+  ret {TILE} %v
+}}
 declare void @do_load(ptr, i16, i16, ptr, i64)
 declare void @do_store(ptr, i16, i16, ptr, i64)
 declare void @do_multiply(ptr, i16, i16, i16, ptr, ptr, ptr)
+declare void @do_bytes(ptr, i16, i16, i16, ptr, ptr, ptr)
 """
 NAMES = {"tilezero": "zero", "tileloadd64": "load", "tilestored64": "store",
-         "tdpbf16ps": "multiply"}
+         "tdpbf16ps": "multiply", "tdpbssd": "bytes"}
+TYPES = {"bf16": dict(t="bf16", s="f32", zero="0.0", ext="extf", mul="mulf",
+                      add="addf"),
+         "i8": dict(t="i8", s="i32", zero="0", ext="extsi", mul="muli",
+                    add="addi")}
 
 
 def tool(name):
@@ -109,12 +136,12 @@ def tool(name):
     sys.exit(f"{name} is not there")
 
 
-def build(folder, m, k, n):
+def build(folder, kind, m, k, n):
     """The stage as a function, and the number of its tiles."""
     def path(name):
-        return os.path.join(folder, f"{m}x{k}x{n}.{name}")
+        return os.path.join(folder, f"{kind}.{m}x{k}x{n}.{name}")
     with open(path("mlir"), "w") as file:
-        file.write(MODULE.format(m=m, k=k, n=n))
+        file.write(MODULE.format(m=m, k=k, n=n, **TYPES[kind]))
     hrcc = ["hrcc", path("mlir"), "--target=intel-sapphire-rapids", "-o"]
     subprocess.run(hrcc + [path("tiled"), "--emit=tiled"], check=True)
     with open(path("tiled")) as file:
@@ -127,8 +154,9 @@ def build(folder, m, k, n):
                     "-o", path("stage.ll")], check=True)
     with open(path("stage.ll")) as file:
         text = file.read()
+    instruction = "tdpbf16ps" if kind == "bf16" else "tdpbssd"
+    assert instruction in text, f"no {instruction} in the code"
     for name, plain in NAMES.items():
-        assert name in text, f"no {name} in the code"
         text = re.sub(rf"declare .*@llvm\.x86\.{name}\.internal\(.*\n", "", text)
         text = text.replace(f"@llvm.x86.{name}.internal(", f"@emulate.{plain}(")
     text = text.replace("x86_amx", TILE).replace("define hidden", "define")
@@ -149,32 +177,43 @@ def descriptor(array):
     return [pointer, pointer] + [ctypes.c_int64(v) for v in (0, array.size, 1)]
 
 
+def run(folder, kind, m, k, n, x, w, y):
+    stage, tiles, scratch = build(folder, kind, m, k, n)
+    room = np.full(scratch + 64, 0xff, dtype=np.uint8)  # NaN, not zero
+    room = room[-room.ctypes.data % 64:]
+    arguments = [ctypes.c_int64(0), ctypes.c_int64(tiles)]
+    for array in (room, np.zeros(64, dtype=np.uint8), x, w, y):
+        arguments += descriptor(array)
+    stage(*arguments)
+
+
 def main():
     folder = sys.argv[1]
     os.makedirs(folder, exist_ok=True)
     rng = np.random.default_rng(0)
-    for m, k, n in ((64, 256, 64), (40, 70, 50), (17, 33, 100)):
-        stage, tiles, scratch = build(folder, m, k, n)
 
-        def bf16(*shape):
-            bits = rng.standard_normal(shape, dtype=np.float32).view(np.uint32)
-            return (bits >> 16).astype(np.uint16)
+    def bf16(*shape):
+        bits = rng.standard_normal(shape, dtype=np.float32).view(np.uint32)
+        return (bits >> 16).astype(np.uint16)
+
+    def wide(bits):
+        return (bits.astype(np.uint32) << 16).view(np.float32).astype(float)
+
+    for m, k, n in ((64, 256, 64), (40, 70, 50), (17, 33, 100)):
         x, w = bf16(m, k), bf16(k, n)
         y = np.full((m, n), np.nan, dtype=np.float32)
-        room = np.full(scratch + 64, 0xff, dtype=np.uint8)  # NaN, not zero
-        room = room[-room.ctypes.data % 64:]
-        arguments = [ctypes.c_int64(0), ctypes.c_int64(tiles)]
-        for array in (room, np.zeros(64, dtype=np.uint8), x, w, y):
-            arguments += descriptor(array)
-        stage(*arguments)
-
-        def wide(bits):
-            return (bits.astype(np.uint32) << 16).view(np.float32).astype(float)
-        exact = wide(x) @ wide(w)
-        error = np.abs(y - exact).max()
-        bound = k * 2.0 ** -24 * (np.abs(wide(x)) @ np.abs(wide(w))).max() + 1e-5
+        run(folder, "bf16", m, k, n, x, w, y)
+        error = np.abs(y - wide(x) @ wide(w)).max()
+        bound = k * 2.0 ** -24 * (np.abs(wide(x)) @ np.abs(wide(w))).max()
         print(f"{m} x {k} x {n}: error {error:.3g}, bound {bound:.3g}")
         assert error <= bound
+
+    m, k, n = 40, 70, 50
+    x = rng.integers(-128, 128, (m, k), dtype=np.int8)
+    w = rng.integers(-128, 128, (k, n), dtype=np.int8)
+    y = np.full((m, n), -1, dtype=np.int32)
+    run(folder, "i8", m, k, n, x, w, y)
+    assert (y == x.astype(np.int32) @ w.astype(np.int32)).all()
 
 
 main()
