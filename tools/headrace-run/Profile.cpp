@@ -41,7 +41,9 @@ void Profiler::addRun() {
       const hr_profile_record &from = timelines[w].records[i];
       if (i == records[w].size())
         records[w].push_back({from.command, from.iteration, 0, 0, {}, {}});
-      records[w][i].begins.push_back(from.begin_ns - profile.begin_ns);
+      uint64_t last =
+          i ? timelines[w].records[i - 1].end_ns : profile.begin_ns;
+      records[w][i].gaps.push_back(from.begin_ns - last);
       records[w][i].durations.push_back(from.end_ns - from.begin_ns);
     }
 }
@@ -59,11 +61,13 @@ static uint64_t getQuantile(std::vector<uint64_t> values, double part) {
 
 void Profiler::finish() {
   for (std::vector<Record> &list : records) {
-    uint64_t free = 0; // medians of neighbours may overlap by a little
+    // Gaps, not beginnings: what disturbs one command of a run does not move
+    // all that follow.
+    uint64_t last = 0;
     for (Record &record : list) {
-      record.begin = std::max(getQuantile(record.begins, 0.5), free);
+      record.begin = last + getQuantile(record.gaps, 0.5);
       record.duration = getQuantile(record.durations, 0.5);
-      free = record.begin + record.duration;
+      last = record.begin + record.duration;
     }
   }
 }

@@ -36,7 +36,8 @@ private:
   struct Record {
     uint32_t command, iteration;
     uint64_t begin, duration; // nanoseconds, from the start of the call
-    std::vector<uint64_t> begins, durations;
+    /// Of every run; a gap is the time since the command before ended.
+    std::vector<uint64_t> gaps, durations;
   };
   std::string toJson(const Model &model, const Entry &entry,
                      const std::map<std::string, int64_t> &sizes) const;

@@ -1,7 +1,7 @@
 'use strict';
 // Puts the page together for the chosen entry and number of workers.
 
-const state = {entry: 0, workers: 0, level: report.machine.memories.length - 1};
+const state = {entry: 0, workers: 0, level: homeMemory(report.entries[0].programs[0])};
 
 /** `#entry=decode&workers=2&theme=dark`: a place in the page that can be
     linked to. */
@@ -125,7 +125,7 @@ function byteUse(program) {
 
 function glance(entry, program) {
   const {least, predicted, measured} = program;
-  const home = report.machine.memories.length - 1;
+  const home = homeMemory(program);
   const fact = (value, label, ...more) => h('div', {class: 'fact'},
     h('div', {class: 'value'}, value), h('div', {class: 'label'}, label, ' ', ...more));
   const facts = [

@@ -61,7 +61,7 @@ function stageTable(program, colours) {
       cell: row => [showCount(row.tiles), h('small', {class: 'under-name'}, `${showCount(row.runs)} runs`)]},
     {name: 'operations', title: 'in a call', value: row => row.flops, cell: row => showFlops(row.flops)}];
   report.machine.memories.forEach((memory, i) => {
-    const home = i + 1 === report.machine.memories.length;
+    const home = i === homeMemory(program);
     columns.push({name: memory.name, label: memory.name, title:
       `bytes that pass through ${memory.name}, and how many times the least that ${
         home ? 'has to come from there' : 'the stage reads and writes'}`,

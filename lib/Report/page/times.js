@@ -210,8 +210,8 @@ class Timelines extends TimePicture {
   constructor(window_, program, colours) {
     const measured = Boolean(program.measured);
     const many = program.workers > 8;
-    const lane = many ? 11 : measured ? 19 : 26;
-    const row = lane * (measured ? 2 : 1) + (many ? 3 : 10);
+    const lane = program.workers > 32 ? 6 : many ? 11 : measured ? 19 : 26;
+    const row = lane * (measured ? 2 : 1) + (program.workers > 32 ? 0 : many ? 3 : 10);
     super(window_, program.workers * row + 26, 92);
     Object.assign(this, {program, colours, measured, lane, row, many});
     this.timelines = readCommands(program);
@@ -357,6 +357,10 @@ class MemoryMap extends TimePicture {
     g.setLineDash([]);
     g.textAlign = 'right';
     g.textBaseline = 'top';
+    g.lineWidth = 4;
+    g.strokeStyle = css('--card');
+    g.strokeText(text, this.width - 6, y + 3);
+    g.lineWidth = 1;
     g.fillText(text, this.width - 6, y + 3);
   }
 }

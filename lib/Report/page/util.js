@@ -91,6 +91,12 @@ function css(name) {
   return getComputedStyle(document.documentElement).getPropertyValue(name).trim();
 }
 
+/** The number of the memory where the data is at home. */
+function homeMemory(program) {
+  const at = report.machine.memories.findIndex(m => m.name === program.least.memory);
+  return at >= 0 ? at : report.machine.memories.length - 1;
+}
+
 //--- Tooltip ------------------------------------------------------------------
 
 const tip = h('div', {id: 'tip', role: 'status'});
