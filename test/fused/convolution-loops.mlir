@@ -2,6 +2,7 @@
 // decisions.
 
 // RUN: headrace-opt %s --pass-pipeline='builtin.module(hr-fill-weights,hr-prepare-stages,hr-form-stages{target=amd-zen4})' | FileCheck %s
+// RUN: headrace-opt %s --pass-pipeline='builtin.module(hr-fill-weights,hr-prepare-stages,hr-form-stages{target=amd-zen4},hr-tile-stages)' | FileCheck %s --check-prefix=STORE
 
 hr.weight @plain_w : tensor<1x64x64x3x3xf32>
 hr.weight @strided_w : tensor<1x64x64x3x3xf32>
@@ -9,7 +10,7 @@ hr.weight @depthwise_w : tensor<64x1x1x3x3xf32>
 
 // Lanes are output channels, read from panels; rows are places of the image.
 // CHECK: hr.stage @plain_contract_
-// CHECK-SAME: #hr.nest<vector = 1, vectors = 2, row = 3, rows = 14, block = 512>
+// CHECK-SAME: #hr.nest<vector = 1, vectors = 2, row = 3, rows = 14,
 func.func @plain(%x: tensor<1x64x30x30xf32> {hr.name = "x", hr.dims = [#hr.size<"1">, #hr.size<"64">, #hr.size<"30">, #hr.size<"30">]})
     -> (tensor<1x64x28x28xf32> {hr.name = "y", hr.dims = [#hr.size<"1">, #hr.size<"64">, #hr.size<"28">, #hr.size<"28">]}) {
   %w = hr.constant [@plain_w] : tensor<1x64x64x3x3xf32>
@@ -26,9 +27,16 @@ func.func @plain(%x: tensor<1x64x30x30xf32> {hr.name = "x", hr.dims = [#hr.size<
   return %m : tensor<1x64x28x28xf32>
 }
 
+// Their sums are turned in registers, not scattered.
+// STORE: func.func private @plain_contract_
+// STORE: math.fma
+// STORE: vector.shuffle
+// STORE-NOT: vector.scatter
+// STORE: func.func private @strided_contract_
+
 // The same when the window moves by two.
 // CHECK: hr.stage @strided_contract_
-// CHECK-SAME: #hr.nest<vector = 1, vectors = 2, row = 3, rows = 14, block = 512>
+// CHECK-SAME: #hr.nest<vector = 1, vectors = 2, row = 3, rows = 14,
 func.func @strided(%x: tensor<1x64x57x57xf32> {hr.name = "x", hr.dims = [#hr.size<"1">, #hr.size<"64">, #hr.size<"57">, #hr.size<"57">]})
     -> (tensor<1x64x28x28xf32> {hr.name = "y", hr.dims = [#hr.size<"1">, #hr.size<"64">, #hr.size<"28">, #hr.size<"28">]}) {
   %w = hr.constant [@strided_w] : tensor<1x64x64x3x3xf32>
