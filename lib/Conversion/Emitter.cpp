@@ -401,6 +401,12 @@ Access Emitter::compress(const Access &access,
 Tensor Emitter::structured(ArrayRef<SizeExpr> loops, ArrayRef<Access> inputs,
                            AffineMap out, DType result,
                            std::optional<Number> init, BodyFn body) {
+  // What is reduced is kept in the compute type until the end: values that
+  // loops carry have a type that every machine has registers for.
+  if (init && isHalf(result))
+    return cast(structured(loops, inputs, out, getComputeType(result), init,
+                           body),
+                result);
   // 1. Number the loops that stay.
   SmallVector<std::optional<unsigned>> kept;
   Dims sizes;
@@ -771,9 +777,10 @@ Tensor Emitter::reduce(const Tensor &tensor, ArrayRef<int64_t> dims, bool keep,
       {{tensor, builder.getMultiDimIdentityMap(tensor.rank())}},
       getMap(tensor.rank(), outExprs), accumulate, neutral(kind, accumulate),
       [&](Body &body, ArrayRef<Scalar> args) {
-        Scalar value = body.cast(args[0], accumulate);
+        DType within = args[1].dtype;
+        Scalar value = body.cast(args[0], within);
         if (element)
-          value = body.cast(element(body, value), accumulate);
+          value = body.cast(element(body, value), within);
         return combine(body, kind, args[1], value);
       });
   return reshape(result, full);

@@ -230,7 +230,7 @@ public:
   /// does not use are reductions, for which `init` is the start value (an
   /// elementwise nest has none). Operands reach the body in their compute type;
   /// for a reduction the last one is the accumulator. The result has the type
-  /// `result`, which for a reduction is also the accumulator's.
+  /// `result`; a reduction's accumulator has the compute type of that.
   Tensor structured(llvm::ArrayRef<SizeExpr> loops,
                     llvm::ArrayRef<Access> inputs, mlir::AffineMap out,
                     DType result, std::optional<Number> init, BodyFn body);

@@ -264,8 +264,8 @@ static void lowerAdaptivePool(Lowering &c, unsigned spatial, bool average) {
           Scalar before = b.compare(Compare::LT, b.mul(k, outSize),
                                     b.mul(b.add(o, one), inSize));
           Scalar value = b.select(
-              b.bitAnd(after, before), b.cast(a[0], type),
-              b.constant(Emitter::neutral(kind, type), type));
+              b.bitAnd(after, before), b.cast(a[0], a[1].dtype),
+              b.constant(Emitter::neutral(kind, type), a[1].dtype));
           return Emitter::combine(b, kind, a[1], value);
         });
   }

@@ -36,6 +36,33 @@
 
 using namespace mlir;
 using namespace headrace;
+
+/// `value` expanded to the shape of `target`, as `copy_` does it, if it can be.
+static Value expandTo(OpBuilder &b, Location loc, Value value, Type target) {
+  SmallVector<SizeExpr> from = aten::getDims(value.getType()),
+                        to = aten::getDims(target);
+  if (from == to || from.size() > to.size())
+    return value;
+  for (auto [own, wanted] :
+       llvm::zip(llvm::reverse(from), llvm::reverse(to)))
+    if (own != wanted && own != SizeExpr(1))
+      return value;
+  SmallVector<Attribute> sizes;
+  for (const SizeExpr &dim : to) {
+    if (std::optional<int64_t> constant = dim.getConstant())
+      sizes.push_back(b.getI64IntegerAttr(*constant));
+    else
+      sizes.push_back(hr::SizeAttr::get(b.getContext(), dim));
+  }
+  Type element = cast<RankedTensorType>(value.getType()).getElementType();
+  return aten::CallOp::create(
+             b, loc, TypeRange(aten::getTensorType(to, element)),
+             "aten.expand.default",
+             ArrayRef<aten::CallArg>{value, Attribute(b.getArrayAttr(sizes)),
+                                     Attribute(b.getBoolAttr(false))})
+      .getResult(0);
+}
+
 using llvm::json::Array;
 using llvm::json::Object;
 using JsonValue = llvm::json::Value;
@@ -616,6 +643,7 @@ LogicalResult Importer::importFunction(Program &program, const Object &graph,
       FailureOr<hr::WeightOp> weight = declareWeight(program, reader, *fqn);
       if (failed(tensor) || failed(weight))
         return failure();
+      *tensor = expandTo(b, program.file, *tensor, weight->getType());
       if (aten::dropLayout(tensor->getType()) != weight->getType())
         return reader.error("the new value of buffer '")
                << *fqn << "' is " << aten::dropLayout(tensor->getType())
@@ -651,7 +679,10 @@ LogicalResult Importer::importFunction(Program &program, const Object &graph,
       if (it == userInputs.end())
         return reader.error("mutated input '")
                << *input << "' is not an input of the program";
-      inputMutations.emplace_back(it - userInputs.begin(), *tensor);
+      int64_t number = it - userInputs.begin();
+      inputMutations.emplace_back(
+          number, expandTo(b, program.file, *tensor,
+                           func.getArgument(number).getType()));
       continue;
     }
     if (spec.kind != "user_output")

@@ -17,6 +17,7 @@
 #include "mlir/Dialect/Math/IR/Math.h"
 #include "mlir/IR/Matchers.h"
 #include "llvm/ADT/EquivalenceClasses.h"
+#include <map>
 
 using namespace mlir;
 using namespace headrace;
@@ -1040,6 +1041,69 @@ void StageAnalysis::formPrologues() {
 // The whole
 //===----------------------------------------------------------------------===//
 
+/// The place of an access in a flat buffer, in terms of classes.
+static std::optional<std::map<unsigned, SizeExpr>>
+getPlace(const Node *node, const Linear &address) {
+  std::map<unsigned, SizeExpr> place;
+  for (auto [l, coef] : llvm::enumerate(address.coef)) {
+    const Loop &loop = node->loops[l];
+    if (coef == SizeExpr(0) || loop.extent == SizeExpr(1))
+      continue;
+    if (!loop.parallel || !place.emplace(loop.cls, coef).second)
+      return std::nullopt;
+  }
+  return place;
+}
+
+/// What an update overwrites may be read in its stage only on the way to what
+/// is stored there, at the same place: everything else would find some of the
+/// old elements and some of the new.
+LogicalResult StageAnalysis::checkOverwritten(std::string *why) {
+  for (auto &update : nodes) {
+    if (update->kind != NodeKind::Update && update->kind != NodeKind::Scatter)
+      continue;
+    Value base = update->source->source;
+    bool good = true;
+    // `at`: `node` is at the update's own point.
+    std::function<void(const Node *, bool)> check = [&](const Node *node,
+                                                        bool at) {
+      if (node != update.get() && node->source &&
+          node->source->source == base && node->kind == NodeKind::Map)
+        good = false;
+      for (const Access &access : node->operands) {
+        if (access.producer) {
+          if (!materialized.contains(access.producer))
+            check(access.producer, at && isAligned(node, access));
+          continue;
+        }
+        if (access.source != base)
+          continue;
+        good &= at && !access.panel &&
+                update->kind == NodeKind::Update &&
+                access.address.offset == update->source->address.offset &&
+                getPlace(node, access.address) &&
+                getPlace(node, access.address) ==
+                    getPlace(update.get(), update->source->address);
+      }
+    };
+    for (const Nest &nest : nests) {
+      // An anchor whose result is not stored is read by its epilogue.
+      SmallVector<const Node *> roots{nest.anchor};
+      for (const Node *sink : nest.sinks)
+        if (sink != nest.anchor)
+          roots.push_back(sink);
+      for (const Prologue &prologue : nest.prologues)
+        roots.push_back(prologue.map);
+      for (const Node *root : roots)
+        check(root, root == update.get());
+    }
+    if (!good)
+      return fail(why, update->op,
+                  "what is overwritten is read elsewhere in the stage");
+  }
+  return success();
+}
+
 LogicalResult StageAnalysis::build(ArrayRef<Operation *> ops,
                                    std::string *why) {
   for (Operation *op : ops)
@@ -1048,7 +1112,7 @@ LogicalResult StageAnalysis::build(ArrayRef<Operation *> ops,
   formClasses();
   formNests();
   formPrologues();
-  return success();
+  return checkOverwritten(why);
 }
 
 FailureOr<std::unique_ptr<StageAnalysis>>

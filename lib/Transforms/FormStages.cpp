@@ -358,15 +358,6 @@ private:
     SmallVector<Operation *> together(groups[producer].ops);
     llvm::append_range(together, groups[consumer].ops);
     sortOps(together);
-    DenseSet<Operation *> inside(together.begin(), together.end());
-    for (Operation *op : together)
-      if (Value base = getOverwritten(op)) {
-        SmallVector<OpOperand *> readers;
-        collectReaders(base, readers);
-        for (OpOperand *use : readers)
-          if (use->getOwner() != op && inside.contains(use->getOwner()))
-            return false;
-      }
     // A repeat between the two must stay between them.
     for (Operation &op : *block)
       if (isa<hr::RepeatOp>(op) && together.front()->isBeforeInBlock(&op) &&

@@ -227,8 +227,25 @@ static void writeStatesInPlace(Block &block) {
     OpBuilder b(write);
     Location loc = write.getLoc();
     auto type = cast<RankedTensorType>(write.getValue().getType());
-    Value old = hr::ReadStateOp::create(b, loc, type, write.getStates(),
-                                        write.getIndex());
+    // One value for what the state holds: whoever reads it reads what is
+    // overwritten here.
+    hr::ReadStateOp before;
+    for (Operation &earlier : block) {
+      if (&earlier == &op)
+        break;
+      if (auto other = dyn_cast<hr::WriteStateOp>(earlier);
+          other && other.getStates() == write.getStates())
+        before = nullptr;
+      if (auto other = dyn_cast<hr::ReadStateOp>(earlier);
+          other && other.getStates() == write.getStates() &&
+          other.getIndex() == write.getIndex())
+        before = other;
+    }
+    Value old = before ? before.getResult()
+                       : hr::ReadStateOp::create(b, loc, type,
+                                                 write.getStates(),
+                                                 write.getIndex())
+                             .getResult();
     SmallVector<SizeExpr> zeros(type.getRank(), SizeExpr(0));
     write.getValueMutable().assign(
         createRegionUpdate(b, loc, old, write.getValue(), zeros));

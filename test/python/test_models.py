@@ -72,3 +72,31 @@ def test_decoder_of_16_layers():
     programs = {case.name: case.export() for case in cases}
     contract.check_calls(programs, decode_calls("lengths", 11, 3), "decoder",
                          opts=(2,))
+
+
+class States(torch.nn.Module):
+    """Buffers that are read beside what overwrites them."""
+
+    def __init__(self):
+        super().__init__()
+        for name in ("sum", "shifted", "flipped", "same", "wide"):
+            self.register_buffer(name, torch.randn(6, 5))
+
+    def forward(self, x):
+        y = x + self.sum
+        self.sum.copy_(torch.tanh(y))
+        z = self.shifted * 2
+        self.shifted[1:] = self.shifted[:-1].clone()
+        self.flipped.copy_(self.flipped.flip(0))
+        self.same.mul_(0.5).add_(x)
+        self.wide.copy_(x[:1])
+        return y, z, self.flipped + 1, self.same - 1, self.wide.sum(0)
+
+
+@pytest.mark.parametrize("decomposed", [False, True])
+def test_state_is_read_before_it_is_overwritten(decomposed):
+    program = torch.export.export(States(), (torch.randn(6, 5),))
+    if decomposed:
+        program = program.run_decompositions({})
+    calls = [("main", (torch.randn(6, 5),)) for _ in range(3)]
+    contract.check_calls({"main": program}, calls, "states")

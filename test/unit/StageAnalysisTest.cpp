@@ -305,6 +305,44 @@ TEST_F(StageTest, UpdateAtSymbolIsNotTiledAlongIt) {
   EXPECT_EQ(analysis->getClasses()[tiles[0]].extent, SizeExpr(64));
 }
 
+// What is overwritten may be read on the way to what overwrites it; not by
+// another value, which is stored after it.
+TEST_F(StageTest, ReadingWhatIsOverwritten) {
+  auto build = [](const char *operand) {
+    return std::string(R"mlir(
+    func.func @f(%x: tensor<16xf32>, %y: tensor<16xf32>) {
+      %0:2 = hr.stage @s (%x, %y) : (tensor<16xf32>, tensor<16xf32>) -> (tensor<16xf32>, tensor<16xf32>) {
+      ^bb0(%a: tensor<16xf32>, %b: tensor<16xf32>):
+        %e = tensor.empty() : tensor<16xf32>
+        %m = linalg.generic {indexing_maps = [affine_map<(i) -> (i)>, affine_map<(i) -> (i)>, affine_map<(i) -> (i)>], iterator_types = ["parallel"]}
+            ins(%a, %b : tensor<16xf32>, tensor<16xf32>) outs(%e : tensor<16xf32>) {
+        ^bb0(%p: f32, %q: f32, %o: f32):
+          %r = arith.addf %p, %q : f32
+          linalg.yield %r : f32
+        } -> tensor<16xf32>
+        %n = linalg.generic {indexing_maps = [affine_map<(i) -> (i)>, affine_map<(i) -> (i)>], iterator_types = ["parallel"]}
+            ins()mlir") +
+           operand + R"mlir( : tensor<16xf32>) outs(%e : tensor<16xf32>) {
+        ^bb0(%p: f32, %o: f32):
+          %r = arith.negf %p : f32
+          linalg.yield %r : f32
+        } -> tensor<16xf32>
+        %u = hr.update %a with %m at [#hr.size<"0">] map affine_map<(d0) -> (d0)> : tensor<16xf32>, tensor<16xf32>
+        hr.yield %u, %n : tensor<16xf32>, tensor<16xf32>
+      }
+      return
+    })mlir";
+  };
+  std::string why;
+  EXPECT_TRUE(analyze(build("%b"), &why)) << why;
+  for (const char *other : {"%a", "%m"}) {
+    EXPECT_FALSE(analyze(build(other), &why)) << other;
+    EXPECT_NE(why.find("what is overwritten is read elsewhere"),
+              std::string::npos)
+        << why;
+  }
+}
+
 // A buffer that the stage updates cannot be read there as a value.
 TEST_F(StageTest, ReadingAnUpdatedBufferIsRefused) {
   std::string why;

@@ -209,6 +209,7 @@ private:
   mlir::LogicalResult addNode(mlir::Operation *op, std::string *why);
   void formClasses();
   void formNests();
+  mlir::LogicalResult checkOverwritten(std::string *why);
   void formPrologues();
 
   std::vector<std::unique_ptr<Node>> nodes;
