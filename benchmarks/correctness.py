@@ -15,6 +15,7 @@ import argparse
 import sys
 import time
 import traceback
+import warnings
 
 import common
 
@@ -43,6 +44,7 @@ def main() -> int:
         if name not in known:
             parser.error(f"unknown model {name!r}: see --list")
     torch.set_num_threads(2)
+    warnings.simplefilter("ignore", FutureWarning)
     failures = 0
     print("| model | level | contract | seconds, all told |\n|---|---|---|---|")
     for name in options.models or known:
