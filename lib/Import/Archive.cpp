@@ -57,7 +57,11 @@ Expected<std::unique_ptr<Archive>> Archive::open(StringRef path) {
     return makeError("{0}", buffer.getError().message());
   std::shared_ptr<MemoryBuffer> shared = std::move(*buffer);
   ArrayRef<char> bytes(shared->getBufferStart(), shared->getBufferSize());
-  return openBytes(bytes, shared);
+  auto archive = openBytes(bytes, shared);
+  if (archive)
+    (*archive)->isMapped =
+        shared->getBufferKind() == MemoryBuffer::MemoryBuffer_MMap;
+  return archive;
 }
 
 Expected<std::unique_ptr<Archive>>
@@ -340,5 +344,8 @@ Expected<std::shared_ptr<const Storage>> Archive::map(StringRef name) const {
   auto storage = std::make_shared<Storage>();
   storage->bytes = content;
   storage->owner = owner;
+  storage->isMapped = isMapped;
+  // All of it was read for the checksum; most is wanted much later.
+  storage->release(content);
   return std::shared_ptr<const Storage>(std::move(storage));
 }

@@ -7,7 +7,10 @@
 
 #include "headrace/Support/WeightStore.h"
 
+#include "llvm/Support/MathExtras.h"
+#include "llvm/Support/Process.h"
 #include <cstring>
+#include <sys/mman.h>
 
 using namespace mlir;
 using namespace headrace;
@@ -19,6 +22,17 @@ int64_t headrace::getElementBytes(Type elementType) {
     return 8;
   unsigned bits = elementType.getIntOrFloatBitWidth();
   return bits <= 8 ? 1 : bits / 8;
+}
+
+void Storage::release(ArrayRef<char> part) const {
+  if (!isMapped)
+    return;
+  // Whole pages only: their neighbours may be somebody else's.
+  uintptr_t page = llvm::sys::Process::getPageSizeEstimate();
+  uintptr_t begin = llvm::alignTo(reinterpret_cast<uintptr_t>(part.begin()), page);
+  uintptr_t end = llvm::alignDown(reinterpret_cast<uintptr_t>(part.end()), page);
+  if (begin < end)
+    madvise(reinterpret_cast<void *>(begin), end - begin, MADV_DONTNEED);
 }
 
 void WeightStore::add(StringRef name, Entry entry) {
@@ -53,6 +67,17 @@ std::string WeightStore::uniqueName(StringRef base) const {
   for (unsigned n = 1; entries.count(name); ++n)
     name = (base + "." + Twine(n)).str();
   return name;
+}
+
+void WeightStore::release(StringRef name) const {
+  const Entry *entry = lookup(name);
+  if (!entry)
+    return;
+  if (!isContiguous(*entry))
+    return entry->storage->release(entry->storage->bytes);
+  int64_t width = getElementBytes(entry->type.getElementType());
+  entry->storage->release(entry->storage->bytes.slice(
+      entry->offset * width, entry->type.getNumElements() * width));
 }
 
 bool WeightStore::isContiguous(const Entry &entry) {

@@ -44,6 +44,7 @@ LogicalResult WeightLayout::place(ArrayRef<std::string> stack,
       return failure();
     }
     uint64_t contents = hr_hash(bytes->data.data(), bytes->data.size());
+    store.release(name);
     if (mayShare) {
       if (const Piece *equal = findEqual(*bytes, contents)) {
         offsets[name] = equal->offset;
@@ -86,6 +87,7 @@ LogicalResult WeightLayout::write(llvm::raw_ostream &os,
       return failure();
     }
     os.write(bytes->data.data(), bytes->data.size());
+    store.release(piece.name);
     at = piece.offset + piece.bytes;
   }
   return success();

@@ -838,6 +838,7 @@ LogicalResult StageFormer::packWeight(hr::StageOp stage,
       }
     }
     store.addOwned(layout, packedType, std::move(packed));
+    store.release(ref.getValue());
     OpBuilder b = OpBuilder::atBlockBegin(module.getBody());
     if (auto old = module.lookupSymbol<hr::WeightOp>(ref))
       b.setInsertionPointAfter(old);
@@ -1024,6 +1025,8 @@ struct FormStagesPass : headrace::impl::FormStagesPassBase<FormStagesPass> {
     }
     // Weights that nobody reads any more leave the program.
     ModuleOp module = getOperation();
+    WeightStore &store =
+        getContext().getOrLoadDialect<hr::HRDialect>()->getWeights();
     DenseSet<Attribute> used;
     module.walk([&](Operation *op) {
       auto note = [&](ArrayAttr names) {
@@ -1036,8 +1039,10 @@ struct FormStagesPass : headrace::impl::FormStagesPassBase<FormStagesPass> {
           used.insert(state.getInitialAttr());
     });
     for (auto weight : llvm::make_early_inc_range(module.getOps<hr::WeightOp>()))
-      if (!used.contains(FlatSymbolRefAttr::get(weight.getSymNameAttr())))
+      if (!used.contains(FlatSymbolRefAttr::get(weight.getSymNameAttr()))) {
+        store.erase(weight.getSymName());
         weight.erase();
+      }
   }
 };
 } // namespace

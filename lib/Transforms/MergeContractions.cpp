@@ -306,7 +306,11 @@ struct MergeContractions
         inner *= type.getDimSize(d);
       parts.emplace_back(*store->read(name), inner);
     }
+    size_t total = 0;
+    for (auto &[part, inner] : parts)
+      total += part.data.size();
     std::vector<char> bytes;
+    bytes.reserve(total);
     for (int64_t n = 0; n < outer; ++n)
       for (auto &[part, inner] : parts)
         bytes.insert(bytes.end(), part.data.begin() + n * inner,
@@ -317,6 +321,8 @@ struct MergeContractions
          store->lookup(name) || getOperation().lookupSymbol(name); ++n)
       name = (stem + "." + Twine(n)).str();
     store->addOwned(name, type, std::move(bytes));
+    for (StringRef part : names)
+      store->release(part);
     auto last = getOperation().lookupSymbol<hr::WeightOp>(names[0]);
     OpBuilder builder(last);
     hr::WeightOp::create(builder, last.getLoc(), name, type);

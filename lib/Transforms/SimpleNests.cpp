@@ -146,8 +146,9 @@ void StageEmitter::emitReduction(const Nest &nest, const NestPlan &nestPlan) {
     return init;
   };
   // Long sums are sums of sums, `sumBlock` terms in each: the rounding error of
-  // one running sum grows with its length.
-  constexpr int64_t sumBlock = 64;
+  // one running sum grows with its length. Libraries sum on lanes, so what has
+  // none is summed in shorter blocks.
+  const int64_t sumBlock = plan.lanes == 1 ? 8 : 16;
   bool isSum = llvm::all_of(combiners, [](Operation *combiner) {
     return combiner && arith::getNeutralElement(combiner);
   }) && llvm::any_of(combiners, [](Operation *combiner) {

@@ -56,6 +56,7 @@ private:
 
   llvm::ArrayRef<char> bytes;
   std::shared_ptr<void> owner;
+  bool isMapped = false;
   /// A `zip_t`; libzip's header stays out of ours.
   struct Handle;
   std::unique_ptr<Handle> handle;

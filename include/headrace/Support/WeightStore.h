@@ -30,6 +30,12 @@ struct Storage {
   llvm::ArrayRef<char> bytes;
   /// Whatever owns `bytes` (a mapped file, a vector).
   std::shared_ptr<void> owner;
+  /// `bytes` are a private mapping of a file that nobody writes through: pages
+  /// given back to the system come again when they are read.
+  bool isMapped = false;
+
+  /// Gives the memory of `part` back, where the file has it still.
+  void release(llvm::ArrayRef<char> part) const;
 };
 
 /// Bytes per element as stored in weights and buffers: bool is one byte.
@@ -65,6 +71,9 @@ public:
   };
   /// Fails if there is no such entry.
   mlir::FailureOr<Bytes> read(llvm::StringRef name) const;
+  /// Nobody reads the entry for a while: its memory is given back to the system
+  /// where a file has the bytes. What was read stays valid.
+  void release(llvm::StringRef name) const;
   /// Whether `read` would have to copy.
   static bool isContiguous(const Entry &entry);
   size_t size() const { return entries.size(); }
