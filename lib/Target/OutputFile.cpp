@@ -6,6 +6,7 @@
 //===----------------------------------------------------------------------===//
 #include "OutputFile.h"
 #include "headrace/Runtime/Hash.h"
+#include "headrace/Support/WeightStore.h"
 #include "llvm/Support/FileSystem.h"
 #include "llvm/Support/MathExtras.h"
 #include "llvm/Support/MemoryBuffer.h"
@@ -70,6 +71,20 @@ LogicalResult headrace::writeToFile(
   return failure();
 }
 
+/// The checksum of a part of a mapped file, whose pages do not pile up.
+static uint64_t hashMapped(const Storage &file, ArrayRef<char> part) {
+  constexpr size_t slice = 64 << 20;
+  uint64_t state[4];
+  hrHashBegin(state);
+  size_t whole = part.size() / 32 * 32;
+  for (size_t at = 0; at < whole; at += slice) {
+    ArrayRef<char> piece = part.slice(at, std::min(slice, whole - at));
+    hrHashBlocks(state, piece.data(), piece.size());
+    file.release(piece);
+  }
+  return hrHashEnd(state, part.data() + whole, part.size());
+}
+
 LogicalResult headrace::appendArtifactData(
     StringRef path, int64_t weightBytes,
     llvm::function_ref<LogicalResult(raw_ostream &, std::string &)>
@@ -115,11 +130,17 @@ LogicalResult headrace::appendArtifactData(
     error = ("cannot read back '" + path + "'").str();
     return failure();
   }
-  const char *bytes = (*file)->getBufferStart();
-  footer.code_hash = hr_hash(bytes, codeBytes);
+  Storage mapped;
+  mapped.bytes = ArrayRef<char>((*file)->getBufferStart(),
+                                (*file)->getBufferSize());
+  mapped.isMapped =
+      (*file)->getBufferKind() == llvm::MemoryBuffer::MemoryBuffer_MMap;
+  footer.code_hash = hashMapped(mapped, mapped.bytes.take_front(codeBytes));
   footer.weights_hash =
-      hr_hash(bytes + footer.weights_offset, footer.weights_bytes);
-  footer.signature_hash = hr_hash(bytes + end, signature.size());
+      hashMapped(mapped, mapped.bytes.slice(footer.weights_offset,
+                                            footer.weights_bytes));
+  footer.signature_hash =
+      hashMapped(mapped, mapped.bytes.slice(end, signature.size()));
   footer.footer_hash = hr_hash(&footer, offsetof(hr_footer, footer_hash));
 
   // 3. The footer.

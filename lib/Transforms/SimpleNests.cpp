@@ -148,7 +148,7 @@ void StageEmitter::emitReduction(const Nest &nest, const NestPlan &nestPlan) {
   // Long sums are sums of sums, `sumBlock` terms in each: the rounding error of
   // one running sum grows with its length. Libraries sum on lanes, so what has
   // none is summed in shorter blocks.
-  const int64_t sumBlock = plan.lanes == 1 ? 8 : 16;
+  const int64_t sumBlock = plan.lanes == 1 ? 4 : 16;
   bool isSum = llvm::all_of(combiners, [](Operation *combiner) {
     return combiner && arith::getNeutralElement(combiner);
   }) && llvm::any_of(combiners, [](Operation *combiner) {

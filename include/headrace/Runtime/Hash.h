@@ -26,17 +26,37 @@ static inline uint64_t hrHashLoad(const uint8_t *p, int bytes) {
   return value;
 }
 
-static inline uint64_t hr_hash(const void *data, size_t size) {
-  const uint64_t p1 = 0x9E3779B185EBCA87u, p2 = 0xC2B2AE3D27D4EB4Fu,
-                 p3 = 0x165667B19E3779F9u, p4 = 0x85EBCA77C2B2AE63u,
-                 p5 = 0x27D4EB2F165667C5u;
+static const uint64_t hrHashPrimes[5] = {
+    0x9E3779B185EBCA87u, 0xC2B2AE3D27D4EB4Fu, 0x165667B19E3779F9u,
+    0x85EBCA77C2B2AE63u, 0x27D4EB2F165667C5u};
+
+/** The state before any byte. */
+static inline void hrHashBegin(uint64_t v[4]) {
+  v[0] = hrHashPrimes[0] + hrHashPrimes[1];
+  v[1] = hrHashPrimes[1];
+  v[2] = 0;
+  v[3] = 0 - hrHashPrimes[0];
+}
+
+/** Takes in `size` bytes, a multiple of 32. */
+static inline void hrHashBlocks(uint64_t v[4], const void *data, size_t size) {
+  const uint64_t p1 = hrHashPrimes[0], p2 = hrHashPrimes[1];
   const uint8_t *p = (const uint8_t *)data, *end = p + size;
+  for (; p < end; p += 32)
+    for (int i = 0; i < 4; ++i)
+      v[i] = hrHashRotate(v[i] + hrHashLoad(p + 8 * i, 8) * p2, 31) * p1;
+}
+
+/** The checksum of `size` bytes of which all but the last `size % 32`, at
+    `tail`, were taken in. */
+static inline uint64_t hrHashEnd(const uint64_t v[4], const void *tail,
+                                 size_t size) {
+  const uint64_t p1 = hrHashPrimes[0], p2 = hrHashPrimes[1],
+                 p3 = hrHashPrimes[2], p4 = hrHashPrimes[3],
+                 p5 = hrHashPrimes[4];
+  const uint8_t *p = (const uint8_t *)tail, *end = p + size % 32;
   uint64_t h;
   if (size >= 32) {
-    uint64_t v[4] = {p1 + p2, p2, 0, 0 - p1};
-    for (; end - p >= 32; p += 32)
-      for (int i = 0; i < 4; ++i)
-        v[i] = hrHashRotate(v[i] + hrHashLoad(p + 8 * i, 8) * p2, 31) * p1;
     h = hrHashRotate(v[0], 1) + hrHashRotate(v[1], 7) +
         hrHashRotate(v[2], 12) + hrHashRotate(v[3], 18);
     for (int i = 0; i < 4; ++i)
@@ -58,6 +78,13 @@ static inline uint64_t hr_hash(const void *data, size_t size) {
   h = (h ^ (h >> 33)) * p2;
   h = (h ^ (h >> 29)) * p3;
   return h ^ (h >> 32);
+}
+
+static inline uint64_t hr_hash(const void *data, size_t size) {
+  uint64_t v[4];
+  hrHashBegin(v);
+  hrHashBlocks(v, data, size / 32 * 32);
+  return hrHashEnd(v, (const uint8_t *)data + size / 32 * 32, size);
 }
 
 #endif /* HEADRACE_RUNTIME_HASH_H */
