@@ -277,8 +277,11 @@ case("reduce-long", "dot", lambda x, y: x @ y,
 case("reduce-long", "attention", lambda q, k, v:
      F.scaled_dot_product_attention(q, k, v),
      rand(1, 2, 20, 8), rand(1, 2, 3000, 8), rand(1, 2, 3000, 8, shift=1.0))
+# Not around zero: where sixty terms cancel to nearly nothing, one rounding more
+# or less than eager's is luck, and there is only one output to judge by.
 case("reduce", "sum", lambda x: (x.sum(), x.sum(1), x.sum((0, 2)),
-                                 x.sum(-1, keepdim=True)), rand(3, 4, 5))
+                                 x.sum(-1, keepdim=True)),
+     rand(3, 4, 5, shift=0.5))
 case("reduce", "sum-int", lambda x: (x.sum(), x.sum(1)),
      ints(-9, 9, 3, 4, dtype=I32))
 case("reduce", "sum-bool", lambda x: (x.sum(), x.sum(0)), flags(3, 4))
