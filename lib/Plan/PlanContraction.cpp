@@ -223,9 +223,23 @@ void Planner::planContraction(const StageAnalysis &analysis, const Nest &nest,
     lengths.push_back(double(extentOf(cls.extent)));
   std::optional<NestPlan> best;
   double bestTime = 0;
+  // Where sizes are not known, the longer row loop for the same lanes, unless
+  // the other is clearly better: the short one (a batch) may be one.
+  auto rowExtent = [&](const NestPlan &plan) {
+    return plan.row < 0 ? int64_t(1) : info.loops[plan.row].extent;
+  };
+  auto isDynamic = [&](const NestPlan &plan) {
+    return plan.row >= 0 && !node->loops[plan.row].extent.isConstant();
+  };
   auto consider = [&](const NestPlan &candidate) {
     double time = predictContraction(info, candidate, lengths);
-    if (!best || time < bestTime) {
+    constexpr double margin = 1.1;
+    double allowed = bestTime;
+    if (best && candidate.vector == best->vector &&
+        (isDynamic(candidate) || isDynamic(*best)) &&
+        rowExtent(candidate) != rowExtent(*best))
+      allowed *= rowExtent(candidate) > rowExtent(*best) ? margin : 1 / margin;
+    if (!best || time < allowed) {
       best = candidate;
       bestTime = time;
     }
