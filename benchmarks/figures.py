@@ -52,6 +52,10 @@ def child(code: str, *arguments: str) -> float:
     return float(result.stdout)
 
 
+#: Longer than any of the runtimes compared here waits busily, in seconds.
+PAUSE = 0.05
+
+
 def compare(calls: Sequence[Callable[[], Any]], seconds: float,
             warm_up: int = 5) -> tuple[list[float], list[float]]:
     """Runs the calls in turns for so many seconds.
@@ -66,6 +70,8 @@ def compare(calls: Sequence[Callable[[], Any]], seconds: float,
     begin = time.perf_counter()
     while time.perf_counter() - begin < seconds or len(times[0]) < 10:
         for call, samples in zip(calls, times):
+            # Threads of the call before may still spin in the hope of the next.
+            time.sleep(PAUSE)
             start = time.perf_counter()
             call()
             samples.append(time.perf_counter() - start)
