@@ -1,5 +1,7 @@
-// The tile of a stage is chosen for the machine: the columns are split among as
-// many workers as there are. Nothing but the description differs.
+// The plan of a stage follows from the machine's figures. Nothing but the
+// description differs.
+
+// The columns are split among as many workers as there are.
 
 // RUN: hrcc --print-target=generic-x86-64-v4 > %t.mlir
 // RUN: sed -e 's/@core x 8/@core x 2/' %t.mlir > %t.two.mlir
@@ -7,10 +9,23 @@
 // RUN: headrace-opt %s --pass-pipeline='builtin.module(hr-prepare-stages,hr-form-stages{target=%t.two.mlir})' | FileCheck %s --check-prefix=TWO
 // RUN: headrace-opt %s --pass-pipeline='builtin.module(hr-prepare-stages,hr-form-stages{target=%t.four.mlir})' | FileCheck %s --check-prefix=FOUR
 
+// With half the bandwidth of the private cache that the panels of %w stream
+// from, register tiles are taller: each vector of a panel is used for 13 rows
+// instead of 8.
+
+// RUN: sed -e 's/read = 140 GB/read = 70 GB/' -e 's/write = 80 GB/write = 40 GB/' %t.mlir > %t.slow.mlir
+// RUN: not cmp -s %t.mlir %t.slow.mlir
+// RUN: headrace-opt %s --pass-pipeline='builtin.module(hr-prepare-stages,hr-form-stages{target=%t.mlir})' | FileCheck %s --check-prefix=FAST
+// RUN: headrace-opt %s --pass-pipeline='builtin.module(hr-prepare-stages,hr-form-stages{target=%t.slow.mlir})' | FileCheck %s --check-prefix=SLOW
+
 // TWO: hr.stage @product_contract_0
 // TWO-SAME: tile = [0, 384, 0]
 // FOUR: hr.stage @product_contract_0
 // FOUR-SAME: tile = [0, 192, 0]
+// FAST: hr.stage @product_contract_0
+// FAST-SAME: #hr.nest<vector = 1, vectors = 3, row = 0, rows = 8,
+// SLOW: hr.stage @product_contract_0
+// SLOW-SAME: #hr.nest<vector = 1, vectors = 2, row = 0, rows = 13,
 func.func @product(%x: tensor<128x768xf32> {hr.name = "x", hr.dims = [#hr.size<"128">, #hr.size<"768">]},
                    %w: tensor<768x768xf32> {hr.name = "w", hr.dims = [#hr.size<"768">, #hr.size<"768">]})
     -> (tensor<128x768xf32> {hr.name = "y", hr.dims = [#hr.size<"128">, #hr.size<"768">]}) {
