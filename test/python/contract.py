@@ -75,13 +75,17 @@ class Oracle:
         _to_double(self.module)
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        return self.run(*in_double(_clone(args)), **in_double(_clone(kwargs)))
+
+    def run(self, *args: Any, **kwargs: Any) -> Any:
+        """As a call, on arguments that are wide already: what the program
+        writes to its arguments is written to these."""
         # Factories without a dtype take the default one.
         default = torch.get_default_dtype()
         torch.set_default_dtype(torch.float64)
         try:
             with torch.no_grad():
-                leaves = pytree.arg_tree_leaves(*in_double(_clone(args)),
-                                                **in_double(_clone(kwargs)))
+                leaves = pytree.arg_tree_leaves(*args, **kwargs)
                 results = _Widening(self.module).run(
                     *leaves, enable_io_processing=False)
                 return self.module.graph.process_outputs(results)
