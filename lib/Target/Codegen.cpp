@@ -7,6 +7,7 @@
 #include "Codegen.h"
 #include "llvm/Analysis/TargetLibraryInfo.h"
 #include "llvm/Analysis/TargetTransformInfo.h"
+#include "llvm/IR/IRBuilder.h"
 #include "llvm/IR/InstIterator.h"
 #include "llvm/IR/IntrinsicInst.h"
 #include "llvm/IR/LegacyPassManager.h"
@@ -78,6 +79,54 @@ static void fuseMultiplyAdds(llvm::Module &module) {
         &module, llvm::Intrinsic::fma, {call->getType()}));
 }
 
+/// The only lane that a constant mask lets through.
+static std::optional<unsigned> findOnlyLane(const llvm::Constant &mask) {
+  auto *type = dyn_cast<llvm::FixedVectorType>(mask.getType());
+  if (!type)
+    return std::nullopt;
+  std::optional<unsigned> lane;
+  for (unsigned i = 0; i < type->getNumElements(); ++i) {
+    auto *bit =
+        dyn_cast_or_null<llvm::ConstantInt>(mask.getAggregateElement(i));
+    if (!bit || (bit->isOne() && lane))
+      return std::nullopt;
+    if (bit->isOne())
+      lane = i;
+  }
+  return lane;
+}
+
+/// Makes every masked store of one known lane a store of that element. LLVM's
+/// x86 selection would do it too, but where the vector comes from a truncation
+/// (i32 to i16 or i8, i64 to i32) it stores the element before that, with bytes
+/// beyond its place (seen with LLVM 22).
+static void storeOnlyLanes(llvm::Module &module) {
+  SmallVector<llvm::CallInst *> stores;
+  for (llvm::Function &function : module)
+    for (llvm::Instruction &instruction : llvm::instructions(function))
+      if (auto *call = dyn_cast<llvm::IntrinsicInst>(&instruction);
+          call && call->getIntrinsicID() == llvm::Intrinsic::masked_store)
+        stores.push_back(call);
+  for (llvm::CallInst *store : stores) {
+    auto *mask = dyn_cast<llvm::Constant>(store->getArgOperand(2));
+    std::optional<unsigned> lane;
+    if (mask)
+      lane = findOnlyLane(*mask);
+    if (!lane)
+      continue;
+    llvm::IRBuilder<> b(store);
+    llvm::Value *element =
+        b.CreateExtractElement(store->getArgOperand(0), uint64_t(*lane));
+    llvm::Value *place = b.CreateConstInBoundsGEP1_64(
+        element->getType(), store->getArgOperand(1), *lane);
+    unsigned bytes = element->getType()->getScalarSizeInBits() / 8;
+    llvm::Align align = llvm::commonAlignment(
+        store->getParamAlign(1).valueOrOne(), uint64_t(*lane) * bytes);
+    b.CreateAlignedStore(element, place, align);
+    store->eraseFromParent();
+  }
+}
+
 void Codegen::prepare(llvm::Module &module,
                       llvm::TargetMachine &machine) const {
   if (fma)
@@ -136,6 +185,7 @@ void Codegen::optimize(llvm::Module &module,
                : optLevel == 3 ? llvm::OptimizationLevel::O3
                                : llvm::OptimizationLevel::O2;
   builder.buildPerModuleDefaultPipeline(level).run(module, mam);
+  storeOnlyLanes(module);
 }
 
 LogicalResult headrace::emitCode(llvm::Module &module,
