@@ -126,17 +126,47 @@ static Operation *ancestorIn(Block &block, Operation *op) {
   return block.findAncestorOpInBlock(*op);
 }
 
+/// The chain of updates that turns what was read from a state into what `write`
+/// writes to it, last first; nothing if there is none.
+static std::optional<SmallVector<Operation *>>
+getStateUpdates(hr::WriteStateOp write) {
+  SmallVector<Operation *> updates;
+  Value value = write.getValue();
+  while (Operation *def = value.getDefiningOp()) {
+    if (def->getBlock() != write->getBlock())
+      break;
+    if (auto read = dyn_cast<hr::ReadStateOp>(def)) {
+      if (read.getStates() == write.getStates() &&
+          read.getIndex() == write.getIndex())
+        return updates;
+      break;
+    }
+    if (auto update = dyn_cast<hr::UpdateOp>(def))
+      value = update.getBase();
+    else if (auto scatter = dyn_cast<hr::ScatterOp>(def))
+      value = scatter.getBase();
+    else
+      break;
+    updates.push_back(def);
+  }
+  return std::nullopt;
+}
+
 /// The base of an update must be a buffer that nobody reads afterwards.
 static void privatizeBases(Block &block) {
+  // These stay in the state's buffer; everything else stays out of it.
+  DenseSet<Operation *> inState;
+  for (auto write : block.getOps<hr::WriteStateOp>())
+    if (auto updates = getStateUpdates(write))
+      inState.insert(updates->begin(), updates->end());
   for (Operation &op : llvm::make_early_inc_range(block)) {
     if (!isa<hr::UpdateOp, hr::ScatterOp>(op))
       continue;
     unsigned at = isa<hr::UpdateOp>(op) ? 0 : 1;
     Value base = op.getOperand(at);
     Operation *def = base.getDefiningOp();
-    auto read = def ? dyn_cast<hr::ReadStateOp>(def) : nullptr;
-    bool ownable = def && def->getBlock() == &block &&
-                   (isComputeOp(def) || isa<tensor::EmptyOp>(def) || read);
+    bool ownable = def && def->getBlock() == &block && !inState.contains(def) &&
+                   (isComputeOp(def) || isa<tensor::EmptyOp>(def));
     SmallVector<Operation *> readers;
     collectReaders(base, readers);
     bool readLater = llvm::any_of(readers, [&](Operation *reader) {
@@ -153,35 +183,13 @@ static void privatizeBases(Block &block) {
       op.setOperand(at, b.clone(*def)->getResult(0));
       continue;
     }
-    if (ownable && !readLater && read) {
-      // In place on the state only if the chain of updates ends in its write;
-      // otherwise the state would change under later calls.
-      Value last = op.getResult(0);
-      bool written = false;
-      while (true) {
-        Operation *next = nullptr;
-        for (Operation *user : last.getUsers()) {
-          if (auto write = dyn_cast<hr::WriteStateOp>(user))
-            written |= write.getStates() == read.getStates();
-          if (isa<hr::UpdateOp>(user) && user->getOperand(0) == last)
-            next = user;
-          if (isa<hr::ScatterOp>(user) && user->getOperand(1) == last)
-            next = user;
-        }
-        if (written || !next)
-          break;
-        last = next->getResult(0);
-      }
-      ownable = written;
-    }
-    if (ownable && !readLater)
-      continue;
-    if (read && ownable) {
-      // The state is updated in place; those who need what it was read a
-      // snapshot taken before.
-      OpBuilder b(read);
-      b.setInsertionPointAfter(read);
-      Value snapshot = createCopy(b, read.getLoc(), base);
+    if (inState.contains(&op)) {
+      if (!readLater)
+        continue;
+      // Those who need what was there before get a snapshot of it.
+      OpBuilder b(def);
+      b.setInsertionPointAfter(def);
+      Value snapshot = createCopy(b, def->getLoc(), base);
       base.replaceUsesWithIf(snapshot, [&](OpOperand &use) {
         Operation *owner = use.getOwner();
         if (owner == snapshot.getDefiningOp() ||
@@ -199,6 +207,8 @@ static void privatizeBases(Block &block) {
       });
       continue;
     }
+    if (ownable && !readLater)
+      continue;
     OpBuilder b(&op);
     op.setOperand(at, createCopy(b, op.getLoc(), base));
   }
@@ -210,19 +220,7 @@ static void writeStatesInPlace(Block &block) {
     auto write = dyn_cast<hr::WriteStateOp>(op);
     if (!write)
       continue;
-    // Walk down the chain of in-place updates.
-    Value value = write.getValue();
-    while (Operation *def = value.getDefiningOp()) {
-      if (auto update = dyn_cast<hr::UpdateOp>(def))
-        value = update.getBase();
-      else if (auto scatter = dyn_cast<hr::ScatterOp>(def))
-        value = scatter.getBase();
-      else
-        break;
-    }
-    auto read = value.getDefiningOp<hr::ReadStateOp>();
-    if (read && read.getStates() == write.getStates() &&
-        read.getIndex() == write.getIndex())
+    if (getStateUpdates(write))
       continue;
     OpBuilder b(write);
     Location loc = write.getLoc();

@@ -75,3 +75,45 @@ func.func @in_place(%v: tensor<2x4xf32> {hr.dims = [#hr.size<"2">, #hr.size<"4">
 func.func @identity(%a: tensor<4xf32> {hr.dims = [#hr.size<"4">], hr.name = "a"}) -> tensor<4xf32> {
   return %a : tensor<4xf32>
 }
+
+// -----
+
+// Of two updates of what a state held, the one that ends in the state's write is
+// done where the state lies; the other has a copy.
+
+hr.state @table : tensor<8xf32>
+// CHECK-LABEL: func.func @two_updates
+// CHECK: %[[R:.+]] = hr.read_state [@table] : tensor<8xf32>
+// CHECK: %[[C:.+]] = linalg.generic
+// CHECK-SAME: ins(%[[R]]
+// CHECK: hr.update %[[C]] with %arg0
+// CHECK: %[[U:.+]] = hr.update %[[R]] with %arg0
+// CHECK: hr.write_state %[[U]], [@table]
+func.func @two_updates(%v: tensor<2xf32> {hr.dims = [#hr.size<"2">], hr.name = "v"}) -> tensor<8xf32> {
+  %r = hr.read_state [@table] : tensor<8xf32>
+  %o = hr.update %r with %v at [#hr.size<"0">] map affine_map<(d0) -> (d0)> : tensor<8xf32>, tensor<2xf32>
+  %u = hr.update %r with %v at [#hr.size<"3">] map affine_map<(d0) -> (d0)> : tensor<8xf32>, tensor<2xf32>
+  hr.write_state %u, [@table] : tensor<8xf32>
+  return %o : tensor<8xf32>
+}
+
+// -----
+
+// What the state held between two updates is read later: from a snapshot.
+
+hr.state @cache : tensor<8xf32>
+// CHECK-LABEL: func.func @between
+// CHECK: %[[R:.+]] = hr.read_state [@cache] : tensor<8xf32>
+// CHECK: %[[A:.+]] = hr.update %[[R]] with %arg0
+// CHECK: %[[S:.+]] = linalg.generic
+// CHECK-SAME: ins(%[[A]]
+// CHECK: %[[B:.+]] = hr.update %[[A]] with %arg0
+// CHECK: hr.write_state %[[B]], [@cache]
+// CHECK: return %[[S]]
+func.func @between(%v: tensor<2xf32> {hr.dims = [#hr.size<"2">], hr.name = "v"}) -> tensor<8xf32> {
+  %r = hr.read_state [@cache] : tensor<8xf32>
+  %a = hr.update %r with %v at [#hr.size<"0">] map affine_map<(d0) -> (d0)> : tensor<8xf32>, tensor<2xf32>
+  %b = hr.update %a with %v at [#hr.size<"3">] map affine_map<(d0) -> (d0)> : tensor<8xf32>, tensor<2xf32>
+  hr.write_state %b, [@cache] : tensor<8xf32>
+  return %a : tensor<8xf32>
+}
