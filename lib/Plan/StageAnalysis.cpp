@@ -989,6 +989,11 @@ getPointOfRead(const Node *reader, const Node *map,
   llvm::sort(sorted);
   if (std::adjacent_find(sorted.begin(), sorted.end()) != sorted.end())
     return std::nullopt;
+  // Who reads a part of the map would leave the rest unwritten.
+  for (auto [own, loop] : llvm::zip(map->loops, *point))
+    if (own.cls != reader->loops[loop].cls ||
+        own.extent != reader->loops[loop].extent)
+      return std::nullopt;
   return point;
 }
 

@@ -183,6 +183,39 @@ TEST_F(StageTest, BroadcastMapIsNoPrologue) {
     EXPECT_TRUE(nest.prologues.empty());
 }
 
+// A reduction that reads a part of a map cannot store the rest on the way.
+TEST_F(StageTest, PartlyReadMapIsNoPrologue) {
+  std::string why;
+  auto analysis = analyze(R"mlir(
+    func.func @f(%x: tensor<16x32xf32>) {
+      %0:2 = hr.stage @s (%x) : (tensor<16x32xf32>) -> (tensor<15xf32>, tensor<16x32xf32>) {
+      ^bb0(%a: tensor<16x32xf32>):
+        %c = arith.constant 0.0 : f32
+        %er = tensor.empty() : tensor<15xf32>
+        %e = tensor.empty() : tensor<16x32xf32>
+        %f = linalg.fill ins(%c : f32) outs(%er : tensor<15xf32>) -> tensor<15xf32>
+        %m = linalg.generic {indexing_maps = [affine_map<(i, j) -> (i, j)>, affine_map<(i, j) -> (i, j)>], iterator_types = ["parallel", "parallel"]}
+            ins(%a : tensor<16x32xf32>) outs(%e : tensor<16x32xf32>) {
+        ^bb0(%p: f32, %o: f32):
+          %q = math.exp %p : f32
+          linalg.yield %q : f32
+        } -> tensor<16x32xf32>
+        %v = hr.view %m at [#hr.size<"0">, #hr.size<"0">] map affine_map<(i, j) -> (i, j)> dims [#hr.size<"15">, #hr.size<"32">] : tensor<16x32xf32> to tensor<15x32xf32>
+        %s = linalg.generic {indexing_maps = [affine_map<(i, j) -> (i, j)>, affine_map<(i, j) -> (i)>], iterator_types = ["parallel", "reduction"]}
+            ins(%v : tensor<15x32xf32>) outs(%f : tensor<15xf32>) {
+        ^bb0(%p: f32, %o: f32):
+          %q = arith.addf %o, %p : f32
+          linalg.yield %q : f32
+        } -> tensor<15xf32>
+        hr.yield %s, %m : tensor<15xf32>, tensor<16x32xf32>
+      }
+      return
+    })mlir", &why);
+  ASSERT_TRUE(analysis) << why;
+  for (const Nest &nest : analysis->getNests())
+    EXPECT_TRUE(nest.prologues.empty());
+}
+
 // Reading a value at another index than it is made at keeps it whole.
 TEST_F(StageTest, ShiftedAccessIsNotTileable) {
   std::string why;
