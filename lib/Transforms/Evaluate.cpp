@@ -14,6 +14,7 @@
 #include "headrace/Transforms/Evaluate.h"
 #include "EvaluateBody.h"
 #include "headrace/Target/MathLibrary.h"
+#include "mlir/Analysis/SliceAnalysis.h"
 
 #include <cmath>
 #include <cstring>
@@ -204,6 +205,62 @@ LogicalResult Evaluator::evaluateStructured(Operation *op) {
   return result;
 }
 
+namespace {
+/// Sums in progress, each a double and what its roundings lost (Neumaier 1974,
+/// "Rundungsfehleranalyse einiger Verfahren zur Summation endlicher Summen"):
+/// a constant is made once, and read as often as the program runs.
+class Sums {
+public:
+  Sums(Type type, MutableArrayRef<char> data)
+      : type(type), data(data), sums(data.size() / getElementBytes(type)),
+        lost(sums.size()) {
+    std::vector<Cell> cells(sums.size());
+    evaluate::load(type, data.data(), 1, cells.size(), cells.data());
+    for (auto [sum, cell] : llvm::zip_equal(sums, cells))
+      sum = type.isF64() ? cell.d : cell.f;
+  }
+
+  /// Adds `count` terms to the sums from element `at`, `stride` elements
+  /// apart.
+  void add(const Cell *terms, unsigned count, int64_t at, int64_t stride) {
+    for (unsigned n = 0; n < count; ++n) {
+      size_t place = at + n * stride;
+      double term = type.isF64() ? terms[n].d : terms[n].f;
+      double old = sums[place], sum = old + term;
+      if (std::isfinite(sum))
+        lost[place] += std::abs(old) >= std::abs(term) ? (old - sum) + term
+                                                       : (term - sum) + old;
+      sums[place] = sum;
+    }
+  }
+
+  void finish() {
+    std::vector<Cell> cells(sums.size());
+    for (auto [n, cell] : llvm::enumerate(cells)) {
+      double sum = std::isfinite(sums[n]) ? sums[n] + lost[n] : sums[n];
+      if (type.isF64())
+        cell.d = sum;
+      else
+        cell.f = static_cast<float>(sum);
+    }
+    evaluate::store(type, cells.data(), cells.size(), 1, data.data());
+  }
+
+private:
+  Type type;
+  MutableArrayRef<char> data;
+  std::vector<double> sums, lost;
+};
+} // namespace
+
+/// Whether result `number` is a sum of floats.
+static bool isSum(linalg::GenericOp op, unsigned number) {
+  SmallVector<Operation *, 4> combiners;
+  return op.getNumReductionLoops() > 0 &&
+         matchReduction(op.getRegionOutputArgs(), number, combiners) &&
+         combiners.size() == 1 && isa<arith::AddFOp>(combiners.front());
+}
+
 LogicalResult Evaluator::evaluateGeneric(Operation *op) {
   auto generic = cast<linalg::GenericOp>(op);
   unsigned rank = generic.getNumLoops();
@@ -303,6 +360,11 @@ LogicalResult Evaluator::evaluateGeneric(Operation *op) {
     return n < numInputs ? inputs[n]->elementType
                          : results[n - numInputs].elementType;
   };
+  std::vector<std::optional<Sums>> sums(results.size());
+  for (auto [k, result] : llvm::enumerate(results))
+    if (isSum(generic, k))
+      sums[k].emplace(result.elementType,
+                      MutableArrayRef(resultData[k], result.bytes.size()));
   if (!isEmpty(loops)) {
     for (int64_t start = 0; start < extent; start += evaluate::blockSize) {
       unsigned count = static_cast<unsigned>(
@@ -315,6 +377,16 @@ LogicalResult Evaluator::evaluateGeneric(Operation *op) {
           position[*along] = start;
         for (unsigned n = 0, e = op->getNumOperands(); n < e; ++n) {
           Type type = elementTypeOf(n);
+          if (n >= numInputs && sums[n - numInputs]) {
+            // What the body yields is the term alone.
+            Cell zero;
+            if (type.isF64())
+              zero.d = -0.0;
+            else
+              zero.f = -0.0f;
+            std::fill_n(body.argument(n), count, zero);
+            continue;
+          }
           const char *base = n < numInputs ? inputs[n]->bytes.data()
                                            : resultData[n - numInputs];
           int64_t stride = along ? addresses[n].coefficients[*along] : 0;
@@ -334,14 +406,20 @@ LogicalResult Evaluator::evaluateGeneric(Operation *op) {
         for (auto [k, result] : llvm::enumerate(results)) {
           unsigned n = numInputs + k;
           int64_t stride = along ? addresses[n].coefficients[*along] : 0;
-          evaluate::store(result.elementType, body.yielded(k), count, stride,
-                          resultData[k] +
-                              addresses[n].at(position) *
-                                  getElementBytes(result.elementType));
+          int64_t at = addresses[n].at(position);
+          if (sums[k])
+            sums[k]->add(body.yielded(k), count, at, stride);
+          else
+            evaluate::store(result.elementType, body.yielded(k), count, stride,
+                            resultData[k] +
+                                at * getElementBytes(result.elementType));
         }
       } while (advance(counter, bounds));
     }
   }
+  for (std::optional<Sums> &sum : sums)
+    if (sum)
+      sum->finish();
   for (auto [value, tensor] : llvm::zip(op->getResults(), results))
     bind(value, std::move(tensor));
   return success();

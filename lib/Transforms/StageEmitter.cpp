@@ -181,7 +181,9 @@ LogicalResult StageEmitter::emitNest(unsigned number) {
     emitReduction(nest, nestPlan);
     return success();
   case NodeKind::Contraction:
-    if (plan.lanes == 1)
+    // Where no loop can have lanes (a sum over nothing, or of what does not
+    // change along it), there is no register tile.
+    if (plan.lanes == 1 || nestPlan.vector < 0)
       emitReduction(nest, nestPlan);
     else
       emitContraction(nest, nestPlan);
