@@ -97,7 +97,6 @@ private:
   LogicalResult write(Value target, Value newValue, Operation *writer);
   FailureOr<Value> compute(aten::CallOp call, const aten::Schema &schema,
                            unsigned writtenArg);
-  Value fit(Value value, Type target, Location loc);
 
   func::FuncOp func;
   OpBuilder builder;
@@ -282,46 +281,6 @@ LogicalResult Functionalizer::write(Value target, Value newValue,
   return success();
 }
 
-/// `value` converted and expanded to the shape and element type of `target`.
-Value Functionalizer::fit(Value value, Type target, Location loc) {
-  auto type = cast<RankedTensorType>(value.getType());
-  auto wanted = cast<RankedTensorType>(target);
-  MLIRContext *context = builder.getContext();
-  SmallVector<SizeExpr> dims = aten::getDims(target);
-  if (type.getElementType() != wanted.getElementType()) {
-    SmallVector<SizeExpr> own = aten::getDims(type);
-    value =
-        aten::CallOp::create(
-            builder, loc,
-            TypeRange(aten::getTensorType(own, wanted.getElementType())),
-            "aten.to.dtype",
-            ArrayRef<aten::CallArg>{
-                value, Attribute(TypeAttr::get(wanted.getElementType())),
-                Attribute(builder.getBoolAttr(false)),
-                Attribute(builder.getBoolAttr(false)),
-                Attribute(aten::NoneAttr::get(context))})
-            .getResult(0);
-  }
-  if (aten::getDims(value.getType()) != dims) {
-    SmallVector<Attribute> sizes;
-    for (const SizeExpr &dim : dims) {
-      if (std::optional<int64_t> constant = dim.getConstant())
-        sizes.push_back(builder.getI64IntegerAttr(*constant));
-      else
-        sizes.push_back(hr::SizeAttr::get(context, dim));
-    }
-    value = aten::CallOp::create(
-                builder, loc,
-                TypeRange(aten::getTensorType(dims, wanted.getElementType())),
-                "aten.expand.default",
-                ArrayRef<aten::CallArg>{
-                    value, Attribute(builder.getArrayAttr(sizes)),
-                    Attribute(builder.getBoolAttr(false))})
-                .getResult(0);
-  }
-  return value;
-}
-
 /// The functional schema of a writing one: `add_.Tensor` -> `add.Tensor`, or
 /// for `add.out` the overload with the same arguments but `out`.
 static const aten::Schema *findFunctional(const aten::Schema &schema,
@@ -397,13 +356,13 @@ FailureOr<Value> Functionalizer::compute(aten::CallOp call,
     FailureOr<Value> source = read(call.getTensor("src"), call);
     if (failed(source))
       return failure();
-    return fit(*source, targetType, loc);
+    return aten::createCopyOf(builder, loc, *source, targetType);
   }
   if (name == "aten.fill_" && call.getTensor("value")) {
     FailureOr<Value> source = read(call.getTensor("value"), call);
     if (failed(source))
       return failure();
-    return fit(*source, targetType, loc);
+    return aten::createCopyOf(builder, loc, *source, targetType);
   }
   if (name == "aten.zero_" || name == "aten.fill_") {
     Attribute value = name == "aten.zero_" ? Attribute(builder.getI64IntegerAttr(0))
@@ -471,7 +430,7 @@ FailureOr<Value> Functionalizer::compute(aten::CallOp call,
       builder, loc, TypeRange(aten::getTensorType(dims, computed)),
       builder.getStringAttr(functional->name), inputs,
       builder.getArrayAttr(args));
-  return fit(result.getResult(0), targetType, loc);
+  return aten::createCopyOf(builder, loc, result.getResult(0), targetType);
 }
 
 LogicalResult Functionalizer::visitWrite(aten::CallOp call,

@@ -37,30 +37,25 @@
 using namespace mlir;
 using namespace headrace;
 
-/// `value` expanded to the shape of `target`, as `copy_` does it, if it can be.
-static Value expandTo(OpBuilder &b, Location loc, Value value, Type target) {
-  SmallVector<SizeExpr> from = aten::getDims(value.getType()),
+/// Whether `copy_` broadcasts a `source` to the shape of a `target`.
+static bool isExpandable(Type source, Type target) {
+  SmallVector<SizeExpr> from = aten::getDims(source),
                         to = aten::getDims(target);
-  if (from == to || from.size() > to.size())
-    return value;
-  for (auto [own, wanted] :
-       llvm::zip(llvm::reverse(from), llvm::reverse(to)))
-    if (own != wanted && own != SizeExpr(1))
-      return value;
-  SmallVector<Attribute> sizes;
-  for (const SizeExpr &dim : to) {
-    if (std::optional<int64_t> constant = dim.getConstant())
-      sizes.push_back(b.getI64IntegerAttr(*constant));
-    else
-      sizes.push_back(hr::SizeAttr::get(b.getContext(), dim));
-  }
-  Type element = cast<RankedTensorType>(value.getType()).getElementType();
-  return aten::CallOp::create(
-             b, loc, TypeRange(aten::getTensorType(to, element)),
-             "aten.expand.default",
-             ArrayRef<aten::CallArg>{value, Attribute(b.getArrayAttr(sizes)),
-                                     Attribute(b.getBoolAttr(false))})
-      .getResult(0);
+  if (from.size() > to.size())
+    return false;
+  return llvm::all_of(
+      llvm::zip(llvm::reverse(from), llvm::reverse(to)), [](auto pair) {
+        auto [own, wanted] = pair;
+        return own == wanted || own == SizeExpr(1);
+      });
+}
+
+/// What a mutated buffer or input of type `target` holds afterwards, if
+/// `value` is what the graph returns for it: run time writes it by `copy_`.
+static Value getWritten(OpBuilder &b, Location loc, Value value, Type target) {
+  return isExpandable(value.getType(), target)
+             ? aten::createCopyOf(b, loc, value, target)
+             : value;
 }
 
 using llvm::json::Array;
@@ -643,7 +638,7 @@ LogicalResult Importer::importFunction(Program &program, const Object &graph,
       FailureOr<hr::WeightOp> weight = declareWeight(program, reader, *fqn);
       if (failed(tensor) || failed(weight))
         return failure();
-      *tensor = expandTo(b, program.file, *tensor, weight->getType());
+      *tensor = getWritten(b, program.file, *tensor, weight->getType());
       if (aten::dropLayout(tensor->getType()) != weight->getType())
         return reader.error("the new value of buffer '")
                << *fqn << "' is " << aten::dropLayout(tensor->getType())
@@ -681,8 +676,8 @@ LogicalResult Importer::importFunction(Program &program, const Object &graph,
                << *input << "' is not an input of the program";
       int64_t number = it - userInputs.begin();
       inputMutations.emplace_back(
-          number, expandTo(b, program.file, *tensor,
-                           func.getArgument(number).getType()));
+          number, getWritten(b, program.file, *tensor,
+                             func.getArgument(number).getType()));
       continue;
     }
     if (spec.kind != "user_output")

@@ -511,11 +511,13 @@ static bool mayAliasSilently(StringRef name) {
 }
 
 /// The same, where it cannot be said of which argument.
-static bool isUnclear(StringRef name) {
+static bool isUnclear(aten::CallOp call, StringRef name) {
+  // Several operands are multiplied into a new tensor; one may come back.
+  if (name == "aten.einsum" || name == "aten.cartesian_prod")
+    return call.getTensorList("tensors").size() < 2;
   return llvm::StringSwitch<bool>(name)
-      .Cases({"aten.einsum", "aten.meshgrid", "aten.broadcast_tensors",
-              "aten.atleast_1d", "aten.atleast_2d", "aten.atleast_3d",
-              "aten.cartesian_prod", "aten.resolve_conj"},
+      .Cases({"aten.meshgrid", "aten.broadcast_tensors", "aten.atleast_1d",
+              "aten.atleast_2d", "aten.atleast_3d", "aten.resolve_conj"},
              true)
       .Default(false);
 }
@@ -528,7 +530,7 @@ ViewStep headrace::getViewStep(aten::CallOp call, unsigned number,
   if (!schema || !isa<RankedTensorType>(call.getResult(number).getType()))
     return step;
   StringRef name = schema->getBaseName();
-  if (isUnclear(name)) {
+  if (isUnclear(call, name)) {
     step.kind = Kind::Unknown;
     return step;
   }

@@ -920,3 +920,22 @@ for _mode in ("bilinear", "nearest"):
                  lambda x, g, m=_mode, p=_padding, a=_align: F.grid_sample(
                      x, g, mode=m, padding_mode=p, align_corners=a),
                  rand(2, 3, 5, 6), rand(2, 4, 3, 2) * 1.3)
+
+# ------------------------------------------------------------ edges of the above
+
+# New cases at the end: the values of those before stay what they are.
+# Rows whose last vector has one element: a wider store would reach the next row.
+case("edge", "narrowing-rows", lambda x, y: (x.to(I8), x.to(I16), y.to(I32),
+                                             x.to(F16), x.to(BF16)),
+     ints(-99, 99, 3, 2, 129, dtype=I32), ints(-99, 99, 3, 2, 33))
+case("edge", "narrow-rows", torch.sign, rand(3, 2, 129, dtype=BF16))
+case("edge", "product-of-nothing", lambda x: x @ x.transpose(-1, -2), rand(3, 0))
+case("edge", "product-of-nothing-bf16", lambda x: x @ x.transpose(-1, -2) + 1,
+     rand(2, 3, 0, dtype=BF16))
+case("edge", "product-of-broadcasts", lambda x, y: torch.dot(x.expand(5),
+                                                         y.expand(5)),
+     rand(1), rand(1))
+case("edge", "sum-of-a-part", lambda x: (torch.logical_and(x, x.abs()),
+                                       torch.logical_and(x, x.abs())[:, :-1]
+                                       .sum((0, 1, 2))),
+     ints(-1, 2, 31, 7, 12))

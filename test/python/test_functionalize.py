@@ -296,6 +296,12 @@ def outputs_of_list(x):
     return torch.cat(parts), y
 
 
+def einsum_is_new(x):
+    y = torch.einsum("ij,ik->jk", x, x)
+    y[:, 1:].sub_(2)
+    return x + 1, y
+
+
 CASES = [v for v in list(globals().values())
          if callable(v) and getattr(v, "__module__", "") == __name__
          and v.__code__.co_varnames[:1] == ("x",)]

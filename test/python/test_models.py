@@ -100,3 +100,55 @@ def test_state_is_read_before_it_is_overwritten(decomposed):
         program = program.run_decompositions({})
     calls = [("main", (torch.randn(6, 5),)) for _ in range(3)]
     contract.check_calls({"main": program}, calls, "states")
+
+
+class Updates(torch.nn.Module):
+    """What buffers held between updates and beside them."""
+
+    def __init__(self):
+        super().__init__()
+        self.register_buffer("table", torch.randn(8, 5))
+        self.register_buffer("other", torch.randn(8, 5))
+        self.register_buffer("count", torch.arange(6).reshape(1, 6))
+
+    def forward(self, x, rows):
+        added = self.table.index_put((rows,), x, accumulate=True)
+        self.table[torch.tensor([1, 5])] = x
+        self.other[1:3] = x
+        between = self.other.clone()
+        self.other[2:4] = x * 2
+        after = between.index_add(0, rows, x)
+        last = self.other.index_add(0, rows, x)
+        # Converted on the way to the buffer.
+        self.count[...] = x[:, :1].sum() * 10
+        return added, between * 2, after, last, self.count + 1
+
+
+@pytest.mark.parametrize("decomposed", [False, True])
+def test_state_between_updates(decomposed):
+    args = (torch.randn(2, 5), torch.tensor([0, 3]))
+    program = torch.export.export(Updates(), args)
+    if decomposed:
+        program = program.run_decompositions({})
+    calls = [("main", (torch.randn(2, 5), torch.tensor([i, 2])))
+             for i in range(3)]
+    contract.check_calls({"main": program}, calls, "updates")
+
+
+class Constants(torch.nn.Module):
+    """Sums of parameters, which are done at compile time."""
+
+    def __init__(self, dtype):
+        super().__init__()
+        self.weight = torch.nn.Parameter(
+            torch.rand(300, 70, dtype=torch.float64).to(dtype) + 1)
+
+    def forward(self, x):
+        return (x + self.weight.mean(), x + self.weight.var(0).sum(),
+                x + (self.weight @ self.weight.t()).sum())
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_sums_of_constants(dtype):
+    contract.check(contract.Case("constants", Constants(dtype),
+                                 (torch.zeros(3, dtype=dtype),)))

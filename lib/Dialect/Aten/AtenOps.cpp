@@ -335,3 +335,43 @@ std::optional<StringRef> CallOp::getString(StringRef name) {
     return std::nullopt;
   return text.getValue();
 }
+
+Value aten::createCopyOf(OpBuilder &builder, Location loc, Value value,
+                         Type target) {
+  auto type = cast<RankedTensorType>(value.getType());
+  auto wanted = cast<RankedTensorType>(target);
+  MLIRContext *context = builder.getContext();
+  SmallVector<SizeExpr> dims = getDims(target);
+  if (type.getElementType() != wanted.getElementType()) {
+    SmallVector<SizeExpr> own = getDims(type);
+    value =
+        CallOp::create(
+            builder, loc,
+            TypeRange(getTensorType(own, wanted.getElementType())),
+            "aten.to.dtype",
+            ArrayRef<CallArg>{
+                value, Attribute(TypeAttr::get(wanted.getElementType())),
+                Attribute(builder.getBoolAttr(false)),
+                Attribute(builder.getBoolAttr(false)),
+                Attribute(NoneAttr::get(context))})
+            .getResult(0);
+  }
+  if (getDims(value.getType()) != dims) {
+    SmallVector<Attribute> sizes;
+    for (const SizeExpr &dim : dims) {
+      if (std::optional<int64_t> constant = dim.getConstant())
+        sizes.push_back(builder.getI64IntegerAttr(*constant));
+      else
+        sizes.push_back(hr::SizeAttr::get(context, dim));
+    }
+    value = CallOp::create(
+                builder, loc,
+                TypeRange(getTensorType(dims, wanted.getElementType())),
+                "aten.expand.default",
+                ArrayRef<CallArg>{
+                    value, Attribute(builder.getArrayAttr(sizes)),
+                    Attribute(builder.getBoolAttr(false))})
+                .getResult(0);
+  }
+  return value;
+}

@@ -68,5 +68,10 @@ llvm::StringRef getNodeName(mlir::Location loc);
 /// The innermost FileLineColLoc, for messages; `loc` itself if there is none.
 mlir::Location getUserLocation(mlir::Location loc);
 
+/// What `copy_` writes to a tensor of type `target`: `value` converted to its
+/// element type and expanded to its shape, which must be possible.
+mlir::Value createCopyOf(mlir::OpBuilder &builder, mlir::Location loc,
+                         mlir::Value value, mlir::Type target);
+
 } // namespace headrace::aten
 #endif // HEADRACE_DIALECT_ATEN_ATEN_H
