@@ -260,16 +260,23 @@ private:
                                })[0];
         Value shift = shiftOf(top, width);
         Value factor = exp(arith::SubFOp::create(b, loc, old, shift));
+        // A lane adds up a row one by one, often many equal weights, whose
+        // roundings all go one way: compensated (Kahan 1965, "Further remarks
+        // on reducing truncation errors").
         Value zero = e.toVector(splat(0), width);
-        Value part = e.forCarry(
-            range.lo, hi, 1, zero, [&](Value iv, ValueRange carried) {
+        SmallVector<Value> sums = e.forCarry(
+            range.lo, hi, 1, {zero, zero}, [&](Value iv, ValueRange carried) {
               Value logits = logitsAt(iv);
               Value weight = exp(arith::SubFOp::create(b, loc, logits, shift));
               store(p, weight, place);
-              Value next =
-                  arith::AddFOp::create(b, loc, carried[0], weight);
-              return SmallVector<Value>{next};
-            })[0];
+              Value sum = carried[0], excess = carried[1];
+              Value term = arith::SubFOp::create(b, loc, weight, excess);
+              Value next = arith::AddFOp::create(b, loc, sum, term);
+              Value added = arith::SubFOp::create(b, loc, next, sum);
+              return SmallVector<Value>{
+                  next, arith::SubFOp::create(b, loc, added, term)};
+            });
+        Value part = arith::SubFOp::create(b, loc, sums[0], sums[1]);
         Value total = arith::MulFOp::create(b, loc, load(l, place), factor);
         total = arith::AddFOp::create(b, loc, total, part);
         store(l, total, place);

@@ -121,9 +121,9 @@ def _to_file(program: Any, args: Sequence[Any],
 
     if isinstance(program, torch.nn.Module):
         with _export_lock, torch.no_grad():
-            program = torch.export.export(
-                program, tuple(args), dict(kwargs) if kwargs else None,
-                dynamic_shapes=dynamic_shapes)
+            args, kwargs = _separate((tuple(args), dict(kwargs or {})))
+            program = torch.export.export(program, args, kwargs or None,
+                                          dynamic_shapes=dynamic_shapes)
     if not isinstance(program, torch.export.ExportedProgram):
         raise TypeError("expected an nn.Module, an ExportedProgram or a path, "
                         f"got a {type(program).__name__}")
@@ -131,6 +131,22 @@ def _to_file(program: Any, args: Sequence[Any],
     with _export_lock:
         torch.export.save(program, path)
     return path
+
+
+def _separate(arguments: Any) -> Any:
+    """The same arguments, each tensor an object of its own: torch.export makes
+    one input of a tensor that is given twice, and the program would compute
+    with one of the two whatever it is called with later."""
+    import torch
+    import torch.utils._pytree as pytree
+    seen: set[int] = set()
+
+    def convert(leaf: Any) -> Any:
+        if not isinstance(leaf, torch.Tensor) or id(leaf) not in seen:
+            seen.add(id(leaf))
+            return leaf
+        return leaf.detach().clone()
+    return pytree.tree_map(convert, arguments)
 
 
 def _run(command: list[str], folder: str = "") -> None:

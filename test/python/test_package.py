@@ -140,6 +140,19 @@ def test_a_missing_named_argument_is_named(module):
         fast(torch.randn(3, 8))
 
 
+def test_one_tensor_may_be_given_twice():
+    class Difference(torch.nn.Module):
+        def forward(self, x, y, *, z):
+            return x - 2 * y + 3 * z
+
+    x = torch.randn(5)
+    fast = headrace.compile(Difference(), (x, x), {"z": x})
+    given = (torch.randn(5), torch.randn(5))
+    z = torch.randn(5)
+    torch.testing.assert_close(fast(*given, z=z),
+                               Difference()(*given, z=z))
+
+
 def test_a_tensor_is_no_sequence_of_arguments(module):
     with pytest.raises(TypeError, match=r"sequence of arguments: \(x,\)"):
         headrace.compile(module, torch.randn(3, 8))
