@@ -298,6 +298,68 @@ def openvino_default(workload: Workload, threads: int) -> Prepared:
     return _openvino(workload, threads, None)
 
 
+@peer("llama.cpp")
+def llama_cpp(workload: Workload, threads: int) -> Prepared:
+    """The Llama rows, in the types of the row. A prompt gives the logits of all
+    its tokens; a decode step is a token behind as many as the row's cache has,
+    which are decoded once beforehand. It gives logits in f32 and keeps keys and
+    values to itself, so that outputs are not compared."""
+    if not workload.row.name.startswith("llama"):
+        raise Skip("runs language models in files of its own")
+    import ctypes
+
+    import gguf  # noqa: F401
+    import llama_cpp as lc
+
+    import gguf_file
+    module, args = workload.build()
+    if not gguf_file.is_llama(module):
+        raise Skip("not a Llama")
+    path = workload.path("model.gguf")
+    gguf_file.write(module.model, path)
+    tokens = args[0].flatten().tolist()
+    cached = args[1].shape[-2] if len(args) > 1 else 0
+    vocabulary = module.model.config.vocab_size
+    del module
+    lc.llama_backend_init()
+    model = lc.llama_model_load_from_file(path.encode(),
+                                          lc.llama_model_default_params())
+    if not model:
+        raise RuntimeError("llama.cpp did not load the model")
+    options = lc.llama_context_default_params()
+    options.n_ctx = max(cached + len(tokens), 64)
+    options.n_batch = options.n_ubatch = options.n_ctx
+    options.n_threads = options.n_threads_batch = threads
+    context = lc.llama_init_from_model(model, options)
+    memory = lc.llama_get_memory(context)
+
+    def make_batch(ids: list[int], first: int) -> Any:
+        batch = lc.llama_batch_init(len(ids), 0, 1)
+        batch.n_tokens = len(ids)
+        for i, token in enumerate(ids):
+            batch.token[i], batch.pos[i] = token, first + i
+            batch.n_seq_id[i], batch.seq_id[i][0] = 1, 0
+            batch.logits[i] = True
+        return batch
+
+    def decode(batch: Any) -> None:
+        if lc.llama_decode(context, batch) != 0:
+            raise RuntimeError("llama_decode failed")
+
+    if cached:
+        decode(make_batch([(7 * i + 1) % vocabulary for i in range(cached)], 0))
+    batch = make_batch(tokens, cached)
+
+    def call() -> None:
+        lc.llama_memory_seq_rm(memory, 0, cached, -1)
+        decode(batch)
+        lc.llama_get_logits(context)  # waits for what is under way
+    return Prepared(call, list, {
+        "keys and values": "f16, its default",
+        "system": ctypes.cast(lc.llama_print_system_info(),
+                              ctypes.c_char_p).value.decode()})
+
+
 @peer("iree")
 def iree(workload: Workload, threads: int) -> Prepared:
     import numpy

@@ -233,10 +233,11 @@ def start(row: rows.Row, name: str, folder: str, options: Options,
         if name != "limit":
             path = os.path.join(folder, name + ".out")
             server.ask({"save": path}, options.timeout)
-            if os.path.exists(os.path.join(folder, "oracle.json")):
+            ours = workload.load_tensors(path)
+            if ours and os.path.exists(os.path.join(folder, "oracle.json")):
                 error, broken = workload.measure_errors(
-                    *(workload.load_tensors(os.path.join(folder, which))
-                      for which in (name + ".out", "eager", "oracle")))
+                    ours, *(workload.load_tensors(os.path.join(folder, which))
+                            for which in ("eager", "oracle")))
                 entry["error_ulp"], entry["breaks_contract"] = error, broken
             os.remove(path + ".bin")
         server.stop()
