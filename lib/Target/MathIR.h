@@ -47,8 +47,8 @@ struct V {
 /// A V, or a number that takes the type of the V beside it.
 struct Operand {
   /*implicit*/ Operand(V v) : v(v) {}
-  /*implicit*/ Operand(double d) : d(d), i(int64_t(d)) {}
-  /*implicit*/ Operand(float d) : d(d), i(int64_t(d)) {}
+  /*implicit*/ Operand(double d) : d(d), i(truncate(d)) {}
+  /*implicit*/ Operand(float d) : d(d), i(truncate(d)) {}
   /*implicit*/ Operand(int i) : d(i), i(i) {}
   /*implicit*/ Operand(int64_t i) : d(double(i)), i(i) {}
   /*implicit*/ Operand(uint64_t i) : d(double(i)), i(int64_t(i)) {}
@@ -57,6 +57,13 @@ struct Operand {
   V v;
   double d = 0;
   int64_t i = 0;
+
+private:
+  /// 0 for what is no number of the type (infinities): no integer V is beside
+  /// one.
+  static int64_t truncate(double d) {
+    return d > -0x1p63 && d < 0x1p63 ? int64_t(d) : 0;
+  }
 };
 
 /// A constant of `like`'s type.
