@@ -605,6 +605,12 @@ def other_products(g: Generator) -> None:
     g.define(g.choose(forms))
 
 
+def hide_nothing(g: Generator, v: Value) -> Value:
+    """Finite values: whether what a mask hides counts if it is infinite (eager:
+    0 times it, not a number) is not said."""
+    return g.define(f"torch.nan_to_num({v})")
+
+
 @often(4)
 def attention(g: Generator) -> None:
     q = g.floating(rank=2, also=lambda v: v.is_static(v.rank - 1)
@@ -618,6 +624,8 @@ def attention(g: Generator) -> None:
         p[:-1] == r[:-1] for p, r in zip(t.shapes, k.shapes)))
     if g.chance(0.4):
         causal = g.choose(["", ", is_causal=True"])
+        if causal:
+            v = hide_nothing(g, v)
         g.define(f"F.scaled_dot_product_attention({q}, {k}, {v}{causal})")
         return
     s = g.define(f"{q} @ {k}.transpose(-1, -2)")
@@ -658,8 +666,11 @@ def heads(g: Generator) -> None:
                               f".transpose(1, 2)"))
     q, k, v = parts
     if g.chance(0.5):
+        causal = g.choose(["True", "False"])
+        if causal == "True":
+            v = hide_nothing(g, v)
         y = g.define(f"F.scaled_dot_product_attention({q}, {k}, {v}, "
-                     f"is_causal={g.choose(['True', 'False'])})")
+                     f"is_causal={causal})")
     else:
         y = g.define(f"torch.softmax({q} @ {k}.transpose(-1, -2) / "
                      f"{(width // count) ** 0.5:.3f}, -1) @ {v}")
