@@ -57,6 +57,10 @@ def parse() -> argparse.Namespace:
                         help="the interpreter of a peer that needs packages "
                              "of its own")
     parser.add_argument("--json", metavar="FILE", help="write all figures")
+    parser.add_argument("--resume", action="store_true",
+                        help="take rows that --json's file has from there: "
+                             "those measured on this machine, in the same way, "
+                             "while nobody else used it")
     parser.add_argument("--markdown", metavar="FILE", help="write the table")
     parser.add_argument("--svg", metavar="FILE",
                         help="write a picture of the shares of the limits")
@@ -128,18 +132,25 @@ def main() -> int:
         memory=int(arguments.memory * 1e9),
         peer_python=dict(text.split("=", 1)
                          for text in arguments.peer_python))
-    load = common.Load()
+    before = read_rows(arguments) if arguments.resume else {}
     results = []
     for row in selected:
-        with tempfile.TemporaryDirectory(prefix="headrace-") as folder:
+        if row.name in before:
+            print(f"{row.name}: taken from {arguments.json}", file=sys.stderr,
+                  flush=True)
+            results.append(before[row.name])
+        else:
             print(f"{row.name} ...", file=sys.stderr, flush=True)
-            results.append(race.run_row(row, chosen, folder, options))
-        write(arguments, results, load)
-    table, what = write(arguments, results, load)
+            load = common.Load()
+            with tempfile.TemporaryDirectory(prefix="headrace-") as folder:
+                results.append(race.run_row(row, chosen, folder, options))
+            results[-1]["others"] = load.others()
+        write(arguments, results)
+    table, what = write(arguments, results)
     print(table)
     reasons = report.format_reasons(results)
     print(f"\n{reasons}\n\n{what}" if reasons else f"\n{what}")
-    if arguments.record and not load.is_busy():
+    if arguments.record and not is_busy(results):
         record(results, table, what)
     elif arguments.record:
         print("Nothing was recorded: the machine was busy.")
@@ -148,21 +159,49 @@ def main() -> int:
     return 1 if failed else 0
 
 
-def write(arguments: argparse.Namespace, results: list, load: common.Load
-          ) -> tuple[str, str]:
+def is_busy(results: list) -> bool:
+    return any(result["others"] > common.BUSY for result in results)
+
+
+def describe_setup(arguments: argparse.Namespace) -> dict[str, object]:
+    """What figures must have in common to stand in one table."""
+    return {"machine": common.describe_machine(),
+            "threads": arguments.threads, "clock": arguments.clock,
+            "seconds": arguments.seconds, "peers": arguments.peers,
+            "versions": read_versions()}
+
+
+def read_rows(arguments: argparse.Namespace) -> dict[str, dict]:
+    """The rows of --json's file that need not be measured again."""
+    if not arguments.json:
+        sys.exit("run: error: --resume needs --json")
+    try:
+        with open(arguments.json) as file:
+            measured = json.load(file)
+    except FileNotFoundError:
+        return {}
+    except ValueError as error:
+        sys.exit(f"run: error: {arguments.json}: {error}")
+    if measured.get("setup") != describe_setup(arguments):
+        sys.exit(f"run: error: {arguments.json} was measured elsewhere or in "
+                 "another way")
+    return {row["name"]: row for row in measured["rows"]
+            if "fails" not in row and row["others"] <= common.BUSY}
+
+
+def write(arguments: argparse.Namespace, results: list) -> tuple[str, str]:
     """The files asked for, after each row: a long run may be cut short."""
+    others = max(result["others"] for result in results)
     what = (f"`benchmarks/run {shlex.join(sys.argv[1:])}` on "
             f"{common.describe_machine()}, {arguments.threads} threads; "
-            f"{load.describe()}.")
-    if load.is_busy():
+            f"others took at most {others:.0%} of the CPUs' time of a row.")
+    if is_busy(results):
         what += " The machine was busy: do not quote these figures."
     table = report.format_markdown(results)
     if arguments.json:
         save(arguments.json, json.dumps(
-            {"machine": common.describe_machine(),
-             "arguments": sys.argv[1:], "threads": arguments.threads,
-             "clock": arguments.clock, "others": load.others(),
-             "versions": read_versions(), "rows": results}, indent=1))
+            {"setup": describe_setup(arguments), "arguments": sys.argv[1:],
+             "rows": results}, indent=1))
     if arguments.markdown:
         save(arguments.markdown, f"{table}\n\n{what}\n")
     if arguments.svg:

@@ -36,6 +36,17 @@ def test_smoke(tmp_path):
     assert "| ln_gelu_res_f32 |" in result.stdout
     assert "headrace" in picture.read_text()
 
+    # What was measured while nobody else used the machine is not again.
+    measured = json.loads(path.read_text())
+    measured["rows"][0]["others"] = 0.0
+    path.write_text(json.dumps(measured))
+    again = run("--smoke", "--json", str(path), "--resume")
+    assert again.returncode == 0, again.stderr
+    assert "ln_gelu_res_f32: taken from" in again.stderr
+    assert json.loads(path.read_text())["rows"] == measured["rows"]
+    other = run("--smoke", "--json", str(path), "--resume", "--threads", "1")
+    assert "was measured elsewhere or in another way" in other.stderr
+
 
 def test_limits(tmp_path):
     path = tmp_path / "limits.json"
