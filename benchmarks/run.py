@@ -159,6 +159,18 @@ def main() -> int:
     return 1 if failed else 0
 
 
+def describe_command() -> str:
+    """The command, without the names of the files that it writes."""
+    words, skipped = [], False
+    for word in sys.argv[1:]:
+        name, _, value = word.partition("=")
+        takes = name in ("--json", "--markdown", "--svg")
+        if not (takes or skipped or word == "--resume"):
+            words.append(word)
+        skipped = takes and not value
+    return shlex.join(["benchmarks/run", *words])
+
+
 def is_busy(results: list) -> bool:
     return any(result["others"] > common.BUSY for result in results)
 
@@ -192,9 +204,9 @@ def read_rows(arguments: argparse.Namespace) -> dict[str, dict]:
 def write(arguments: argparse.Namespace, results: list) -> tuple[str, str]:
     """The files asked for, after each row: a long run may be cut short."""
     others = max(result["others"] for result in results)
-    what = (f"`benchmarks/run {shlex.join(sys.argv[1:])}` on "
-            f"{common.describe_machine()}, {arguments.threads} threads; "
-            f"others took at most {others:.0%} of the CPUs' time of a row.")
+    what = (f"`{describe_command()}` on {common.describe_machine()}, "
+            f"{arguments.threads} threads; others took at most {others:.0%} of "
+            "the CPUs' time of a row.")
     if is_busy(results):
         what += " The machine was busy: do not quote these figures."
     table = report.format_markdown(results)

@@ -199,6 +199,7 @@ public:
             .Cases({"t", "numpy_T", "mT", "matrix_H", "mH", "adjoint"},
                    &Classifier::transposeAll)
             .Case("permute", &Classifier::permute)
+            .Cases({"movedim", "moveaxis"}, &Classifier::moveDimensions)
             .Case("unsqueeze", &Classifier::unsqueeze)
             .Case("squeeze", &Classifier::squeeze)
             .Case("select", &Classifier::select)
@@ -316,6 +317,38 @@ private:
       std::swap(order[order.size() - 1], order[order.size() - 2]);
     else
       return opaque();
+    return permuted(order);
+  }
+
+  /// The dimensions named go where they shall, the others keep their order.
+  ViewStep moveDimensions() {
+    auto list = [&](StringRef name) {
+      if (std::optional<int64_t> one = call.getInt(name))
+        return SmallVector<int64_t>{*one};
+      return call.getIntList(name).value_or(SmallVector<int64_t>());
+    };
+    SmallVector<int64_t> sources = list("source"),
+                         destinations = list("destination");
+    if (sources.empty() || sources.size() != destinations.size())
+      return opaque();
+    constexpr unsigned none = ~0u;
+    SmallVector<unsigned> order(from.size(), none);
+    for (auto [source, destination] : llvm::zip(sources, destinations)) {
+      std::optional<unsigned> at = wrap(source, from.size());
+      std::optional<unsigned> place = wrap(destination, from.size());
+      if (!at || !place || *place >= order.size() || order[*place] != none ||
+          llvm::is_contained(order, *at))
+        return opaque();
+      order[*place] = *at;
+    }
+    unsigned next = 0;
+    for (unsigned &dim : order) {
+      if (dim != none)
+        continue;
+      while (llvm::is_contained(order, next))
+        ++next;
+      dim = next;
+    }
     return permuted(order);
   }
 

@@ -11,6 +11,7 @@ import json
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -154,11 +155,12 @@ def _run(command: list[str], folder: str = "") -> None:
     messages: list[dict[str, Any]] = []
     other: list[str] = []
     progress = _Progress()
-    with subprocess.Popen(command, stdin=subprocess.DEVNULL,
-                          stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
-                          text=True, errors="replace") as process:
+    process, interrupted = _start(command)
+    with process:
         assert process.stderr is not None
         try:
+            if interrupted:
+                signal.raise_signal(signal.SIGINT)
             for line in process.stderr:
                 try:
                     event = json.loads(line)
@@ -189,6 +191,27 @@ def _run(command: list[str], folder: str = "") -> None:
     if unsupported:
         raise UnsupportedOpError(text, unsupported)
     raise Error(text)
+
+
+def _start(command: list[str]) -> tuple[subprocess.Popen[str], bool]:
+    """hrcc, and whether an interrupt arrived while it was started: raised in
+    there it would leave a process that nobody knows."""
+    def start() -> subprocess.Popen[str]:
+        return subprocess.Popen(command, stdin=subprocess.DEVNULL,
+                                stdout=subprocess.DEVNULL,
+                                stderr=subprocess.PIPE, text=True,
+                                errors="replace")
+    handler = signal.getsignal(signal.SIGINT)
+    if (threading.current_thread() is not threading.main_thread()
+            or handler is None):  # no handler of Python's
+        return start(), False
+    arrived: list[int] = []
+    signal.signal(signal.SIGINT, lambda number, frame: arrived.append(number))
+    try:
+        process = start()
+    finally:
+        signal.signal(signal.SIGINT, handler)
+    return process, bool(arrived)
 
 
 def _render(message: Mapping[str, Any]) -> str:

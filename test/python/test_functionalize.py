@@ -296,6 +296,13 @@ def outputs_of_list(x):
     return torch.cat(parts), y
 
 
+def through_moved_dimensions(x):
+    y = (x * 1).view(2, 2, 6)
+    y.movedim(2, 0)[1:3].add_(1)
+    y.moveaxis((0, 2), (2, 1))[0, :2].mul_(3)
+    return y
+
+
 def einsum_is_new(x):
     y = torch.einsum("ij,ik->jk", x, x)
     y[:, 1:].sub_(2)
