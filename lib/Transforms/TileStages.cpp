@@ -481,7 +481,10 @@ LogicalResult EntryTiler::emitStage(hr::StageOp stage, OpBuilder &runs,
       if (!access.source || !access.isInput() ||
           !isa<RankedTensorType>(access.source.getType()))
         return;
-      Operand &operand = operands[operandOf[access.source]];
+      auto at = operandOf.find(access.source);
+      if (at == operandOf.end())
+        return; // an empty tensor, which has nothing to read
+      Operand &operand = operands[at->second];
       operand.read = true;
       hr::FootprintAttr print = whole();
       if (gathers)

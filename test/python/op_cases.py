@@ -939,3 +939,5 @@ case("edge", "sum-of-a-part", lambda x: (torch.logical_and(x, x.abs()),
                                        torch.logical_and(x, x.abs())[:, :-1]
                                        .sum((0, 1, 2))),
      ints(-1, 2, 31, 7, 12))
+case("edge", "pool-of-one-value", lambda x: F.avg_pool2d(
+    x.masked_fill(torch.ones(7, dtype=BOOL), 3), 2, 1), rand(2, 3, 5, 7))
