@@ -10,12 +10,6 @@ from __future__ import annotations
 from typing import Any
 
 
-def is_llama(module: Any) -> bool:
-    """Whether it holds what `write` takes."""
-    model = getattr(module, "model", None)
-    return getattr(getattr(model, "config", None), "model_type", "") == "llama"
-
-
 def write(model: Any, path: str) -> None:
     """Writes a LlamaForCausalLM. It has no tokenizer: tokens go in as ids."""
     import gguf

@@ -108,50 +108,7 @@ def build(row: rows.Row) -> tuple[Any, tuple[Any, ...]]:
     return module.eval(), args
 
 
-# ------------------------------------------------------------------ the oracle
-
-def run_in_double(program: Any, args: Sequence[Any]) -> Any:
-    """The program with every float dtype f64. Weights are widened where they
-    are used, one at a time: all at once would not fit for large models."""
-    import torch
-    import torch.utils._pytree as pytree
-
-    from contract import LOW_FLOATS
-
-    def widen(value: Any) -> Any:
-        if isinstance(value, torch.Tensor) and value.dtype in LOW_FLOATS:
-            return value.double()
-        return value
-
-    def widen_dtype(value: Any) -> Any:
-        return torch.float64 if value in LOW_FLOATS else value
-
-    class Widening(torch.fx.Interpreter):
-        def call_function(self, target: Any, args: Any, kwargs: Any) -> Any:
-            return super().call_function(target, pytree.tree_map(widen, args),
-                                         pytree.tree_map(widen, kwargs))
-
-    module = program.module(check_guards=False)
-    for inner in module.modules():
-        if not isinstance(inner, torch.fx.GraphModule):
-            continue
-        for node in list(inner.graph.nodes):
-            if "_assert_tensor_metadata" in str(node.target):
-                inner.graph.erase_node(node)
-                continue
-            node.args = torch.fx.node.map_aggregate(node.args, widen_dtype)
-            node.kwargs = torch.fx.node.map_aggregate(node.kwargs, widen_dtype)
-        inner.recompile()
-    default = torch.get_default_dtype()
-    torch.set_default_dtype(torch.float64)  # of factories without a dtype
-    try:
-        with torch.no_grad():
-            flat = Widening(module).run(
-                *[widen(leaf) for leaf in pytree.tree_leaves(tuple(args))])
-    finally:
-        torch.set_default_dtype(default)
-    return flat
-
+# ------------------------------------------------------------------ the errors
 
 def measure_errors(ours: Sequence[Any], eager: Sequence[Any],
                    oracle: Sequence[Any]) -> tuple[float, str]:
@@ -194,6 +151,8 @@ def count_operations(module: Any, args: Sequence[Any]) -> int:
 def prepare(name: str, folder: str) -> None:
     import torch
     import torch.utils._pytree as pytree
+
+    import contract
     row = rows.ROWS[name]
     module, args = build(row)
     inputs = pytree.tree_leaves(args)
@@ -212,7 +171,7 @@ def prepare(name: str, folder: str) -> None:
         with torch.no_grad():
             program = torch.export.export(module, args)
         torch.export.save(program, os.path.join(folder, "program.pt2"))
-        oracle = pytree.tree_leaves(run_in_double(program, args))
+        oracle = pytree.tree_leaves(contract.Oracle(program)(*args))
         save_tensors(os.path.join(folder, "oracle"), oracle)
     except Exception as error:  # its peers say so; the others still run
         meta["export_error"] = f"{type(error).__name__}: {error}"

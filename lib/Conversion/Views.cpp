@@ -92,32 +92,13 @@ static void lowerReverseDims(Lowering &c, bool lastTwo) {
 
 static void lowerMovedim(Lowering &c) {
   Tensor self = c.tensor("self");
-  SmallVector<int64_t> from, to;
-  for (int64_t d : c.integers("source"))
-    from.push_back(c.wrapDimension(d, self.rank()));
-  for (int64_t d : c.integers("destination"))
-    to.push_back(c.wrapDimension(d, self.rank()));
   if (self.rank() == 0)
     return c.yield(self);
-  if (from.size() != to.size())
-    return c.fail("source and destination differ in length");
-  SmallVector<int64_t> order(self.rank(), -1);
-  llvm::SmallBitVector used(self.rank());
-  for (auto [f, t] : llvm::zip(from, to)) {
-    order[t] = f;
-    used.set(f);
-  }
-  int64_t next = 0;
-  for (int64_t &d : order) {
-    if (d >= 0)
-      continue;
-    while (next < self.rank() && used.test(next))
-      ++next;
-    if (next >= self.rank())
-      return c.fail("source names a dimension twice");
-    d = next++;
-  }
-  c.yield(c.permute(self, order));
+  std::optional<SmallVector<int64_t>> order = aten::getMovedOrder(
+      c.integers("source"), c.integers("destination"), self.rank());
+  if (!order)
+    return c.fail("source and destination name no different dimensions");
+  c.yield(c.permute(self, *order));
 }
 
 static void lowerExpand(Lowering &c) {

@@ -320,36 +320,17 @@ private:
     return permuted(order);
   }
 
-  /// The dimensions named go where they shall, the others keep their order.
   ViewStep moveDimensions() {
     auto list = [&](StringRef name) {
       if (std::optional<int64_t> one = call.getInt(name))
         return SmallVector<int64_t>{*one};
       return call.getIntList(name).value_or(SmallVector<int64_t>());
     };
-    SmallVector<int64_t> sources = list("source"),
-                         destinations = list("destination");
-    if (sources.empty() || sources.size() != destinations.size())
+    std::optional<SmallVector<int64_t>> order =
+        aten::getMovedOrder(list("source"), list("destination"), from.size());
+    if (!order)
       return opaque();
-    constexpr unsigned none = ~0u;
-    SmallVector<unsigned> order(from.size(), none);
-    for (auto [source, destination] : llvm::zip(sources, destinations)) {
-      std::optional<unsigned> at = wrap(source, from.size());
-      std::optional<unsigned> place = wrap(destination, from.size());
-      if (!at || !place || *place >= order.size() || order[*place] != none ||
-          llvm::is_contained(order, *at))
-        return opaque();
-      order[*place] = *at;
-    }
-    unsigned next = 0;
-    for (unsigned &dim : order) {
-      if (dim != none)
-        continue;
-      while (llvm::is_contained(order, next))
-        ++next;
-      dim = next;
-    }
-    return permuted(order);
+    return permuted(SmallVector<unsigned>(order->begin(), order->end()));
   }
 
   ViewStep permute() {

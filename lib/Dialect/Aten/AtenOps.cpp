@@ -336,26 +336,49 @@ std::optional<StringRef> CallOp::getString(StringRef name) {
   return text.getValue();
 }
 
+std::optional<SmallVector<int64_t>>
+aten::getMovedOrder(ArrayRef<int64_t> sources, ArrayRef<int64_t> destinations,
+                    int64_t rank) {
+  if (sources.size() != destinations.size())
+    return std::nullopt;
+  SmallVector<int64_t> order(rank, -1);
+  for (auto [source, destination] : llvm::zip(sources, destinations)) {
+    int64_t from = source < 0 ? source + rank : source;
+    int64_t to = destination < 0 ? destination + rank : destination;
+    if (from < 0 || from >= rank || to < 0 || to >= rank || order[to] >= 0 ||
+        llvm::is_contained(order, from))
+      return std::nullopt;
+    order[to] = from;
+  }
+  // The others keep their order.
+  int64_t next = 0;
+  for (int64_t &dim : order) {
+    if (dim >= 0)
+      continue;
+    while (llvm::is_contained(order, next))
+      ++next;
+    dim = next;
+  }
+  return order;
+}
+
 Value aten::createCopyOf(OpBuilder &builder, Location loc, Value value,
                          Type target) {
-  auto type = cast<RankedTensorType>(value.getType());
-  auto wanted = cast<RankedTensorType>(target);
   MLIRContext *context = builder.getContext();
+  Type element = cast<RankedTensorType>(target).getElementType();
   SmallVector<SizeExpr> dims = getDims(target);
-  if (type.getElementType() != wanted.getElementType()) {
-    SmallVector<SizeExpr> own = getDims(type);
-    value =
-        CallOp::create(
-            builder, loc,
-            TypeRange(getTensorType(own, wanted.getElementType())),
-            "aten.to.dtype",
-            ArrayRef<CallArg>{
-                value, Attribute(TypeAttr::get(wanted.getElementType())),
-                Attribute(builder.getBoolAttr(false)),
-                Attribute(builder.getBoolAttr(false)),
-                Attribute(NoneAttr::get(context))})
-            .getResult(0);
-  }
+  auto create = [&](StringRef callee, ArrayRef<SizeExpr> shape,
+                    ArrayRef<CallArg> args) {
+    return CallOp::create(builder, loc,
+                          TypeRange(getTensorType(shape, element)), callee,
+                          args)
+        .getResult(0);
+  };
+  auto no = Attribute(builder.getBoolAttr(false));
+  if (cast<RankedTensorType>(value.getType()).getElementType() != element)
+    value = create("aten.to.dtype", getDims(value.getType()),
+                   {value, Attribute(TypeAttr::get(element)), no, no,
+                    Attribute(NoneAttr::get(context))});
   if (getDims(value.getType()) != dims) {
     SmallVector<Attribute> sizes;
     for (const SizeExpr &dim : dims) {
@@ -364,14 +387,8 @@ Value aten::createCopyOf(OpBuilder &builder, Location loc, Value value,
       else
         sizes.push_back(hr::SizeAttr::get(context, dim));
     }
-    value = CallOp::create(
-                builder, loc,
-                TypeRange(getTensorType(dims, wanted.getElementType())),
-                "aten.expand.default",
-                ArrayRef<CallArg>{
-                    value, Attribute(builder.getArrayAttr(sizes)),
-                    Attribute(builder.getBoolAttr(false))})
-                .getResult(0);
+    value = create("aten.expand.default", dims,
+                   {value, Attribute(builder.getArrayAttr(sizes)), no});
   }
   return value;
 }

@@ -68,6 +68,13 @@ llvm::StringRef getNodeName(mlir::Location loc);
 /// The innermost FileLineColLoc, for messages; `loc` itself if there is none.
 mlir::Location getUserLocation(mlir::Location loc);
 
+/// The source dimension of each dimension after `movedim(sources,
+/// destinations)`, which may count from the end; nothing if they are no
+/// different dimensions of a tensor of `rank`, or not equally many.
+std::optional<llvm::SmallVector<int64_t>>
+getMovedOrder(llvm::ArrayRef<int64_t> sources,
+              llvm::ArrayRef<int64_t> destinations, int64_t rank);
+
 /// What `copy_` writes to a tensor of type `target`: `value` converted to its
 /// element type and expanded to its shape, which must be possible.
 mlir::Value createCopyOf(mlir::OpBuilder &builder, mlir::Location loc,
