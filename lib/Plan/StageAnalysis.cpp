@@ -440,7 +440,9 @@ LogicalResult StageAnalysis::addNode(Operation *op, std::string *why) {
         SmallVector<unsigned> &loops = node->resultLoops.emplace_back();
         for (AffineExpr expr : map.getResults())
           loops.push_back(cast<AffineDimExpr>(expr).getPosition());
-        if (!linalgOp.payloadUsesValueFromOperand(&operand)) {
+        // A reduction starts with it even where its body was folded to what
+        // does not depend on it: there may be nothing to reduce.
+        if (!reduces && !linalgOp.payloadUsesValueFromOperand(&operand)) {
           node->operands.push_back({}); // keeps positions; never read
           continue;
         }

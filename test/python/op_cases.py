@@ -941,3 +941,8 @@ case("edge", "sum-of-a-part", lambda x: (torch.logical_and(x, x.abs()),
      ints(-1, 2, 31, 7, 12))
 case("edge", "pool-of-one-value", lambda x: F.avg_pool2d(
     x.masked_fill(torch.ones(7, dtype=BOOL), 3), 2, 1), rand(2, 3, 5, 7))
+case("edge", "all-of-one-value", lambda x, y: y | x.masked_fill(
+    torch.ones(1, dtype=BOOL), 0).all(1), rand(1, 128, 1), flags(3, 4))
+case("edge", "reductions-of-one-value", lambda x: (
+    (x * 0).prod(1), (x * 0 + 1).prod(1), (x * 0).sum(0), (x * 0).amax(1),
+    (x * 0).any(0), (x * 0 + 1).all(1)), ints(-9, 9, 5, 33))
