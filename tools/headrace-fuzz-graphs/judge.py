@@ -303,11 +303,16 @@ def is_rounding(exported: Exported, call: int, ours: Any, own: Any, wide: Any,
     for seed in range(samples):
         module = copy.deepcopy(exported.exported.module(check_guards=False))
         interpreter = Shaken(module, seed)
-        with torch.no_grad():
-            for args in exported.calls[:call + 1]:
-                given = [copy_of(a) for a in args]
-                result = interpreter.run(*_flat(module, given))
+        try:
+            with torch.no_grad():
+                for args in exported.calls[:call + 1]:
+                    given = [copy_of(a) for a in args]
+                    result = interpreter.run(*_flat(module, given))
+        except (RuntimeError, IndexError):
+            continue  # a position that rounding decides is out of range
         shaken.append(pytree.tree_leaves(given if arguments else result))
+    if not shaken:
+        return False
     leaves = [pytree.tree_leaves(tree) for tree in (ours, own, wide)]
     for place, (a, b, c) in enumerate(zip(*leaves)):
         if not isinstance(b, torch.Tensor):

@@ -605,10 +605,11 @@ def other_products(g: Generator) -> None:
     g.define(g.choose(forms))
 
 
-def hide_nothing(g: Generator, v: Value) -> Value:
-    """Finite values: whether what a mask hides counts if it is infinite (eager:
-    0 times it, not a number) is not said."""
-    return g.define(f"torch.nan_to_num({v})")
+def hide_nothing(g: Generator, t: Value) -> Value:
+    """Finite queries, keys or values: eager adds minus infinity to what a
+    causal mask hides, and lets through what that does not hide; hrcc does not
+    read it."""
+    return g.define(f"torch.nan_to_num({t}, 0.0, 100.0, -100.0)")
 
 
 @often(4)
@@ -625,7 +626,7 @@ def attention(g: Generator) -> None:
     if g.chance(0.4):
         causal = g.choose(["", ", is_causal=True"])
         if causal:
-            v = hide_nothing(g, v)
+            q, k, v = (hide_nothing(g, t) for t in (q, k, v))
         g.define(f"F.scaled_dot_product_attention({q}, {k}, {v}{causal})")
         return
     s = g.define(f"{q} @ {k}.transpose(-1, -2)")
@@ -668,7 +669,7 @@ def heads(g: Generator) -> None:
     if g.chance(0.5):
         causal = g.choose(["True", "False"])
         if causal == "True":
-            v = hide_nothing(g, v)
+            q, k, v = (hide_nothing(g, t) for t in (q, k, v))
         y = g.define(f"F.scaled_dot_product_attention({q}, {k}, {v}, "
                      f"is_causal={causal})")
     else:
