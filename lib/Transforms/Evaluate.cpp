@@ -833,7 +833,8 @@ LogicalResult Evaluator::evaluateSoftmaxSum(hr::SoftmaxSumOp op) {
         weighted += p * read(*value, v + j * dv);
       }
       double quotient = weighted / sum;
-      if (op.getZeroMaskedRows() && std::isinf(max) && max < 0)
+      if (extent == 0 ||
+          (op.getZeroMaskedRows() && std::isinf(max) && max < 0))
         quotient = 0;
       Cell cell;
       if (type.isF64())

@@ -539,13 +539,19 @@ private:
         width = vector.getDimSize(0);
       total = e.toVector(total, width);
       Value result = arith::DivFOp::create(b, loc, value, total);
-      if (zeroMasked) {
-        Value zero = e.toVector(splat(0), width);
-        Value none = arith::CmpFOp::create(
-            b, loc, arith::CmpFPredicate::OEQ, total, zero);
-        result = arith::SelectOp::create(b, loc, none, zero, result);
-      }
-      return result;
+      const SizeExpr &extent = anchor->loops[streamed].extent;
+      if (!zeroMasked && extent.isConstant() && extent != SizeExpr(0))
+        return result;
+      Value zero = e.toVector(splat(0), width), none;
+      if (zeroMasked)
+        none = arith::CmpFOp::create(b, loc, arith::CmpFPredicate::OEQ, total,
+                                     zero);
+      else // the sum of nothing
+        none = e.toVector(
+            arith::CmpIOp::create(b, loc, arith::CmpIPredicate::eq,
+                                  e.size(extent), e.constant(0)),
+            width);
+      return arith::SelectOp::create(b, loc, none, zero, result).getResult();
     };
     auto hand = [&](Value result, Place &place) {
       if (resultType != stateType) {

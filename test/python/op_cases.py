@@ -946,3 +946,10 @@ case("edge", "all-of-one-value", lambda x, y: y | x.masked_fill(
 case("edge", "reductions-of-one-value", lambda x: (
     (x * 0).prod(1), (x * 0 + 1).prod(1), (x * 0).sum(0), (x * 0).amax(1),
     (x * 0).any(0), (x * 0 + 1).all(1)), ints(-9, 9, 5, 33))
+for _causal in (False, True):
+    case("edge", f"attention-without-keys-{_causal}",
+         lambda q, k, v, c=_causal: F.scaled_dot_product_attention(
+             q, k, v, is_causal=c),
+         rand(2, 3, 8), rand(2, 0, 8), rand(2, 0, 8))
+case("edge", "softmax-of-nothing", lambda x, y: torch.softmax(x, -1) @ y,
+     rand(3, 0), rand(0, 5))

@@ -523,6 +523,7 @@ def HR_SoftmaxSumOp : HR_Op<"softmax_sum", [Pure]> {
     with nothing of the size of the logits stored. Where all logits of a row are
     -inf the result is NaN, as the written-out form gives; with `masked_rows =
     zero` it is 0 (what scaled_dot_product_attention defines for boolean masks).
+    Over no j at all it is 0 too, a sum of nothing.
     Logits, state and result are of the element type of `logits` and `result`;
     the state is kept in f32 for narrower types.
 
