@@ -217,6 +217,15 @@ FailureOr<SizeExpr> GraphImporter::parseSymInt(const JsonValue *value,
       return reader.error(what) << ": " << llvm::toString(parsed.takeError());
     }
     it->second = std::move(*parsed);
+    // What the ranges leave one value is that value: whether a dimension is
+    // stretched, say, must not depend on how its size is written. (A symbol by
+    // itself is what binds it.)
+    if (it->second.kind == SymbolicValue::Kind::Integer &&
+        !it->second.integer.getSymbol()) {
+      Interval bounds = it->second.integer.bounds(entry.ranges);
+      if (bounds.min == bounds.max)
+        it->second.integer = SizeExpr(bounds.min);
+    }
   }
   if (it->second.kind != SymbolicValue::Kind::Integer)
     return reader.error(what) << ": expected a symbolic integer";

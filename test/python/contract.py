@@ -148,7 +148,7 @@ def ulp_of_scale(oracle: torch.Tensor, dtype: torch.dtype) -> float:
     scale = float(finite.max()) if finite.numel() else 0.0
     info = torch.finfo(dtype)
     scale = min(max(scale, info.tiny), info.max)
-    return info.eps * 2.0 ** math.floor(math.log2(scale))
+    return math.ldexp(info.eps, math.frexp(scale)[1] - 1)
 
 
 def compare(ours: torch.Tensor, eager: torch.Tensor, oracle: torch.Tensor,

@@ -152,3 +152,18 @@ class Constants(torch.nn.Module):
 def test_sums_of_constants(dtype):
     contract.check(contract.Case("constants", Constants(dtype),
                                  (torch.zeros(3, dtype=dtype),)))
+
+
+class Stretched(torch.nn.Module):
+    """Dimensions that are one because of the sizes' ranges."""
+
+    def forward(self, x):
+        return torch.diagonal(x, 1, -2, -1).expand(1, -1, 2) + x[..., :2]
+
+
+def test_sizes_that_the_ranges_decide():
+    n = torch.export.Dim("n", min=4, max=64)
+    contract.check(contract.Case(
+        "stretched", Stretched(), (torch.randn(1, 1, 8),),
+        dynamic_shapes=({2: n},),
+        runs=[(torch.randn(1, 1, 4),), (torch.randn(1, 1, 64),)]))
