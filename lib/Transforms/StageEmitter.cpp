@@ -172,6 +172,12 @@ LogicalResult StageEmitter::emitNest(unsigned number) {
   const NestPlan &nestPlan = plan.nests[number];
   if (nest.anchor->kind != NodeKind::SoftmaxSum)
     allocSlots(nest, nestPlan);
+  // No results, no loops: a reduction over nothing has some, a scan none.
+  bool isScan = nest.anchor->kind == NodeKind::Scan;
+  if (llvm::any_of(nest.anchor->loops, [&](const Loop &loop) {
+        return (loop.parallel || isScan) && loop.extent == SizeExpr(0);
+      }))
+    return success();
   switch (nest.anchor->kind) {
   case NodeKind::Map:
   case NodeKind::Update:

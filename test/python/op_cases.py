@@ -953,3 +953,9 @@ for _causal in (False, True):
          rand(2, 3, 8), rand(2, 0, 8), rand(2, 0, 8))
 case("edge", "softmax-of-nothing", lambda x, y: torch.softmax(x, -1) @ y,
      rand(3, 0), rand(0, 5))
+case("edge", "scan-of-nothing", lambda x, y: (x.cumsum(-1), y.cumsum(0),
+                                              y.cumprod(1), x.cummax(-1)[0]),
+     rand(6, 0), rand(0, 6))
+case("edge", "sort-of-nothing", lambda x, y: (x.sort(-1)[0], y.sort(0)[1],
+                                              y.sort(1)[0]),
+     rand(6, 0), rand(0, 6))
