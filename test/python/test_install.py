@@ -206,7 +206,8 @@ def bare_python(tmp_path_factory):
         env.setdefault("CMAKE_CXX_COMPILER_LAUNCHER", "ccache")
     run(sys.executable, "-m", "pip", "wheel", ROOT, "--no-deps", "--no-index",
         "--no-build-isolation", "--wheel-dir", folder,
-        "-Ccmake.define.HEADRACE_COMPILER=OFF", f"-Cbuild-dir={folder}/build",
+        "--config-settings=cmake.define.HEADRACE_COMPILER=OFF",
+        f"--config-settings=build-dir={folder}/build",
         env=env)
     wheel, = folder.glob("*.whl")
     venv.create(folder / "venv", with_pip=False)
