@@ -191,25 +191,7 @@ NestPlan Planner::planNest(const StageAnalysis &analysis, const Nest &nest,
     return result;
   }
   if (node->kind == NodeKind::SoftmaxSum) {
-    // Lanes are rows if there are enough of them that share the summed values
-    // (queries, not heads): others would gather them.
-    auto softmax = cast<hr::SoftmaxSumOp>(node->op);
-    AffineMap logits =
-        cast<AffineMapAttr>(softmax.getMaps()[0]).getValue();
-    AffineMap values =
-        cast<AffineMapAttr>(softmax.getMaps()[1]).getValue();
-    int64_t most = 0;
-    for (auto [l, loop] : llvm::enumerate(node->loops))
-      if (loop.parallel && logits.isFunctionOfDim(l) &&
-          !values.isFunctionOfDim(l) && extentOf(loop.extent) > most) {
-        most = extentOf(loop.extent);
-        result.vector = l;
-      }
-    if (most < lanes / 2)
-      result.vector = -1;
-    result.vectors = most % (2 * lanes) == 0 || most > 4 * lanes ? 2 : 1;
-    result.rows = std::max<int64_t>(
-        std::min<int64_t>((registers - 4) / (result.vectors + 1), 8), 1);
+    planSoftmaxSum(nest, result);
     return result;
   }
   // The vector loop is chosen together with those of other nests.
@@ -669,55 +651,6 @@ double Planner::predict(
   // What does not overlap: some of the shorter of the two.
   time += 0.2 * std::min(busiest * compute, memory);
   return time + sync + busiest * 50e-9;
-}
-
-double Planner::predictSoftmaxSum(const StageAnalysis &analysis,
-                                  const Nest &nest, const NestPlan &nestPlan,
-                                  int64_t stream,
-                                  ArrayRef<double> length) const {
-  auto softmax = cast<hr::SoftmaxSumOp>(nest.anchor->op);
-  AffineMap logits = cast<AffineMapAttr>(softmax.getMaps()[0]).getValue();
-  double rows = 1, columns = 1, streamed = 1;
-  for (auto [l, loop] : llvm::enumerate(nest.anchor->loops)) {
-    double extent = length[loop.cls];
-    if (int64_t(l) == nestPlan.vector)
-      extent = double(llvm::alignTo(uint64_t(extent), lanes));
-    (!loop.parallel                ? streamed
-     : logits.isFunctionOfDim(l) ? rows
-                                   : columns) *= extent;
-  }
-  double clock = worker.clock.valueOr(2e9);
-  double fma = worker.f32FlopsPerSecond();
-  if (fma <= 0)
-    fma = clock * 2 * double(lanes);
-  // The products; per weight a maximum and an exponential; and per block of the
-  // stream the sums so far are scaled.
-  constexpr double rescaleFlops = 4;
-  double weightFlops = 24;
-  // Logits that lie along the stream are gathered, for either of the two.
-  constexpr double gatherCycles = 40;
-  if (nestPlan.vector >= 0 &&
-      strideAlong(analysis, nest.anchor, 0,
-                  unitStep(nest.anchor, nestPlan.vector)) > 1)
-    weightFlops += 2 * gatherCycles;
-  // A block's logits, weights and all sums pass between the steps through the
-  // innermost memory that holds them.
-  double block = std::min(double(stream), streamed);
-  double held = 4 * rows * (2 * block + columns);
-  double moved = 4 * rows * (5 * streamed +
-                             2 * columns * std::ceil(streamed / block));
-  const hw::Memory *home = worker.getMainMemory();
-  for (const hw::Memory &level : worker.levels)
-    if (held <= level.bytes.valueOr(0) / double(level.isPrivate() ? 1 : workers)) {
-      home = &level;
-      break;
-    }
-  double bandwidth = home ? home->readPerWorker(workers) : 0;
-  return (bandwidth > 0 ? moved / bandwidth : 0) +
-         2 * rows * columns * streamed / (0.85 * fma) +
-         rows * streamed * weightFlops / (double(lanes) * clock) +
-         rows * columns * std::ceil(streamed / double(stream)) * rescaleFlops /
-             (double(lanes) * clock);
 }
 
 //===----------------------------------------------------------------------===//

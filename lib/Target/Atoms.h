@@ -20,6 +20,8 @@ struct AtomInstruction {
   int64_t m, n, k;
   /// Empty: what LLVM makes of a vector multiply-add.
   llvm::StringRef intrinsic;
+  /// Rounds two vectors, given last to first, to halves of one operand.
+  llvm::StringRef rounding = "";
 };
 
 /// Null if there is no such instruction.

@@ -34,7 +34,8 @@ using namespace headrace;
 static const AtomInstruction instructions[] = {
     {"vector.fma", "", 0, 0, 0, ""},
     {"x86.vdpbf16ps", "x86_64", 1, 16, 2,
-     "llvm.x86.avx512bf16.dpbf16ps.512"},
+     "llvm.x86.avx512bf16.dpbf16ps.512",
+     "llvm.x86.avx512bf16.cvtne2ps2bf16.512"},
     {"x86.tdpbf16ps", "x86_64", 16, 16, 32, "llvm.x86.tdpbf16ps.internal"},
     {"x86.tdpbssd", "x86_64", 16, 16, 64, "llvm.x86.tdpbssd.internal"},
     {"x86.tdpbusd", "x86_64", 16, 16, 64, "llvm.x86.tdpbusd.internal"},
@@ -60,6 +61,8 @@ public:
     loc = op->getLoc();
     if (auto dot = dyn_cast<hr::GroupDotOp>(op))
       return lowerDot(dot);
+    if (auto round = dyn_cast<hr::GroupRoundOp>(op))
+      return lowerRound(round);
     // Types have been converted already: operands are not asked for theirs.
     if (isa<hr::FragmentZeroOp>(op))
       return replace(op, call("llvm.x86.tilezero.internal",
@@ -104,6 +107,41 @@ private:
                        ValueRange{op.getAcc(), op.getLhs(), op.getRhs()})
                        .getResult(0);
     return replace(op, result);
+  }
+
+  LogicalResult lowerRound(hr::GroupRoundOp op) {
+    FailureOr<const AtomInstruction *> instruction =
+        find(op, op.getInstruction());
+    if (failed(instruction))
+      return failure();
+    auto type = cast<VectorType>(op.getType());
+    int64_t parts = op.getParts().size();
+    int64_t lanes = type.getNumElements() / parts;
+    Value inOrder;
+    if (!(*instruction)->rounding.empty() && parts == 2 &&
+        lanes == (*instruction)->n) {
+      inOrder = LLVM::CallIntrinsicOp::create(
+                    *b, loc, type, b->getStringAttr((*instruction)->rounding),
+                    ValueRange{op.getParts()[1], op.getParts()[0]})
+                    .getResult(0);
+    } else {
+      SmallVector<Value> rounded;
+      for (Value part : op.getParts())
+        rounded.push_back(arith::TruncFOp::create(
+            *b, loc, VectorType::get({lanes}, type.getElementType()), part));
+      inOrder = rounded[0];
+      SmallVector<int64_t> join;
+      for (int64_t j = 1; j < parts; ++j) {
+        join = llvm::to_vector(llvm::seq<int64_t>((j + 1) * lanes));
+        inOrder = vector::ShuffleOp::create(*b, loc, inOrder, rounded[j], join);
+      }
+    }
+    SmallVector<int64_t> turns;
+    for (int64_t i = 0; i < lanes; ++i)
+      for (int64_t j = 0; j < parts; ++j)
+        turns.push_back(j * lanes + i);
+    return replace(
+        op, vector::ShuffleOp::create(*b, loc, inOrder, inOrder, turns));
   }
 
   LogicalResult lowerMultiply(hr::FragmentMultiplyOp op) {
@@ -197,7 +235,7 @@ struct LowerAtomsPass
         for (Block &block : region)
           for (Value argument : block.getArguments())
             convert(argument);
-      if (isa<hr::GroupDotOp, hr::FragmentZeroOp, hr::FragmentLoadOp,
+      if (isa<hr::GroupDotOp, hr::GroupRoundOp, hr::FragmentZeroOp, hr::FragmentLoadOp,
               hr::FragmentMultiplyOp, hr::FragmentStoreOp>(op))
         atoms.push_back(op);
     });

@@ -124,7 +124,6 @@ private:
   };
   Address rowFragment(int64_t r);
   Address laneFragment(int64_t v);
-  mlir::Value interleave(llvm::ArrayRef<mlir::Value> values);
   llvm::SmallVector<mlir::Value> transpose(llvm::ArrayRef<mlir::Value> rows);
   int64_t strideAlong(unsigned number, int64_t l) const;
 

@@ -93,18 +93,6 @@ Value ContractionEmitter::addressIn(const Copy &copy) {
   return at;
 }
 
-/// Elements of `values` in turns: the first of each, the second of each, ...
-Value ContractionEmitter::interleave(ArrayRef<Value> values) {
-  if (values.size() == 1)
-    return values[0];
-  // Of four: (0, 2) and (1, 3), then those two.
-  SmallVector<Value> even, odd;
-  for (auto [i, value] : llvm::enumerate(values))
-    (i % 2 ? odd : even).push_back(value);
-  return vector::InterleaveOp::create(b, loc, interleave(even),
-                                      interleave(odd));
-}
-
 /// The columns of a matrix given as rows; both counts are powers of two.
 SmallVector<Value> ContractionEmitter::transpose(ArrayRef<Value> rows) {
   int64_t height = rows.size();
@@ -189,7 +177,7 @@ void ContractionEmitter::packLanes(int64_t vectors) {
       }
       if (groupLoop >= 0)
         loops[groupLoop] = e.uniform(iv);
-      store(interleave(parts), v);
+      store(e.interleave(parts), v);
     }
   };
   SmallVector<unsigned> over;
@@ -416,15 +404,7 @@ Value ContractionEmitter::loadGroup(int64_t r) {
     value = e.toVector(e.evalOperand(anchor, rowOperand, loops, place), group);
     loops[nestPlan.group] = at;
   }
-  // One integer of the group's bits, on all lanes.
-  Type bits = b.getIntegerType(elementType.getIntOrFloatBitWidth() * group);
-  Value whole = vector::BitCastOp::create(b, loc, VectorType::get({1}, bits),
-                                          value);
-  whole = vector::ExtractOp::create(b, loc, whole, 0);
-  whole = vector::BroadcastOp::create(b, loc, VectorType::get({lanes}, bits),
-                                      whole);
-  return vector::BitCastOp::create(
-      b, loc, VectorType::get({lanes * group}, elementType), whole);
+  return e.broadcastGroup(value, lanes);
 }
 
 ContractionEmitter::Address ContractionEmitter::rowFragment(int64_t r) {

@@ -50,10 +50,12 @@ struct Term {
 };
 
 /// exp(logits - max), divided by `divisor` if there is one; zero where
-/// `guard`, if there is one, is -inf.
+/// `guard`, if there is one, is -inf; rounded to `type`, if there is one, on
+/// the way.
 struct Factors {
   Term logits, max;
   std::optional<Term> divisor, guard;
+  FloatType type;
 };
 } // namespace
 
@@ -110,12 +112,17 @@ static Term expand(Term term) {
   return term;
 }
 
-static Term withoutCasts(Term term) {
+/// `narrowest`: where to note the narrowest type that a cast rounds to.
+static Term withoutCasts(Term term, FloatType *narrowest = nullptr) {
   for (unsigned n = 0; n < maxSteps; ++n) {
     term = expand(term);
     Operation *def = term.value.getDefiningOp();
     if (!isa_and_nonnull<arith::ExtFOp, arith::TruncFOp>(def))
       break;
+    auto type = dyn_cast<FloatType>(term.value.getType());
+    if (narrowest && type && isa<arith::TruncFOp>(def) &&
+        (!*narrowest || type.getWidth() < narrowest->getWidth()))
+      *narrowest = type;
     term.value = def->getOperand(0);
   }
   return term;
@@ -208,7 +215,13 @@ static std::optional<Term> getInfinityTest(const Term &condition,
 }
 
 static std::optional<Factors> factor(Term term) {
-  term = withoutCasts(term);
+  FloatType type;
+  term = withoutCasts(term, &type);
+  auto note = [&](Factors factors) {
+    if (type && (!factors.type || type.getWidth() < factors.type.getWidth()))
+      factors.type = type;
+    return factors;
+  };
   if (auto select = opOf<arith::SelectOp>(term)) {
     for (bool negated : {false, true}) {
       Value zero = negated ? select.getFalseValue() : select.getTrueValue();
@@ -223,7 +236,7 @@ static std::optional<Factors> factor(Term term) {
       if (!factors || factors->guard)
         return std::nullopt;
       factors->guard = guard;
-      return factors;
+      return note(*factors);
     }
     return std::nullopt;
   }
@@ -232,10 +245,11 @@ static std::optional<Factors> factor(Term term) {
     auto difference = opOf<arith::SubFOp>(argument);
     if (!difference)
       return std::nullopt;
-    return Factors{{difference.getLhs(), argument.map},
-                   {difference.getRhs(), argument.map},
-                   std::nullopt,
-                   std::nullopt};
+    return note(Factors{{difference.getLhs(), argument.map},
+                        {difference.getRhs(), argument.map},
+                        std::nullopt,
+                        std::nullopt,
+                        FloatType()});
   }
   auto divide = [&](Value dividend,
                     const Term &divisor) -> std::optional<Factors> {
@@ -243,7 +257,7 @@ static std::optional<Factors> factor(Term term) {
     if (!factors || factors->divisor || factors->guard)
       return std::nullopt;
     factors->divisor = divisor;
-    return factors;
+    return note(*factors);
   };
   if (auto quotient = opOf<arith::DivFOp>(term))
     return divide(quotient.getLhs(), {quotient.getRhs(), term.map});
@@ -566,7 +580,8 @@ struct FormSoftmaxSum
         logits->value, value->value,
         builder.getAffineMapArrayAttr({logits->map, value->map, written}),
         hr::getSizeArrayAttr(&getContext(), *dims),
-        match.factors.guard ? builder.getUnitAttr() : UnitAttr());
+        match.factors.guard ? builder.getUnitAttr() : UnitAttr(),
+        match.factors.type ? TypeAttr::get(match.factors.type) : TypeAttr());
     if (match.divider) {
       for (OpOperand &use :
            llvm::make_early_inc_range(root->getResult(0).getUses())) {

@@ -438,7 +438,7 @@ struct SoftmaxSumUnitDims : OpRewritePattern<hr::SoftmaxSumOp> {
                               op.getType().getElementType()),
         values[0], values[1], rewriter.getAffineMapArrayAttr(maps),
         hr::getSizeArrayAttr(getContext(), dims[3]),
-        op.getZeroMaskedRowsAttr());
+        op.getZeroMaskedRowsAttr(), op.getWeightsAttr());
     rewriter.replaceOp(
         op, createReshape(rewriter, op.getLoc(), result.getResult(), dims[2]));
     return success();

@@ -280,7 +280,8 @@ struct PermutationIntoProducer : OpRewritePattern<hr::ViewOp> {
       auto result = hr::SoftmaxSumOp::create(
           rewriter, sum.getLoc(), op.getType(), sum.getLogits(),
           sum.getValue(), rewriter.getAffineMapArrayAttr(maps),
-          op.getDimsAttr(), sum.getZeroMaskedRowsAttr());
+          op.getDimsAttr(), sum.getZeroMaskedRowsAttr(),
+          sum.getWeightsAttr());
       rewriter.replaceOp(op, result.getResult());
       rewriter.eraseOp(sum);
       return success();

@@ -21,6 +21,9 @@
 // Lanes are rows where there are enough of them: maxima and sums then need no
 // horizontal step, and p is laid out as the second product wants it. Otherwise
 // (decoding one token) lanes are j in the first part and columns in the second.
+// With lanes along rows the second product may be done by an atom that takes
+// `group` j at once: weights and values then lie in groups, which the last block
+// fills with zeros.
 // (Milakov and Gimelshein, arXiv 1805.02867; Dao et al., arXiv 2205.14135.)
 //
 //===----------------------------------------------------------------------===//
@@ -65,6 +68,7 @@ public:
     // A loop of the batch is one of the rows, and the value has it too.
     valueOnLanes =
         !rowLanes || maps[1].isFunctionOfDim(unsigned(nestPlan.vector));
+    group = nestPlan.atom ? nestPlan.atom.getK() : 1;
   }
 
   LogicalResult emit() {
@@ -79,7 +83,13 @@ public:
     m = allocate(rowLoops, 0);
     l = allocate(rowLoops, 0);
     scale = allocate(rowLoops, 0);
-    p = allocate(rowLoops, block);
+    p = allocate(rowLoops, llvm::alignTo(block, group), group);
+    if (nestPlan.atom) {
+      TileRange columns = e.rangeOf(anchor->loops[columnLoops.back()]);
+      packed = e.allocScratch(valueType,
+                              llvm::alignTo(block, group) *
+                                  llvm::alignTo(columns.maxLen, lanes));
+    }
     SmallVector<unsigned> all(rowLoops);
     llvm::append_range(all, columnLoops);
     sum = allocate(all, 0);
@@ -128,7 +138,9 @@ private:
     int64_t streamStride = 0;
   };
 
-  State allocate(ArrayRef<unsigned> over, int64_t block) {
+  /// In groups, `group` consecutive j lie side by side, as elements of the
+  /// value's type.
+  State allocate(ArrayRef<unsigned> over, int64_t block, int64_t group = 1) {
     State state;
     state.loops.assign(over.begin(), over.end());
     state.strides.assign(over.size(), 0);
@@ -152,7 +164,11 @@ private:
     for (size_t i = over.size(); i-- > 0;)
       if (state.strides[i] == 0)
         place(i);
-    state.memref = e.allocScratch(stateType, count);
+    if (group > 1)
+      state.strides[llvm::find(over, unsigned(nestPlan.vector)) -
+                    over.begin()] = group;
+    state.memref =
+        e.allocScratch(group > 1 ? valueType : stateType, count);
     return state;
   }
 
@@ -226,6 +242,14 @@ private:
 
   Value exp(Value value) { return math::ExpOp::create(b, loc, value); }
 
+  /// The larger of two, the second where one is NaN: a logit that is NaN makes
+  /// its weight NaN, so the maximum need not be.
+  Value larger(Value a, Value b) {
+    Value isLarger = arith::CmpFOp::create(this->b, loc,
+                                           arith::CmpFPredicate::OGT, a, b);
+    return arith::SelectOp::create(this->b, loc, isLarger, a, b);
+  }
+
   /// new = max(m, top), where a row that saw only -inf so far subtracts 0:
   /// exp(-inf - 0) is the 0 that is meant, exp(-inf - -inf) is not.
   Value shiftOf(Value top, int64_t width) {
@@ -235,6 +259,153 @@ private:
     Value none = arith::CmpFOp::create(b, loc, arith::CmpFPredicate::OEQ, top,
                                        infinity);
     return arith::SelectOp::create(b, loc, none, zero, top);
+  }
+
+  /// Stores a block's weights, given by j. Returns their sum per lane.
+  Value storeWeights(const TileRange &range, Place &place,
+                     function_ref<Value(Value)> weightAt) {
+    // A lane adds up a row one by one, often many equal weights, whose
+    // roundings all go one way: compensated (Kahan 1965, "Further remarks
+    // on reducing truncation errors").
+    Value zero = e.toVector(splat(0), place.lanes);
+    SmallVector<Value> sums = e.forCarry(
+        range.lo, e.add(range.lo, range.len), 1, {zero, zero},
+        [&](Value iv, ValueRange carried) {
+          Value weight = weightAt(iv);
+          store(p, weight, place);
+          Value sum = carried[0], excess = carried[1];
+          Value term = arith::SubFOp::create(b, loc, weight, excess);
+          Value next = arith::AddFOp::create(b, loc, sum, term);
+          Value added = arith::SubFOp::create(b, loc, next, sum);
+          return SmallVector<Value>{
+              next, arith::SubFOp::create(b, loc, added, term)};
+        });
+    return arith::SubFOp::create(b, loc, sums[0], sums[1]);
+  }
+
+  /// The same in groups, rounded to the value's type. What is added up are the
+  /// rounded weights, so that they still sum up to 1, by the same atom; with as
+  /// few bits as they have, a block's sum needs no compensation.
+  Value storeGroups(const TileRange &range, Place &place,
+                    function_ref<Value(Value)> weightAt) {
+    auto narrow = VectorType::get({place.lanes * group}, valueType);
+    Value zero = e.toVector(splat(0), place.lanes);
+    Value one = e.toVector(e.scalarConstant(valueType, 1), place.lanes * group);
+    StringRef instruction = nestPlan.atom.getInstruction();
+    // One group of which `count` elements exist.
+    auto fill = [&](Value iv, int64_t count, Value sum) {
+      SmallVector<Value> parts;
+      for (int64_t k = 0; k < group; ++k)
+        parts.push_back(k < count ? weightAt(e.addConstant(iv, k)) : zero);
+      Value weights =
+          hr::GroupRoundOp::create(b, loc, narrow, instruction, parts);
+      loops[streamed] = e.uniform(iv);
+      LaneIndex at = address(p);
+      at.step = SizeExpr(1);
+      Place whole; // scratch has room for lanes that do not exist
+      whole.lanes = place.lanes * group;
+      e.storeAt(p.memref, at, weights, whole);
+      return hr::GroupDotOp::create(b, loc, sum.getType(), instruction, one,
+                                    weights, sum)
+          .getResult();
+    };
+    Value sum = zero;
+    forGroups(range, sum, fill);
+    return sum;
+  }
+
+  /// `fill(j, count, value)` for each group of a block, of which all but the
+  /// last are whole; the value is handed on.
+  void forGroups(const TileRange &range, Value &value,
+                 function_ref<Value(Value, int64_t, Value)> fill) {
+    Value rest, whole;
+    Value hi = e.add(range.lo, range.len);
+    if (range.staticLen) {
+      int64_t left = *range.staticLen % group;
+      rest = e.constant(left);
+      whole = e.addConstant(range.lo, *range.staticLen - left);
+    } else {
+      rest = arith::RemSIOp::create(b, loc, range.len, e.constant(group));
+      whole = arith::SubIOp::create(b, loc, hi, rest);
+    }
+    auto run = [&](Value lo, Value end, int64_t count) {
+      SmallVector<Value> init;
+      if (value)
+        init.push_back(value);
+      SmallVector<Value> results = e.forCarry(
+          lo, end, group, init, [&](Value iv, ValueRange carried) {
+            Value next =
+                fill(iv, count, carried.empty() ? Value() : carried[0]);
+            return next ? SmallVector<Value>{next} : SmallVector<Value>{};
+          });
+      if (value)
+        value = results[0];
+    };
+    run(range.lo, whole, group);
+    for (int64_t count = 1; count < group; ++count) {
+      if (range.staticLen) {
+        if (*range.staticLen % group == count)
+          run(whole, hi, count);
+        continue;
+      }
+      // At most one iteration; a loop rather than an `if` keeps one shape.
+      Value here = arith::CmpIOp::create(b, loc, arith::CmpIPredicate::eq,
+                                         rest, e.constant(count));
+      Value end = arith::SelectOp::create(b, loc, here, hi, whole);
+      run(whole, end, count);
+    }
+  }
+
+  /// Copies the block's values, at the place of the outer loops, to groups:
+  /// [j / group][column][group].
+  void packValues() {
+    TileRange range = e.rangeOf(anchor->loops[streamed]);
+    TileRange columns = e.rangeOf(anchor->loops[columnLoops.back()]);
+    loops[nestPlan.vector] = e.uniform(e.constant(0)); // no value differs there
+    Value none;
+    forGroups(range, none, [&](Value iv, int64_t count, Value) {
+      e.vectorLoop(columns, lanes, [&](Value column, Value mask) {
+        loops[columnLoops.back()] = {column, SizeExpr(1)};
+        Place place;
+        place.lanes = lanes;
+        place.mask = mask;
+        SmallVector<Value> parts;
+        for (int64_t k = 0; k < group; ++k) {
+          loops[streamed] = e.uniform(e.addConstant(iv, std::min(k, count - 1)));
+          Value part =
+              e.toVector(e.evalOperand(anchor, 1, loops, place), lanes);
+          if (k >= count)
+            part = arith::ConstantOp::create(b, loc,
+                                             b.getZeroAttr(part.getType()));
+          parts.push_back(part);
+        }
+        Place whole;
+        whole.lanes = lanes * group;
+        e.storeAt(packed, {packedAddress(iv, column), SizeExpr(1)},
+                  e.interleave(parts), whole);
+      });
+      return Value();
+    });
+  }
+
+  /// Where the group that begins at `j` is in `packed`.
+  Value packedAddress(Value j, Value column) {
+    TileRange range = e.rangeOf(anchor->loops[streamed]);
+    TileRange columns = e.rangeOf(anchor->loops[columnLoops.back()]);
+    Value row = arith::SubIOp::create(b, loc, j, range.lo);
+    Value at = e.mul(row, e.constant(llvm::alignTo(columns.maxLen, lanes)));
+    if (e.asConstant(columns.lo) != 0)
+      column = arith::SubIOp::create(b, loc, column, columns.lo);
+    return e.add(at, e.mul(column, e.constant(group)));
+  }
+
+  /// A group of one column's values on all lanes.
+  Value loadPacked(Value j, Value column) {
+    Place place;
+    place.lanes = group;
+    Value value = e.loadAt(packed, {packedAddress(j, column), SizeExpr(1)},
+                           valueType, place);
+    return e.broadcastGroup(value, lanes);
   }
 
   void updateRows() {
@@ -254,29 +425,16 @@ private:
         Value old = load(m, place);
         Value top = e.forCarry(range.lo, hi, 1, old,
                                [&](Value iv, ValueRange carried) {
-                                 Value next = arith::MaximumFOp::create(
-                                     b, loc, carried[0], logitsAt(iv));
-                                 return SmallVector<Value>{next};
+                                 return SmallVector<Value>{
+                                     larger(logitsAt(iv), carried[0])};
                                })[0];
         Value shift = shiftOf(top, width);
         Value factor = exp(arith::SubFOp::create(b, loc, old, shift));
-        // A lane adds up a row one by one, often many equal weights, whose
-        // roundings all go one way: compensated (Kahan 1965, "Further remarks
-        // on reducing truncation errors").
-        Value zero = e.toVector(splat(0), width);
-        SmallVector<Value> sums = e.forCarry(
-            range.lo, hi, 1, {zero, zero}, [&](Value iv, ValueRange carried) {
-              Value logits = logitsAt(iv);
-              Value weight = exp(arith::SubFOp::create(b, loc, logits, shift));
-              store(p, weight, place);
-              Value sum = carried[0], excess = carried[1];
-              Value term = arith::SubFOp::create(b, loc, weight, excess);
-              Value next = arith::AddFOp::create(b, loc, sum, term);
-              Value added = arith::SubFOp::create(b, loc, next, sum);
-              return SmallVector<Value>{
-                  next, arith::SubFOp::create(b, loc, added, term)};
-            });
-        Value part = arith::SubFOp::create(b, loc, sums[0], sums[1]);
+        auto weightAt = [&](Value iv) -> Value {
+          return exp(arith::SubFOp::create(b, loc, logitsAt(iv), shift));
+        };
+        Value part = nestPlan.atom ? storeGroups(range, place, weightAt)
+                                   : storeWeights(range, place, weightAt);
         Value total = arith::MulFOp::create(b, loc, load(l, place), factor);
         total = arith::AddFOp::create(b, loc, total, part);
         store(l, total, place);
@@ -295,7 +453,7 @@ private:
           Value high = vector::ExtractStridedSliceOp::create(
               b, loc, value, ArrayRef<int64_t>{width},
               ArrayRef<int64_t>{width}, ArrayRef<int64_t>{1});
-          value = max ? arith::MaximumFOp::create(b, loc, low, high).getResult()
+          value = max ? larger(low, high)
                       : arith::AddFOp::create(b, loc, low, high).getResult();
         }
         return lanes == 1 ? value
@@ -343,9 +501,9 @@ private:
       Value top = overLanes(
           splat(-std::numeric_limits<double>::infinity()),
           [&](Value acc, Value, Place &place) -> Value {
-            return arith::MaximumFOp::create(b, loc, acc, logitsHere(place));
+            return larger(logitsHere(place), acc);
           });
-      top = arith::MaximumFOp::create(b, loc, reduceLanes(top, true), old);
+      top = larger(reduceLanes(top, true), old);
       Value shift = shiftOf(top, 1);
       Value factor = exp(arith::SubFOp::create(b, loc, old, shift));
       Value part =
@@ -372,6 +530,31 @@ private:
       return arith::AddFOp::create(b, loc, product, acc);
     }
     return math::FmaOp::create(b, loc, lhs, rhs, acc);
+  }
+
+  /// `sums` [column][vector] with the products of the group at `j` added.
+  SmallVector<Value> addGroups(Value j, ValueRange sums, int64_t vectors,
+                               int64_t columns, Value firstColumn,
+                               function_ref<void(int64_t, int64_t)> set) {
+    SmallVector<Value> weights, next;
+    for (int64_t v = 0; v < vectors; ++v) {
+      set(0, v);
+      LaneIndex at = address(p);
+      at.step = SizeExpr(1);
+      Place whole;
+      whole.lanes = lanes * group;
+      weights.push_back(e.loadAt(p.memref, at, valueType, whole));
+    }
+    for (int64_t c = 0; c < columns; ++c) {
+      Value values = loadPacked(j, e.addConstant(firstColumn, c));
+      for (int64_t v = 0; v < vectors; ++v) {
+        Value acc = sums[c * vectors + v];
+        next.push_back(hr::GroupDotOp::create(
+            b, loc, acc.getType(), nestPlan.atom.getInstruction(), values,
+            weights[v], acc));
+      }
+    }
+    return next;
   }
 
   /// sum = sum * scale + p * value, in register tiles: lanes are rows (or
@@ -414,8 +597,10 @@ private:
       Value zero = e.toVector(splat(0), width);
       sums.assign(columns * vectors, zero);
       sums = e.forCarry(
-          range.lo, hi, 1, sums, [&](Value iv, ValueRange carried) {
+          range.lo, hi, group, sums, [&](Value iv, ValueRange carried) {
             loops[streamed] = e.uniform(iv);
+            if (nestPlan.atom)
+              return addGroups(iv, carried, vectors, columns, firstColumn, set);
             SmallVector<Value> weights, values;
             for (int64_t v = 0; v < (rowLanes ? vectors : 1); ++v) {
               set(0, v);
@@ -451,6 +636,8 @@ private:
 
     auto emitLanes = [&]() {
       if (rowLanes) {
+        if (nestPlan.atom)
+          packValues();
         // Panels of vectors of rows; blocks of columns.
         auto columnsOf = [&](ArrayRef<LaneIndex> laneOf,
                              ArrayRef<Value> masks) {
@@ -697,6 +884,10 @@ private:
   /// The value differs between the vectors of a register tile.
   bool valueOnLanes = false;
   int64_t lanes = 1;
+  /// How many j an atom takes at once; 1 without one.
+  int64_t group = 1;
+  /// The block's values in groups.
+  Value packed;
   Type logitsType, valueType, resultType, stateType;
   State m, l, scale, p, sum;
 };

@@ -129,7 +129,8 @@ SmallVector<Value> StageEmitter::forCarry(
   b.setInsertionPointToStart(loop.getBody());
   SmallVector<Value> next =
       body(loop.getInductionVar(), loop.getRegionIterArgs());
-  scf::YieldOp::create(b, loc, next);
+  if (!init.empty()) // else the loop has its end already
+    scf::YieldOp::create(b, loc, next);
   return loop.getResults();
 }
 

@@ -171,6 +171,10 @@ private:
   mlir::Value cloneOnLanes(mlir::Operation *op,
                            llvm::ArrayRef<mlir::Value> operands, Place &place);
   mlir::Value toVector(mlir::Value value, int64_t lanes);
+  /// Elements of `values` in turns: the first of each, the second of each, ...
+  mlir::Value interleave(llvm::ArrayRef<mlir::Value> values);
+  /// A vector of a few elements, `lanes` times.
+  mlir::Value broadcastGroup(mlir::Value group, int64_t lanes);
   mlir::Value lanePositions(const SizeExpr &step, int64_t lanes);
   mlir::Value laneNumbers(int64_t lanes, mlir::Type elementType);
 

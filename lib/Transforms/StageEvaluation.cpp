@@ -66,6 +66,33 @@ Value StageEmitter::toVector(Value value, int64_t lanes) {
       b, loc, VectorType::get({lanes}, value.getType()), value);
 }
 
+Value StageEmitter::interleave(ArrayRef<Value> values) {
+  if (values.size() == 1)
+    return values[0];
+  // Of four: (0, 2) and (1, 3), then those two.
+  SmallVector<Value> even, odd;
+  for (auto [i, value] : llvm::enumerate(values))
+    (i % 2 ? odd : even).push_back(value);
+  return vector::InterleaveOp::create(b, loc, interleave(even),
+                                      interleave(odd));
+}
+
+Value StageEmitter::broadcastGroup(Value group, int64_t lanes) {
+  // As one integer of the group's bits.
+  auto type = cast<VectorType>(group.getType());
+  Type bits =
+      b.getIntegerType(type.getElementTypeBitWidth() * type.getDimSize(0));
+  Value whole = vector::BitCastOp::create(b, loc, VectorType::get({1}, bits),
+                                          group);
+  whole = vector::ExtractOp::create(b, loc, whole, 0);
+  whole = vector::BroadcastOp::create(b, loc, VectorType::get({lanes}, bits),
+                                      whole);
+  return vector::BitCastOp::create(
+      b, loc,
+      VectorType::get({lanes * type.getDimSize(0)}, type.getElementType()),
+      whole);
+}
+
 Value StageEmitter::laneNumbers(int64_t lanes, Type elementType) {
   SmallVector<Attribute> values;
   for (int64_t i = 0; i < lanes; ++i)

@@ -95,3 +95,31 @@ func.func @half(%x: tensor<128x256xf16> {hr.name = "x", hr.dims = [#hr.size<"128
   } -> tensor<128x128xf32>
   return %m : tensor<128x128xf32>
 }
+
+// Weights and values go in pairs where the program rounds the weights itself and
+// pairs are faster than multiply-adds. On Sapphire Rapids only fragments are.
+// AMX: hr.stage @attention_softmax_sum_
+// AMX-NOT: atom =
+// AMX-SAME: ->
+// DOT: hr.stage @attention_softmax_sum_
+// DOT-SAME: group = 1, atom = <instruction = "x86.vdpbf16ps", m = 1, n = 16, k = 2, fragments = false>>
+// FMA: hr.stage @attention_softmax_sum_
+// FMA-NOT: atom =
+// FMA-SAME: ->
+func.func @attention(%e: tensor<128x256xf32> {hr.name = "e", hr.dims = [#hr.size<"128">, #hr.size<"256">]}, %v: tensor<256x64xbf16> {hr.name = "v", hr.dims = [#hr.size<"256">, #hr.size<"64">]})
+    -> (tensor<128x64xf32> {hr.name = "y", hr.dims = [#hr.size<"128">, #hr.size<"64">]}) {
+  %y = hr.softmax_sum %e, %v maps [affine_map<(i, j, d) -> (i, j)>, affine_map<(i, j, d) -> (j, d)>, affine_map<(i, j, d) -> (i, d)>]
+      dims [#hr.size<"128">, #hr.size<"64">] weights bf16 : tensor<128x256xf32>, tensor<256x64xbf16> -> tensor<128x64xf32>
+  return %y : tensor<128x64xf32>
+}
+
+// Exact weights are not rounded.
+// DOT: hr.stage @exact_softmax_sum_
+// DOT-NOT: atom =
+// DOT-SAME: ->
+func.func @exact(%e: tensor<128x256xf32> {hr.name = "e", hr.dims = [#hr.size<"128">, #hr.size<"256">]}, %v: tensor<256x64xbf16> {hr.name = "v", hr.dims = [#hr.size<"256">, #hr.size<"64">]})
+    -> (tensor<128x64xf32> {hr.name = "y", hr.dims = [#hr.size<"128">, #hr.size<"64">]}) {
+  %y = hr.softmax_sum %e, %v maps [affine_map<(i, j, d) -> (i, j)>, affine_map<(i, j, d) -> (j, d)>, affine_map<(i, j, d) -> (i, d)>]
+      dims [#hr.size<"128">, #hr.size<"64">] : tensor<128x256xf32>, tensor<256x64xbf16> -> tensor<128x64xf32>
+  return %y : tensor<128x64xf32>
+}

@@ -101,6 +101,15 @@ func.func @softmax_sum(%e: tensor<4x8xf32>, %v: tensor<8x2xf32>) {
 
 // -----
 
+func.func @softmax_sum_weights(%e: tensor<4x8xf32>, %v: tensor<8x2xf32>) {
+  // expected-error @+1 {{expected weights of a float type but got 'i16'}}
+  %0 = hr.softmax_sum %e, %v maps [affine_map<(i, j, d) -> (i, j)>, affine_map<(i, j, d) -> (j, d)>, affine_map<(i, j, d) -> (i, d)>]
+      dims [#hr.size<"4">, #hr.size<"2">] weights i16 : tensor<4x8xf32>, tensor<8x2xf32> -> tensor<4x2xf32>
+  return
+}
+
+// -----
+
 func.func @repeat(%x: tensor<4xf32>) {
   // expected-error @+1 {{expected an index and 1 carried block arguments but got 1 arguments}}
   %0 = hr.repeat 2 (%x) : (tensor<4xf32>) -> tensor<4xf32> {
@@ -132,6 +141,14 @@ func.func @run() {
 func.func @group_dot(%a: vector<24xbf16>, %c: vector<16xf32>) {
   // expected-error @+1 {{expected a whole number of lanes of 'vector<24xbf16>' per lane of 'vector<16xf32>'}}
   %0 = hr.group_dot "x86.vdpbf16ps" %a, %a, %c : vector<24xbf16>, vector<16xf32>
+  return
+}
+
+// -----
+
+func.func @group_round(%a: vector<16xf32>, %b: vector<8xf32>) {
+  // expected-error @+1 {{expected parts of one type that together make 'vector<32xbf16>' but got 'vector<8xf32>'}}
+  %0 = hr.group_round "x86.vdpbf16ps" %a, %b : vector<16xf32>, vector<8xf32> to vector<32xbf16>
   return
 }
 

@@ -51,6 +51,9 @@ func.func @tensors(%x: tensor<?x8xf32> {hr.dims = [#hr.size<"s0">, #hr.size<"8">
   // CHECK: hr.softmax_sum
   %o = hr.softmax_sum %w, %w maps [affine_map<(i, j, d) -> (i, j)>, affine_map<(i, j, d) -> (d, j)>, affine_map<(i, j, d) -> (i, d)>]
       dims [#hr.size<"4">, #hr.size<"4">] : tensor<4x8xf32>, tensor<4x8xf32> -> tensor<4x4xf32>
+  // CHECK: hr.softmax_sum {{.+}} zero_masked_rows weights bf16 : tensor
+  %on = hr.softmax_sum %w, %w maps [affine_map<(i, j, d) -> (i, j)>, affine_map<(i, j, d) -> (d, j)>, affine_map<(i, j, d) -> (i, d)>]
+      dims [#hr.size<"4">, #hr.size<"4">] zero_masked_rows weights bf16 : tensor<4x8xf32>, tensor<4x8xf32> -> tensor<4x4xf32>
   return
 }
 
@@ -97,5 +100,7 @@ func.func @atoms(%x: memref<?xi16>, %z: memref<?xf32>, %i: index,
   hr.fragment_store %s, %z[%i], %i : !hr.fragment<16x16xf32>, memref<?xf32>
   // CHECK: hr.group_dot "x86.vdpbf16ps"
   %d = hr.group_dot "x86.vdpbf16ps" %a, %a, %c : vector<32xbf16>, vector<16xf32>
+  // CHECK: hr.group_round "x86.vdpbf16ps" %{{.+}}, %{{.+}} : vector<16xf32>, vector<16xf32> to vector<32xbf16>
+  %r = hr.group_round "x86.vdpbf16ps" %c, %d : vector<16xf32>, vector<16xf32> to vector<32xbf16>
   return %d : vector<16xf32>
 }

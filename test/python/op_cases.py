@@ -959,3 +959,10 @@ case("edge", "scan-of-nothing", lambda x, y: (x.cumsum(-1), y.cumsum(0),
 case("edge", "sort-of-nothing", lambda x, y: (x.sort(-1)[0], y.sort(0)[1],
                                               y.sort(1)[0]),
      rand(6, 0), rand(0, 6))
+# Softmax weights that the program rounds to the values' type, and exact ones.
+case("edge", "weights-rounded",
+     lambda e, v: torch.softmax(e, -1, dtype=F32).to(BF16) @ v,
+     rand(3, 40, 51, dtype=BF16), rand(3, 51, 24, dtype=BF16))
+case("edge", "weights-not-rounded",
+     lambda e, v: torch.softmax(e, -1) @ v.to(F32),
+     rand(3, 40, 51), rand(3, 51, 24, dtype=BF16))

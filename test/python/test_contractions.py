@@ -1,4 +1,4 @@
-"""Products and convolutions at sizes that no register tile divides.
+"""Products, attention and convolutions at sizes that no register tile divides.
 
 What is tested is the way the operands take: in place, packed at compile time or
 per tile, contiguous along the lanes or along the sum, whole groups or not. Each
@@ -69,6 +69,40 @@ def test_batches(dtype):
         torch.randn(*shape).to(dtype)
         for shape in ((2, 33, 46), (2, 46, 51), (2, 19, 46))),
         decomposed=False))
+
+
+class Attention(torch.nn.Module):
+    """q [2, 4, Q, 24], k [2, 2, K, 24] and v [2, 2, K, 40]; mask [Q, K]."""
+
+    def forward(self, q, k, v, mask):
+        written_out = q[:, :2] @ k.transpose(-1, -2) * 0.2
+        weights = written_out.softmax(-1, dtype=torch.float32).to(v.dtype)
+        return (F.scaled_dot_product_attention(q, k, v, enable_gqa=True),
+                F.scaled_dot_product_attention(q[:, ::2], k, v, mask),
+                F.scaled_dot_product_attention(q, q, q, is_causal=True),
+                weights @ v)
+
+
+@pytest.mark.parametrize("dtype", DTYPES, ids=name_of)
+@pytest.mark.parametrize("dynamic", [False, True], ids=["static", "dynamic"])
+def test_attention(dtype, dynamic):
+    torch.manual_seed(4)
+
+    def inputs(queries, keys):
+        mask = torch.rand(queries, keys) < 0.7
+        mask[:, 0] = True
+        mask[-1] = False
+        return (*(torch.randn(2, heads, length, depth).to(dtype)
+                  for heads, length, depth in ((4, queries, 24), (2, keys, 24),
+                                               (2, keys, 40))), mask)
+    queries = torch.export.Dim("queries", min=2, max=200)
+    keys = torch.export.Dim("keys", min=2, max=600)
+    check(Case("attention", Attention(), inputs(37, 259),
+               dynamic_shapes=({2: queries}, {2: keys}, {2: keys},
+                               {0: queries, 1: keys}) if dynamic else None,
+               runs=[inputs(*n) for n in ((2, 2), (48, 32), (65, 129))]
+               if dynamic else [],
+               decomposed=False))
 
 
 class Convolutions(torch.nn.Module):

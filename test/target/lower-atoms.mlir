@@ -10,6 +10,28 @@ func.func @dot(%a: vector<32xbf16>, %b: vector<32xbf16>, %c: vector<16xf32>) -> 
 
 // -----
 
+// CHECK-LABEL: func @round
+func.func @round(%a: vector<16xf32>, %b: vector<16xf32>) -> vector<32xbf16> {
+  // CHECK: %[[HALVES:.+]] = llvm.call_intrinsic "llvm.x86.avx512bf16.cvtne2ps2bf16.512"(%arg1, %arg0)
+  // CHECK: vector.shuffle %[[HALVES]], %[[HALVES]] [0, 16, 1, 17,
+  %0 = hr.group_round "x86.vdpbf16ps" %a, %b : vector<16xf32>, vector<16xf32> to vector<32xbf16>
+  return %0 : vector<32xbf16>
+}
+
+// -----
+
+// Widths that the instruction does not have.
+// CHECK-LABEL: func @round_fewer
+func.func @round_fewer(%a: vector<4xf32>, %b: vector<4xf32>) -> vector<8xbf16> {
+  // CHECK: arith.truncf %arg0
+  // CHECK: arith.truncf %arg1
+  // CHECK: vector.shuffle {{.*}} [0, 4, 1, 5, 2, 6, 3, 7]
+  %0 = hr.group_round "x86.vdpbf16ps" %a, %b : vector<4xf32>, vector<4xf32> to vector<8xbf16>
+  return %0 : vector<8xbf16>
+}
+
+// -----
+
 // Sums stay in tile registers from one iteration to the next.
 // CHECK-LABEL: func @fragments
 func.func @fragments(%x: memref<?xi16>, %y: memref<?xi16>, %z: memref<?xf32>, %n: index) {

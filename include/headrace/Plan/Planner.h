@@ -143,6 +143,10 @@ private:
   /// have these lengths.
   double predictContraction(const Contraction &info, const NestPlan &nestPlan,
                             llvm::ArrayRef<double> length) const;
+  /// The rows that are lanes, and what multiplies weights and values.
+  void planSoftmaxSum(const Nest &nest, NestPlan &result) const;
+  /// Null: vector multiply-adds.
+  const hw::Atom *getSoftmaxSumAtom(hr::SoftmaxSumOp op) const;
   /// Seconds of arithmetic of a streamed softmax sum whose classes have these
   /// lengths.
   double predictSoftmaxSum(const StageAnalysis &analysis, const Nest &nest,

@@ -47,7 +47,7 @@ def TargetWidenFloats : Pass<"target-widen-floats"> {
 def TargetLowerAtoms : Pass<"target-lower-atoms"> {
   let summary = "turn atoms into the machine's instructions";
   let description = [{
-    After it there is no `hr.group_dot` and no fragment: an instruction's name has
+    After it there is no `hr.group_dot`, no `hr.group_round` and no fragment: an instruction's name has
     become a call of LLVM's intrinsic, and fragments have the machine's type,
     also where loops carry them.
 
@@ -63,7 +63,8 @@ def TargetLowerAtoms : Pass<"target-lower-atoms"> {
   }];
   let dependentDialects = ["::mlir::arith::ArithDialect",
                            "::mlir::memref::MemRefDialect",
-                           "::mlir::LLVM::LLVMDialect"];
+                           "::mlir::LLVM::LLVMDialect",
+                           "::mlir::vector::VectorDialect"];
 }
 
 #endif // HEADRACE_TARGET_PASSES

@@ -337,6 +337,10 @@ LogicalResult SoftmaxSumOp::verify() {
     return emitOpError() << "expected one streamed dimension, in logits and "
                             "value but not in the result, but got "
                          << streamed.size();
+  if (std::optional<Type> weights = getWeights();
+      weights && !isa<FloatType>(*weights))
+    return emitOpError() << "expected weights of a float type but got "
+                         << *weights;
   return success();
 }
 
@@ -460,6 +464,21 @@ LogicalResult GroupDotOp::verify() {
       operand.getDimSize(0) % sum.getDimSize(0) != 0)
     return emitOpError() << "expected a whole number of lanes of " << operand
                          << " per lane of " << sum;
+  return success();
+}
+
+LogicalResult GroupRoundOp::verify() {
+  auto result = cast<VectorType>(getType());
+  for (Type type : getParts().getTypes()) {
+    auto part = cast<VectorType>(type);
+    if (type != getParts().front().getType() || part.getRank() != 1 ||
+        part.getNumElements() * int64_t(getParts().size()) !=
+            result.getNumElements())
+      return emitOpError() << "expected parts of one type that together make "
+                           << result << " but got " << part;
+  }
+  if (getParts().empty())
+    return emitOpError() << "expected parts";
   return success();
 }
 

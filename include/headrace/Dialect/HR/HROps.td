@@ -525,7 +525,10 @@ def HR_SoftmaxSumOp : HR_Op<"softmax_sum", [Pure]> {
     zero` it is 0 (what scaled_dot_product_attention defines for boolean masks).
     Over no j at all it is 0 too, a sum of nothing.
     Logits, state and result are of the element type of `logits` and `result`;
-    the state is kept in f32 for narrower types.
+    the state is kept in f32 for narrower types. With `weights` the program
+    rounds its weights to that type before they multiply the values: whoever
+    computes the op may do so, and then hand both to an instruction for narrow
+    operands.
 
     ```mlir
     %o = hr.softmax_sum %e, %v maps [
@@ -537,11 +540,12 @@ def HR_SoftmaxSumOp : HR_Op<"softmax_sum", [Pure]> {
   }];
   let arguments = (ins AnyRankedTensor:$logits, AnyRankedTensor:$value,
                        AffineMapArrayAttr:$maps, HR_SizeArrayAttr:$dims,
-                       UnitAttr:$zero_masked_rows);
+                       UnitAttr:$zero_masked_rows,
+                       OptionalAttr<TypeAttr>:$weights);
   let results = (outs AnyRankedTensor:$result);
   let assemblyFormat = [{
     $logits `,` $value `maps` $maps `dims` $dims (`zero_masked_rows` $zero_masked_rows^)?
-    attr-dict `:` type($logits) `,` type($value) `->` type($result)
+    (`weights` $weights^)? attr-dict `:` type($logits) `,` type($value) `->` type($result)
   }];
   let hasVerifier = 1;
 }
@@ -679,6 +683,27 @@ def HR_GroupDotOp : HR_Op<"group_dot", [Pure,
   let results = (outs AnyVectorOfNonZeroRank:$result);
   let assemblyFormat = [{
     $instruction $lhs `,` $rhs `,` $acc attr-dict `:` type($lhs) `,` type($acc)
+  }];
+  let hasVerifier = 1;
+}
+
+def HR_GroupRoundOp : HR_Op<"group_round", [Pure]> {
+  let summary = "rounds lanes to groups as an instruction takes them";
+  let description = [{
+    `result[i * k + j] = parts[j][i]`, k the number of parts, rounded to nearest,
+    ties to even. What the `instruction` takes as zero (subnormal numbers) may
+    become zero.
+
+    ```mlir
+    %p = hr.group_round "x86.vdpbf16ps" %a, %b
+        : vector<16xf32>, vector<16xf32> to vector<32xbf16>
+    ```
+  }];
+  let arguments = (ins StrAttr:$instruction,
+                       Variadic<AnyVectorOfNonZeroRank>:$parts);
+  let results = (outs AnyVectorOfNonZeroRank:$result);
+  let assemblyFormat = [{
+    $instruction $parts attr-dict `:` type($parts) `to` type($result)
   }];
   let hasVerifier = 1;
 }
