@@ -21,8 +21,9 @@ using namespace mlir;
 using namespace headrace;
 using namespace headrace::plan;
 
-/// Of the atoms that multiply pairs (or more) of weights and values, the one
-/// that is fastest, if it is faster than multiply-adds of what they widen to.
+/// Of the atoms that multiply groups of weights and values, with lanes along
+/// rows, the one that is fastest, if it is faster than multiply-adds of what they
+/// widen to.
 const hw::Atom *Planner::getSoftmaxSumAtom(hr::SoftmaxSumOp op) const {
   Type value = op.getValue().getType().getElementType();
   if (!options.emits || op.getWeights() != value ||
@@ -32,14 +33,19 @@ const hw::Atom *Planner::getSoftmaxSumAtom(hr::SoftmaxSumOp op) const {
   llvm::raw_string_ostream(name) << value;
   const hw::Atom *best = nullptr;
   double rate = worker.f32FlopsPerSecond();
-  for (const hw::Atom *atom : worker.getAtoms(name, name, "f32"))
-    if (atom->operands == hw::OperandPlace::Registers && atom->m == 1 &&
-        atom->n == lanes && options.emits(*atom) &&
-        atom->k * int64_t(value.getIntOrFloatBitWidth()) == 32 &&
+  int64_t group = 32 / int64_t(value.getIntOrFloatBitWidth());
+  for (const hw::Atom *atom : worker.getAtoms(name, name, "f32")) {
+    bool fragments = atom->operands == hw::OperandPlace::TileRegisters;
+    bool fits = fragments ? atom->k % (lanes * group) == 0 &&
+                                worker.tileRegisters >= 4
+                          : atom->operands == hw::OperandPlace::Registers &&
+                                atom->m == 1 && atom->k == group;
+    if (fits && group > 1 && atom->n == lanes && options.emits(*atom) &&
         atom->flopsPerSecond() > rate) {
       best = atom;
       rate = atom->flopsPerSecond();
     }
+  }
   return best;
 }
 
@@ -50,12 +56,12 @@ void Planner::planSoftmaxSum(const Nest &nest, NestPlan &result) const {
   auto softmax = cast<hr::SoftmaxSumOp>(node->op);
   AffineMap logits = cast<AffineMapAttr>(softmax.getMaps()[0]).getValue();
   AffineMap values = cast<AffineMapAttr>(softmax.getMaps()[1]).getValue();
-  int64_t most = 0, streamed = -1;
-  bool hasColumns = false;
+  int64_t most = 0, streamed = -1, columns = 0;
   for (auto [l, loop] : llvm::enumerate(node->loops)) {
     if (!loop.parallel)
       streamed = l;
-    hasColumns |= loop.parallel && !logits.isFunctionOfDim(l);
+    if (loop.parallel && !logits.isFunctionOfDim(l))
+      columns = extentOf(loop.extent); // the innermost one
     if (loop.parallel && logits.isFunctionOfDim(l) &&
         !values.isFunctionOfDim(l) && extentOf(loop.extent) > most) {
       most = extentOf(loop.extent);
@@ -69,14 +75,24 @@ void Planner::planSoftmaxSum(const Nest &nest, NestPlan &result) const {
     result.vectors = getPanel(most, lanes, nullptr) / lanes;
   result.rows = std::clamp<int64_t>(
       (registers - 2 - result.vectors) / result.vectors, 1, 8);
-  if (result.vector < 0 || !hasColumns)
+  if (result.vector < 0 || columns == 0)
     return;
-  if (const hw::Atom *atom = getSoftmaxSumAtom(softmax)) {
-    result.atom =
-        hr::AtomAttr::get(node->op->getContext(), atom->instruction, atom->m,
-                          atom->n, atom->k, /*fragments=*/false);
-    result.group = streamed;
-  }
+  const hw::Atom *atom = getSoftmaxSumAtom(softmax);
+  if (!atom)
+    return;
+  bool fragments = atom->operands == hw::OperandPlace::TileRegisters;
+  result.atom = hr::AtomAttr::get(node->op->getContext(), atom->instruction,
+                                  atom->m, atom->n, atom->k, fragments);
+  result.group = streamed;
+  if (!fragments)
+    return;
+  // Sums, one fragment of the values and a row of the weights' at a time.
+  result.vectors = most > atom->n && worker.tileRegisters >= 5 ? 2 : 1;
+  result.rows = std::clamp<int64_t>(
+                    (worker.tileRegisters - 1 - result.vectors) /
+                        result.vectors,
+                    1, llvm::divideCeil(columns, atom->m)) *
+                atom->m;
 }
 
 double Planner::predictSoftmaxSum(const StageAnalysis &analysis,
@@ -104,13 +120,18 @@ double Planner::predictSoftmaxSum(const StageAnalysis &analysis,
   if (nestPlan.atom) {
     if (const hw::Atom *atom = getSoftmaxSumAtom(softmax))
       rate = atom->flopsPerSecond();
-    // Two loads, a shuffle and a store for a vector of groups.
-    packing = 4 * packings * streamed * columns /
-              (double(nestPlan.atom.getK() * lanes) * clock);
+    // Two loads, a shuffle and a store for a vector of groups; fragments want
+    // the values transposed, a square with as many steps as its side has bits.
+    double perValue = nestPlan.atom.getFragments()
+                          ? (2 + std::log2(double(lanes))) / double(lanes)
+                          : 4 / double(nestPlan.atom.getK() * lanes);
+    packing = packings * streamed * columns * perValue / clock;
   }
   // The products; per weight a maximum and an exponential; and per block of the
   // stream the sums so far are scaled.
-  constexpr double rescaleFlops = 4;
+  // Sums of fragments come through scratch.
+  double rescaleFlops =
+      nestPlan.atom && nestPlan.atom.getFragments() ? 6 : 4;
   double weightFlops = 24;
   // Logits that lie along the stream are gathered, for either of the two.
   constexpr double gatherCycles = 40;

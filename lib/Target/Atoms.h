@@ -20,8 +20,9 @@ struct AtomInstruction {
   int64_t m, n, k;
   /// Empty: what LLVM makes of a vector multiply-add.
   llvm::StringRef intrinsic;
-  /// Rounds two vectors, given last to first, to halves of one operand.
-  llvm::StringRef rounding = "";
+  /// Rounds two vectors, given last to first, to halves of one operand; empty:
+  /// there is none. And the feature of the CPU that it takes.
+  llvm::StringRef rounding = "", roundingFeature = "";
 };
 
 /// Null if there is no such instruction.

@@ -306,7 +306,7 @@ LogicalResult Emission::lowerStages() {
   PassManager pm(context);
   if (options.configure)
     options.configure(pm);
-  buildStageLowering(pm.nest<ModuleOp>(), codegen.fma, options.debugInfo);
+  buildStageLowering(pm.nest<ModuleOp>(), codegen, options.debugInfo);
   if (failed(pm.run(*lowered)))
     return failure();
   stageModules = llvm::to_vector(lowered->getOps<ModuleOp>());

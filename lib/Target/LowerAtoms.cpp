@@ -35,8 +35,9 @@ static const AtomInstruction instructions[] = {
     {"vector.fma", "", 0, 0, 0, ""},
     {"x86.vdpbf16ps", "x86_64", 1, 16, 2,
      "llvm.x86.avx512bf16.dpbf16ps.512",
-     "llvm.x86.avx512bf16.cvtne2ps2bf16.512"},
-    {"x86.tdpbf16ps", "x86_64", 16, 16, 32, "llvm.x86.tdpbf16ps.internal"},
+     "llvm.x86.avx512bf16.cvtne2ps2bf16.512", "avx512bf16"},
+    {"x86.tdpbf16ps", "x86_64", 16, 16, 32, "llvm.x86.tdpbf16ps.internal",
+     "llvm.x86.avx512bf16.cvtne2ps2bf16.512", "avx512bf16"},
     {"x86.tdpbssd", "x86_64", 16, 16, 64, "llvm.x86.tdpbssd.internal"},
     {"x86.tdpbusd", "x86_64", 16, 16, 64, "llvm.x86.tdpbusd.internal"},
 };
@@ -55,6 +56,10 @@ const AtomInstruction *headrace::findAtomInstruction(StringRef name) {
 namespace {
 class AtomLowering {
 public:
+  explicit AtomLowering(StringRef cpuFeatures) {
+    cpuFeatures.split(features, ',');
+  }
+
   LogicalResult lower(Operation *op) {
     OpBuilder builder(op);
     b = &builder;
@@ -119,7 +124,9 @@ private:
     int64_t lanes = type.getNumElements() / parts;
     Value inOrder;
     if (!(*instruction)->rounding.empty() && parts == 2 &&
-        lanes == (*instruction)->n) {
+        lanes == (*instruction)->n &&
+        llvm::is_contained(features,
+                           ("+" + (*instruction)->roundingFeature).str())) {
       inOrder = LLVM::CallIntrinsicOp::create(
                     *b, loc, type, b->getStringAttr((*instruction)->rounding),
                     ValueRange{op.getParts()[1], op.getParts()[0]})
@@ -210,6 +217,7 @@ private:
 
   OpBuilder *b = nullptr;
   Location loc = UnknownLoc();
+  SmallVector<StringRef> features;
 
 public:
   /// The type that a converted value had.
@@ -218,9 +226,11 @@ public:
 
 struct LowerAtomsPass
     : headrace::impl::TargetLowerAtomsBase<LowerAtomsPass> {
+  using TargetLowerAtomsBase::TargetLowerAtomsBase;
+
   void runOnOperation() override {
     SmallVector<Operation *> atoms;
-    AtomLowering lowering;
+    AtomLowering lowering(features.getValue());
     Type tile = LLVM::LLVMX86AMXType::get(&getContext());
     auto convert = [&](Value value) {
       if (auto type = dyn_cast<hr::FragmentType>(value.getType())) {

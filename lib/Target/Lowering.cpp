@@ -12,8 +12,6 @@
 #include "mlir/Conversion/ControlFlowToLLVM/ControlFlowToLLVM.h"
 #include "mlir/Conversion/FuncToLLVM/ConvertFuncToLLVMPass.h"
 #include "mlir/Conversion/IndexToLLVM/IndexToLLVM.h"
-#include "headrace/Target/MathLibrary.h"
-#include "headrace/Target/Passes.h"
 #include "mlir/Conversion/MathToLLVM/MathToLLVM.h"
 #include "mlir/Conversion/MathToLibm/MathToLibm.h"
 #include "mlir/Conversion/MemRefToLLVM/MemRefToLLVM.h"
@@ -88,15 +86,19 @@ headrace::splitStages(ModuleOp module, ArrayRef<StringRef> stages) {
 // Lowering
 //===----------------------------------------------------------------------===//
 
-void headrace::buildStageLowering(OpPassManager &pm, bool fma,
+void headrace::buildStageLowering(OpPassManager &pm, const Codegen &codegen,
                                   bool debugInfo) {
   // Names of instructions are understood here, and nowhere below.
-  pm.addPass(createTargetLowerAtoms());
+  {
+    TargetLowerAtomsOptions options;
+    options.features = codegen.features;
+    pm.addPass(createTargetLowerAtoms(options));
+  }
   // Our own functions for all that is not one instruction. First, while vectors
   // have the shape they were written with.
   {
     MathExpandFunctionsOptions options;
-    options.fma = fma;
+    options.fma = codegen.fma;
     pm.addPass(createMathExpandFunctions(options));
   }
   // Transfers that are not a plain vector load become loops over such.

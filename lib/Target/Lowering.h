@@ -7,6 +7,7 @@
 #ifndef HEADRACE_LIB_TARGET_LOWERING_H
 #define HEADRACE_LIB_TARGET_LOWERING_H
 
+#include "Codegen.h"
 #include "mlir/IR/BuiltinOps.h"
 #include "mlir/IR/OwningOpRef.h"
 #include "mlir/Pass/PassManager.h"
@@ -28,8 +29,8 @@ splitStages(mlir::ModuleOp module, llvm::ArrayRef<llvm::StringRef> stages);
 /// The passes that lower a module of stage functions (func, scf, vector,
 /// memref, arith, math, index) to the LLVM dialect, without changing the result
 /// of any float operation.
-/// `fma`: the machine has fused multiply-add.
-void buildStageLowering(mlir::OpPassManager &pm, bool fma, bool debugInfo);
+void buildStageLowering(mlir::OpPassManager &pm, const Codegen &codegen,
+                        bool debugInfo);
 
 } // namespace headrace
 #endif // HEADRACE_LIB_TARGET_LOWERING_H

@@ -21,9 +21,11 @@
 // Lanes are rows where there are enough of them: maxima and sums then need no
 // horizontal step, and p is laid out as the second product wants it. Otherwise
 // (decoding one token) lanes are j in the first part and columns in the second.
-// With lanes along rows the second product may be done by an atom that takes
-// `group` j at once: weights and values then lie in groups, which the last block
-// fills with zeros.
+// With lanes along rows the second product may be done by an atom: weights, and
+// for one on vectors the values, then lie in groups of `group` consecutive j. For
+// one on fragments the sums are transposed (values times weights), so that they
+// come out as they are kept, and the values lie with j innermost. Zeros fill up
+// what the atom takes at once.
 // (Milakov and Gimelshein, arXiv 1805.02867; Dao et al., arXiv 2205.14135.)
 //
 //===----------------------------------------------------------------------===//
@@ -68,7 +70,12 @@ public:
     // A loop of the batch is one of the rows, and the value has it too.
     valueOnLanes =
         !rowLanes || maps[1].isFunctionOfDim(unsigned(nestPlan.vector));
-    group = nestPlan.atom ? nestPlan.atom.getK() : 1;
+    if (nestPlan.atom) {
+      step = nestPlan.atom.getK();
+      group = stateType.getIntOrFloatBitWidth() /
+              valueType.getIntOrFloatBitWidth();
+      fragments = nestPlan.atom.getFragments();
+    }
   }
 
   LogicalResult emit() {
@@ -83,13 +90,9 @@ public:
     m = allocate(rowLoops, 0);
     l = allocate(rowLoops, 0);
     scale = allocate(rowLoops, 0);
-    p = allocate(rowLoops, llvm::alignTo(block, group), group);
-    if (nestPlan.atom) {
-      TileRange columns = e.rangeOf(anchor->loops[columnLoops.back()]);
-      packed = e.allocScratch(valueType,
-                              llvm::alignTo(block, group) *
-                                  llvm::alignTo(columns.maxLen, lanes));
-    }
+    p = allocate(rowLoops, llvm::alignTo(block, step), group);
+    if (nestPlan.atom)
+      allocatePacked(block);
     SmallVector<unsigned> all(rowLoops);
     llvm::append_range(all, columnLoops);
     sum = allocate(all, 0);
@@ -170,6 +173,27 @@ private:
     state.memref =
         e.allocScratch(group > 1 ? valueType : stateType, count);
     return state;
+  }
+
+  /// Room for the block's values: [j / group][column][group] for vectors,
+  /// [column][j] for fragments.
+  void allocatePacked(int64_t block) {
+    int64_t columns = std::max<int64_t>(
+        e.rangeOf(anchor->loops[columnLoops.back()]).maxLen, 1);
+    int64_t depth = llvm::alignTo(block, step);
+    if (!fragments) {
+      packedStride = llvm::alignTo(columns, lanes);
+      packed = e.allocScratch(valueType, depth * packedStride);
+      return;
+    }
+    // A fragment may begin at any column, and a stride of many lines would put
+    // its rows in few sets of a cache.
+    int64_t m = nestPlan.atom.getM();
+    packedStride = depth + lanes * group;
+    packed = e.allocScratch(valueType,
+                            (llvm::alignTo(columns, m) + m) * packedStride);
+    product = e.allocScratch(stateType, llvm::alignTo(nestPlan.rows, m) *
+                                            nestPlan.vectors * lanes);
   }
 
   LaneIndex address(const State &state) {
@@ -290,7 +314,6 @@ private:
                     function_ref<Value(Value)> weightAt) {
     auto narrow = VectorType::get({place.lanes * group}, valueType);
     Value zero = e.toVector(splat(0), place.lanes);
-    Value one = e.toVector(e.scalarConstant(valueType, 1), place.lanes * group);
     StringRef instruction = nestPlan.atom.getInstruction();
     // One group of which `count` elements exist.
     auto fill = [&](Value iv, int64_t count, Value sum) {
@@ -305,13 +328,57 @@ private:
       Place whole; // scratch has room for lanes that do not exist
       whole.lanes = place.lanes * group;
       e.storeAt(p.memref, at, weights, whole);
-      return hr::GroupDotOp::create(b, loc, sum.getType(), instruction, one,
-                                    weights, sum)
-          .getResult();
+      return addGroup(weights, sum);
     };
     Value sum = zero;
     forGroups(range, sum, fill);
+    if (step > group && (!range.staticLen || *range.staticLen % step)) {
+      Value nothing = e.toVector(e.scalarConstant(valueType, 0),
+                                 place.lanes * group);
+      e.forLoop(roundUp(range, group), roundUp(range, step), group,
+                [&](Value iv) {
+                  loops[streamed] = e.uniform(iv);
+                  LaneIndex at = address(p);
+                  at.step = SizeExpr(1);
+                  Place whole;
+                  whole.lanes = place.lanes * group;
+                  e.storeAt(p.memref, at, nothing, whole);
+                });
+    }
     return sum;
+  }
+
+  /// The end of a block if its length is rounded up to a multiple.
+  Value roundUp(const TileRange &range, int64_t multiple) {
+    if (range.staticLen)
+      return e.addConstant(range.lo,
+                           llvm::alignTo(*range.staticLen, multiple));
+    Value sum = e.addConstant(range.len, multiple - 1);
+    Value over = arith::RemSIOp::create(b, loc, sum, e.constant(multiple));
+    return e.add(range.lo, arith::SubIOp::create(b, loc, sum, over));
+  }
+
+  /// The elements of each group added up, per lane.
+  Value addGroup(Value weights, Value sum) {
+    if (!fragments) {
+      auto type = cast<VectorType>(weights.getType());
+      Value one =
+          e.toVector(e.scalarConstant(valueType, 1), type.getDimSize(0));
+      return hr::GroupDotOp::create(b, loc, sum.getType(),
+                                    nestPlan.atom.getInstruction(), one,
+                                    weights, sum);
+    }
+    Value wide = arith::ExtFOp::create(
+        b, loc,
+        VectorType::get(cast<VectorType>(weights.getType()).getShape(),
+                        stateType),
+        weights);
+    // Halves of the groups, until one element is left of each.
+    for (int64_t left = group; left > 1; left /= 2) {
+      auto halves = vector::DeinterleaveOp::create(b, loc, wide);
+      wide = arith::AddFOp::create(b, loc, halves.getRes1(), halves.getRes2());
+    }
+    return arith::AddFOp::create(b, loc, sum, wide);
   }
 
   /// `fill(j, count, value)` for each group of a block, of which all but the
@@ -356,12 +423,13 @@ private:
     }
   }
 
-  /// Copies the block's values, at the place of the outer loops, to groups:
-  /// [j / group][column][group].
+  /// Copies the block's values, at the place of the outer loops, to `packed`.
   void packValues() {
     TileRange range = e.rangeOf(anchor->loops[streamed]);
     TileRange columns = e.rangeOf(anchor->loops[columnLoops.back()]);
     loops[nestPlan.vector] = e.uniform(e.constant(0)); // no value differs there
+    if (fragments)
+      return packTransposed(range, columns);
     Value none;
     forGroups(range, none, [&](Value iv, int64_t count, Value) {
       e.vectorLoop(columns, lanes, [&](Value column, Value mask) {
@@ -388,15 +456,68 @@ private:
     });
   }
 
-  /// Where the group that begins at `j` is in `packed`.
+  /// Squares of `lanes` j and columns, transposed in registers; zeros behind the
+  /// last j.
+  void packTransposed(const TileRange &range, const TileRange &columns) {
+    Type stored = getStageMemoryType(valueType);
+    auto vectorType = VectorType::get({lanes}, stored);
+    Value zero =
+        arith::ConstantOp::create(b, loc, b.getZeroAttr(vectorType));
+    Value hi = e.add(range.lo, range.len);
+    auto square = [&](Value first, bool isWhole) {
+      e.vectorLoop(columns, lanes, [&](Value column, Value mask) {
+        loops[columnLoops.back()] = {column, SizeExpr(1)};
+        Place place;
+        place.lanes = lanes;
+        place.mask = mask;
+        SmallVector<Value> rows;
+        for (int64_t r = 0; r < lanes; ++r) {
+          Value j = e.addConstant(first, r), exists;
+          if (!isWhole) {
+            exists = arith::CmpIOp::create(b, loc, arith::CmpIPredicate::slt,
+                                           j, hi);
+            j = arith::MinSIOp::create(b, loc, j, e.addConstant(hi, -1));
+          }
+          loops[streamed] = e.uniform(j);
+          Value row =
+              e.toVector(e.evalOperand(anchor, 1, loops, place), lanes);
+          if (row.getType() != vectorType)
+            row = arith::BitcastOp::create(b, loc, vectorType, row);
+          if (exists)
+            row = arith::SelectOp::create(b, loc, exists, row, zero);
+          rows.push_back(row);
+        }
+        for (auto [c, value] : llvm::enumerate(e.transpose(rows)))
+          vector::StoreOp::create(
+              b, loc, value, packed,
+              ValueRange{packedAddress(first, e.addConstant(column, c))});
+      });
+    };
+    Value whole = range.staticLen
+                      ? e.addConstant(range.lo,
+                                      *range.staticLen / lanes * lanes)
+                      : arith::SubIOp::create(
+                            b, loc, hi,
+                            arith::RemSIOp::create(b, loc, range.len,
+                                                   e.constant(lanes)))
+                            .getResult();
+    e.forLoop(range.lo, whole, lanes, [&](Value j) { square(j, true); });
+    if (!range.staticLen || *range.staticLen % step)
+      e.forLoop(whole, roundUp(range, step), lanes,
+                [&](Value j) { square(j, false); });
+  }
+
+  /// Where the values that begin at `j` are in `packed`.
   Value packedAddress(Value j, Value column) {
     TileRange range = e.rangeOf(anchor->loops[streamed]);
     TileRange columns = e.rangeOf(anchor->loops[columnLoops.back()]);
     Value row = arith::SubIOp::create(b, loc, j, range.lo);
-    Value at = e.mul(row, e.constant(llvm::alignTo(columns.maxLen, lanes)));
     if (e.asConstant(columns.lo) != 0)
       column = arith::SubIOp::create(b, loc, column, columns.lo);
-    return e.add(at, e.mul(column, e.constant(group)));
+    if (fragments)
+      return e.add(row, e.mul(column, e.constant(packedStride)));
+    return e.add(e.mul(row, e.constant(packedStride)),
+                 e.mul(column, e.constant(group)));
   }
 
   /// A group of one column's values on all lanes.
@@ -557,6 +678,60 @@ private:
     return next;
   }
 
+  /// [column][vector] of a block's products, for `columns` columns.
+  SmallVector<Value> multiplyFragments(const TileRange &range,
+                                       int64_t vectors, int64_t columns,
+                                       Value firstColumn,
+                                       function_ref<void(int64_t, int64_t)> set) {
+    hr::AtomAttr atom = nestPlan.atom;
+    MLIRContext *context = b.getContext();
+    int64_t m = atom.getM(), n = atom.getN(), k = atom.getK();
+    int64_t down = llvm::divideCeil(columns, m);
+    auto valuesType = hr::FragmentType::get(context, m, k, valueType);
+    auto weightsType =
+        hr::FragmentType::get(context, k / group, n * group, valueType);
+    auto sumType = hr::FragmentType::get(context, m, n, stateType);
+    SmallVector<Value> sums;
+    for (int64_t i = 0; i < down * vectors; ++i)
+      sums.push_back(hr::FragmentZeroOp::create(b, loc, sumType));
+    sums = e.forCarry(
+        range.lo, e.add(range.lo, range.len), k, sums,
+        [&](Value j, ValueRange carried) {
+          loops[streamed] = e.uniform(j);
+          SmallVector<Value> weights, next;
+          for (int64_t v = 0; v < vectors; ++v) {
+            set(0, v);
+            weights.push_back(hr::FragmentLoadOp::create(
+                b, loc, weightsType, p.memref, address(p).base,
+                e.constant(p.streamStride * group)));
+          }
+          for (int64_t d = 0; d < down; ++d) {
+            Value values = hr::FragmentLoadOp::create(
+                b, loc, valuesType, packed,
+                packedAddress(j, e.addConstant(firstColumn, d * m)),
+                e.constant(packedStride));
+            for (int64_t v = 0; v < vectors; ++v)
+              next.push_back(hr::FragmentMultiplyOp::create(
+                  b, loc, sumType, atom.getInstruction(), values, weights[v],
+                  carried[d * vectors + v]));
+          }
+          return next;
+        });
+    int64_t width = vectors * n;
+    for (int64_t d = 0; d < down; ++d)
+      for (int64_t v = 0; v < vectors; ++v)
+        hr::FragmentStoreOp::create(b, loc, sums[d * vectors + v], product,
+                                    e.constant(d * m * width + v * n),
+                                    e.constant(width));
+    SmallVector<Value> result;
+    for (int64_t c = 0; c < columns; ++c)
+      for (int64_t v = 0; v < vectors; ++v)
+        result.push_back(vector::LoadOp::create(
+            b, loc, VectorType::get({lanes}, stateType), product,
+            ValueRange{e.constant(c * width + v * n)}));
+    return result;
+  }
+
   /// sum = sum * scale + p * value, in register tiles: lanes are rows (or
   /// columns), `rows` consecutive columns at once.
   void updateSums() {
@@ -596,33 +771,35 @@ private:
       // stream would round as often as it is long.
       Value zero = e.toVector(splat(0), width);
       sums.assign(columns * vectors, zero);
-      sums = e.forCarry(
-          range.lo, hi, group, sums, [&](Value iv, ValueRange carried) {
-            loops[streamed] = e.uniform(iv);
-            if (nestPlan.atom)
-              return addGroups(iv, carried, vectors, columns, firstColumn, set);
-            SmallVector<Value> weights, values;
-            for (int64_t v = 0; v < (rowLanes ? vectors : 1); ++v) {
-              set(0, v);
-              Place place = placeOf(v);
-              weights.push_back(e.toVector(load(p, place), width));
-            }
-            for (int64_t c = 0; c < columns; ++c)
-              for (int64_t v = 0; v < (valueOnLanes ? vectors : 1); ++v) {
-                set(c, v);
-                Place place = placeOf(v);
-                Value value = e.evalOperand(anchor, 1, loops, place);
-                values.push_back(e.toVector(toState(value, width), width));
-              }
-            SmallVector<Value> next;
-            for (int64_t c = 0; c < columns; ++c)
-              for (int64_t v = 0; v < vectors; ++v)
-                next.push_back(multiplyAdd(
-                    weights[rowLanes ? v : 0],
-                    values[valueOnLanes ? c * vectors + v : c],
-                    carried[c * vectors + v]));
-            return next;
-          });
+      auto addProducts = [&](Value iv, ValueRange carried) {
+        loops[streamed] = e.uniform(iv);
+        if (nestPlan.atom)
+          return addGroups(iv, carried, vectors, columns, firstColumn, set);
+        SmallVector<Value> weights, values;
+        for (int64_t v = 0; v < (rowLanes ? vectors : 1); ++v) {
+          set(0, v);
+          Place place = placeOf(v);
+          weights.push_back(e.toVector(load(p, place), width));
+        }
+        for (int64_t c = 0; c < columns; ++c)
+          for (int64_t v = 0; v < (valueOnLanes ? vectors : 1); ++v) {
+            set(c, v);
+            Place place = placeOf(v);
+            Value value = e.evalOperand(anchor, 1, loops, place);
+            values.push_back(e.toVector(toState(value, width), width));
+          }
+        SmallVector<Value> next;
+        for (int64_t c = 0; c < columns; ++c)
+          for (int64_t v = 0; v < vectors; ++v)
+            next.push_back(multiplyAdd(
+                weights[rowLanes ? v : 0],
+                values[valueOnLanes ? c * vectors + v : c],
+                carried[c * vectors + v]));
+        return next;
+      };
+      sums = fragments
+                 ? multiplyFragments(range, vectors, columns, firstColumn, set)
+                 : e.forCarry(range.lo, hi, step, sums, addProducts);
       loops[streamed] = e.uniform(range.lo);
       for (int64_t c = 0; c < columns; ++c)
         for (int64_t v = 0; v < vectors; ++v) {
@@ -884,10 +1061,15 @@ private:
   /// The value differs between the vectors of a register tile.
   bool valueOnLanes = false;
   int64_t lanes = 1;
-  /// How many j an atom takes at once; 1 without one.
-  int64_t group = 1;
-  /// The block's values in groups.
-  Value packed;
+  /// How many j an atom takes at once, and how many of them lie side by side;
+  /// 1 without one.
+  int64_t step = 1, group = 1;
+  /// The atom's operands are fragments.
+  bool fragments = false;
+  /// The block's values as the atom takes them, and what their addresses change
+  /// by per j (per column for fragments); a register tile of fragments.
+  Value packed, product;
+  int64_t packedStride = 0;
   Type logitsType, valueType, resultType, stateType;
   State m, l, scale, p, sum;
 };

@@ -96,11 +96,10 @@ func.func @half(%x: tensor<128x256xf16> {hr.name = "x", hr.dims = [#hr.size<"128
   return %m : tensor<128x128xf32>
 }
 
-// Weights and values go in pairs where the program rounds the weights itself and
-// pairs are faster than multiply-adds. On Sapphire Rapids only fragments are.
+// Weights and values have an atom where the program rounds the weights itself and
+// the atom is faster than multiply-adds.
 // AMX: hr.stage @attention_softmax_sum_
-// AMX-NOT: atom =
-// AMX-SAME: ->
+// AMX-SAME: vectors = 2, row = -1, rows = 32, block = 0, group = 1, atom = <instruction = "x86.tdpbf16ps", m = 16, n = 16, k = 32, fragments = true>>
 // DOT: hr.stage @attention_softmax_sum_
 // DOT-SAME: group = 1, atom = <instruction = "x86.vdpbf16ps", m = 1, n = 16, k = 2, fragments = false>>
 // FMA: hr.stage @attention_softmax_sum_

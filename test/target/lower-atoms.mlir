@@ -1,4 +1,4 @@
-// RUN: headrace-opt %s --target-lower-atoms --split-input-file --verify-diagnostics | FileCheck %s
+// RUN: headrace-opt %s --target-lower-atoms=features=+avx2,+avx512bf16 --split-input-file --verify-diagnostics | FileCheck %s
 
 // CHECK-LABEL: func @dot
 func.func @dot(%a: vector<32xbf16>, %b: vector<32xbf16>, %c: vector<16xf32>) -> vector<16xf32> {

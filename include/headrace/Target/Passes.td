@@ -65,6 +65,10 @@ def TargetLowerAtoms : Pass<"target-lower-atoms"> {
                            "::mlir::memref::MemRefDialect",
                            "::mlir::LLVM::LLVMDialect",
                            "::mlir::vector::VectorDialect"];
+  let options = [
+    Option<"features", "features", "std::string", /*default=*/"",
+           "What the CPU has, as LLVM spells it: +first,+second">
+  ];
 }
 
 #endif // HEADRACE_TARGET_PASSES

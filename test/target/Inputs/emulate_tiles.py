@@ -35,6 +35,17 @@ func.func @product(%x: tensor<{m}x{k}x{t}> {{hr.name = "x", hr.dims = [#hr.size<
 }}
 """
 
+# Softmax-weighted sums: k values weighted by logits.
+ATTENTION = """
+func.func @attention(%e: tensor<{m}x{k}xf32> {{hr.name = "e", hr.dims = [#hr.size<"{m}">, #hr.size<"{k}">]}},
+                     %v: tensor<{k}x{n}xbf16> {{hr.name = "v", hr.dims = [#hr.size<"{k}">, #hr.size<"{n}">]}})
+    -> (tensor<{m}x{n}xf32> {{hr.name = "y", hr.dims = [#hr.size<"{m}">, #hr.size<"{n}">]}}) {{
+  %y = hr.softmax_sum %e, %v maps [affine_map<(i, j, d) -> (i, j)>, affine_map<(i, j, d) -> (j, d)>, affine_map<(i, j, d) -> (i, d)>]
+      dims [#hr.size<"{m}">, #hr.size<"{n}">] weights bf16 : tensor<{m}x{k}xf32>, tensor<{k}x{n}xbf16> -> tensor<{m}x{n}xf32>
+  return %y : tensor<{m}x{n}xf32>
+}}
+"""
+
 # A tile is 16 rows of 64 bytes.
 FUNCTIONS = """
 #include <stdint.h>
@@ -54,6 +65,12 @@ void do_bytes(char *out, int16_t rows, int16_t columns, int16_t depth,
       for (int j = 0; j < columns / 4; ++j)
         for (int e = 0; e < 4; ++e)
           sum[16 * i + j] += a[64 * i + 4 * k + e] * b[64 * k + 4 * j + e];
+}
+void do_round(uint16_t *out, const uint32_t *high, const uint32_t *low) {
+  for (int i = 0; i < 32; ++i) {
+    uint32_t bits = i < 16 ? low[i] : high[i - 16];
+    out[i] = (bits + 0x7fff + (bits >> 16 & 1)) >> 16;
+  }
 }
 void do_load(char *tile, int16_t rows, int16_t bytes, const char *p, int64_t stride) {
   memset(tile, 0, 1024);
@@ -115,13 +132,25 @@ define internal {TILE} @emulate.bytes(i16 %m, i16 %n, i16 %k, {TILE} %c, {TILE} 
   %v = load {TILE}, ptr %o, align 64
   ret {TILE} %v
 }}
+define internal <32 x bfloat> @emulate.round(<16 x float> %h, <16 x float> %l) {{
+  %o = alloca <32 x bfloat>, align 64
+  %ph = alloca <16 x float>, align 64
+  %pl = alloca <16 x float>, align 64
+  store <16 x float> %h, ptr %ph, align 64
+  store <16 x float> %l, ptr %pl, align 64
+  call void @do_round(ptr %o, ptr %ph, ptr %pl)
+  %v = load <32 x bfloat>, ptr %o, align 64
+  ret <32 x bfloat> %v
+}}
+declare void @do_round(ptr, ptr, ptr)
 declare void @do_load(ptr, i16, i16, ptr, i64)
 declare void @do_store(ptr, i16, i16, ptr, i64)
 declare void @do_multiply(ptr, i16, i16, i16, ptr, ptr, ptr)
 declare void @do_bytes(ptr, i16, i16, i16, ptr, ptr, ptr)
 """
-NAMES = {"tilezero": "zero", "tileloadd64": "load", "tilestored64": "store",
-         "tdpbf16ps": "multiply", "tdpbssd": "bytes"}
+NAMES = {"tilezero.internal": "zero", "tileloadd64.internal": "load",
+         "tilestored64.internal": "store", "tdpbf16ps.internal": "multiply",
+         "tdpbssd.internal": "bytes", "avx512bf16.cvtne2ps2bf16.512": "round"}
 TYPES = {"bf16": dict(t="bf16", s="f32", zero="0.0", ext="extf", mul="mulf",
                       add="addf"),
          "i8": dict(t="i8", s="i32", zero="0", ext="extsi", mul="muli",
@@ -141,7 +170,10 @@ def build(folder, kind, m, k, n):
     def path(name):
         return os.path.join(folder, f"{kind}.{m}x{k}x{n}.{name}")
     with open(path("mlir"), "w") as file:
-        file.write(MODULE.format(m=m, k=k, n=n, **TYPES[kind]))
+        if kind == "attention":
+            file.write(ATTENTION.format(m=m, k=k, n=n))
+        else:
+            file.write(MODULE.format(m=m, k=k, n=n, **TYPES[kind]))
     hrcc = ["hrcc", path("mlir"), "--target=intel-sapphire-rapids", "-o"]
     subprocess.run(hrcc + [path("tiled"), "--emit=tiled"], check=True)
     with open(path("tiled")) as file:
@@ -154,11 +186,12 @@ def build(folder, kind, m, k, n):
                     "-o", path("stage.ll")], check=True)
     with open(path("stage.ll")) as file:
         text = file.read()
-    instruction = "tdpbf16ps" if kind == "bf16" else "tdpbssd"
+    instruction = "tdpbssd" if kind == "i8" else "tdpbf16ps"
     assert instruction in text, f"no {instruction} in the code"
     for name, plain in NAMES.items():
-        text = re.sub(rf"declare .*@llvm\.x86\.{name}\.internal\(.*\n", "", text)
-        text = text.replace(f"@llvm.x86.{name}.internal(", f"@emulate.{plain}(")
+        name = f"@llvm.x86.{name}("
+        text = re.sub(rf"declare .*{re.escape(name)}.*\n", "", text)
+        text = text.replace(name, f"@emulate.{plain}(")
     text = text.replace("x86_amx", TILE).replace("define hidden", "define")
     text = re.sub(r'"(target-cpu|tune-cpu|target-features)"="[^"]*"', "", text)
     with open(path("stage.ll"), "w") as file:
@@ -214,6 +247,19 @@ def main():
     y = np.full((m, n), -1, dtype=np.int32)
     run(folder, "i8", m, k, n, x, w, y)
     assert (y == x.astype(np.int32) @ w.astype(np.int32)).all()
+
+    # Several blocks of the stream, whole and in part; rows and columns too.
+    for m, k, n in ((64, 256, 64), (40, 301, 50), (17, 33, 7), (100, 1, 20)):
+        x = 3 * rng.standard_normal((m, k), dtype=np.float32)
+        w = bf16(k, n)
+        y = np.full((m, n), np.nan, dtype=np.float32)
+        run(folder, "attention", m, k, n, x, w, y)
+        weights = np.exp(x.astype(float) - x.max(1, keepdims=True))
+        weights /= weights.sum(1, keepdims=True)
+        error = np.abs(y - weights @ wide(w)).max()
+        bound = 2.0 ** -8 * (weights @ np.abs(wide(w))).max()
+        print(f"softmax {m} x {k} x {n}: error {error:.3g}, bound {bound:.3g}")
+        assert error <= bound
 
 
 main()
