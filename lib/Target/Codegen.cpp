@@ -27,6 +27,7 @@ Codegen Codegen::forDevice(const hw::Device &device, unsigned optLevel) {
   result.features = device.getFeatureString();
   result.optLevel = optLevel;
   result.fma = !result.triple.isX86() || device.hasFeature("fma");
+  result.scalef = result.triple.isX86() && device.hasFeature("avx512f");
   if (!device.workers.empty())
     result.vectorBits = device.getWorker().registerBits;
   return result;

@@ -26,6 +26,8 @@ struct Codegen {
   int64_t vectorBits = 128;
   /// Whether there is a fused multiply-add.
   bool fma = true;
+  /// Whether 16 floats are multiplied by powers of two in one instruction.
+  bool scalef = false;
 
   static Codegen forDevice(const hw::Device &device, unsigned optLevel);
 

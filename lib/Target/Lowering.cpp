@@ -99,6 +99,7 @@ void headrace::buildStageLowering(OpPassManager &pm, const Codegen &codegen,
   {
     MathExpandFunctionsOptions options;
     options.fma = codegen.fma;
+    options.scalef = codegen.scalef;
     pm.addPass(createMathExpandFunctions(options));
   }
   // Transfers that are not a plain vector load become loops over such.

@@ -32,8 +32,9 @@ static V powerOfTwo(V n) { return fromBits(shiftLeft(n + 127, 23)); }
 /// exp(x) = 2^n (1 + tail), |tail| < 0.42. x is within [-110, 100] or NaN.
 namespace {
 struct ExpParts {
-  V n;    // i32
-  V r, q; // tail = r + r^2 q
+  V n;     // i32
+  V whole; // n as f32
+  V r, q;  // tail = r + r^2 q
 };
 } // namespace
 
@@ -45,13 +46,16 @@ static ExpParts splitExp(V x, const V *low = nullptr) {
   r = fma(n, -ln2Low, r);
   if (low)
     r = r + *low;
-  return {toBits(t) - int64_t(0x4b400000), r, polynomial(r, exp32Coefficients)};
+  return {toBits(t) - int64_t(0x4b400000), n, r,
+          polynomial(r, exp32Coefficients)};
 }
 
 V math_library::exp32(V x) {
   x = greatest(least(x, 89.0f), -104.0f);
   ExpParts parts = splitExp(x);
   V p = fma(parts.r, fma(parts.r, parts.q, 1.0f), 1.0f);
+  if (std::optional<V> scaled = scaleInOneStep(p, parts.whole))
+    return *scaled;
   // In two steps: 2^n itself may be infinite or denormal.
   V half = shiftRightSigned(parts.n, 1);
   return p * powerOfTwo(half) * powerOfTwo(parts.n - half);

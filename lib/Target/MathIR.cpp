@@ -7,6 +7,8 @@
 
 #include "MathIR.h"
 
+#include "mlir/Dialect/LLVMIR/LLVMDialect.h"
+
 using namespace mlir;
 using namespace headrace;
 using namespace headrace::math_library;
@@ -119,6 +121,23 @@ V math_library::fma(Operand a, Operand b, Operand c) {
     return emulateFma32(x, y, z);
   return {like.e, math::FmaOp::create(like.e->builder, like.e->loc, x.value,
                                       y.value, z.value)};
+}
+
+std::optional<V> math_library::scaleInOneStep(V a, V n) {
+  auto type = dyn_cast<VectorType>(a.type());
+  if (!a.e->scalef || !type || type.getRank() != 1 ||
+      type.getDimSize(0) != 16 || !type.getElementType().isF32())
+    return std::nullopt;
+  OpBuilder &builder = a.e->builder;
+  Value all = arith::ConstantOp::create(builder, a.e->loc,
+                                        builder.getI16IntegerAttr(-1));
+  Value rounding = arith::ConstantOp::create(
+      builder, a.e->loc, builder.getI32IntegerAttr(4)); // as the CPU is set
+  return V{a.e, LLVM::CallIntrinsicOp::create(
+                    builder, a.e->loc, a.type(),
+                    builder.getStringAttr("llvm.x86.avx512.mask.scalef.ps.512"),
+                    ValueRange{a.value, n.value, a.value, all, rounding})
+                    .getResult(0)};
 }
 
 V math_library::sqrt(V a) {

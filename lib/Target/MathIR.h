@@ -18,6 +18,7 @@
 #include "mlir/Dialect/Math/IR/Math.h"
 #include "mlir/IR/Builders.h"
 #include "mlir/IR/BuiltinTypes.h"
+#include <optional>
 
 namespace headrace::math_library {
 
@@ -27,6 +28,8 @@ struct Emitter {
   mlir::Location loc;
   /// False: no FMA instruction; emulate it exactly (f32) or call (f64).
   bool fma = true;
+  /// There is an instruction that multiplies by a power of two (AVX-512).
+  bool scalef = false;
 };
 
 /// A value of the IR.
@@ -84,6 +87,9 @@ inline V rsub(Operand a, V b) { return sub(a, b); }
 
 /// a * b + c with one rounding.
 V fma(Operand a, Operand b, Operand c);
+/// a * 2^n with one rounding, n integers as floats, in one instruction; null
+/// where the target or the type has none.
+std::optional<V> scaleInOneStep(V a, V n);
 V sqrt(V a);
 V abs(V a);
 V trunc(V a);

@@ -101,7 +101,7 @@ static Value convert(OpBuilder &builder, Location loc, Value value,
 }
 
 Value headrace::expandMathFunction(OpBuilder &builder, Operation *op,
-                                   bool fma) {
+                                   bool fma, bool scalef) {
   if (!isExpandable(op))
     return {};
   std::optional<Unary> unary = getUnary(op);
@@ -109,7 +109,7 @@ Value headrace::expandMathFunction(OpBuilder &builder, Operation *op,
   auto element =
       cast<FloatType>(getElementTypeOrSelf(op->getResult(0).getType()));
   Location loc = op->getLoc();
-  Emitter emitter{builder, loc, fma};
+  Emitter emitter{builder, loc, fma, scalef};
   FloatType f32 = builder.getF32Type(), f64 = builder.getF64Type();
 
   // Narrow types go by way of f32: one rounding more than necessary, of a value
@@ -147,16 +147,16 @@ static Operation *cloneOn(OpBuilder &builder, Operation *op,
 /// at most `lanes` lanes. All the intermediate values of a piece fit in
 /// registers; those of a whole tile would not.
 static Value expandInPieces(OpBuilder &builder, Operation *op, bool fma,
-                            int64_t lanes) {
+                            bool scalef, int64_t lanes) {
   auto type = dyn_cast<VectorType>(op->getResult(0).getType());
   if (!type || type.isScalable() ||
       (type.getRank() == 1 && type.getNumElements() <= lanes))
-    return expandMathFunction(builder, op, fma);
+    return expandMathFunction(builder, op, fma, scalef);
   Location loc = op->getLoc();
   bool rows = type.getRank() != 1;
   auto expandPiece = [&](ValueRange operands) -> Value {
     Operation *piece = cloneOn(builder, op, operands);
-    Value value = expandInPieces(builder, piece, fma, lanes);
+    Value value = expandInPieces(builder, piece, fma, scalef, lanes);
     piece->erase();
     return value;
   };
@@ -214,7 +214,7 @@ struct MathExpandFunctions
       // Narrow types are computed in f32.
       int64_t bits = std::max(32u, element.getIntOrFloatBitWidth());
       int64_t lanes = std::max<int64_t>(1, vectorBits / bits);
-      Value result = expandInPieces(builder, op, fma, lanes);
+      Value result = expandInPieces(builder, op, fma, scalef, lanes);
       op->getResult(0).replaceAllUsesWith(result);
       op->erase();
     }

@@ -1,5 +1,6 @@
 // RUN: headrace-opt %s -math-expand-functions | FileCheck %s
 // RUN: headrace-opt %s -math-expand-functions=fma=false | FileCheck %s --check-prefix=NOFMA
+// RUN: headrace-opt %s -math-expand-functions=scalef=true | FileCheck %s --check-prefix=SCALEF
 
 // The f32 functions of activations stay in f32 and have no branch.
 // CHECK-LABEL: func @exp
@@ -14,6 +15,10 @@
 // NOFMA:         arith.extf {{.*}} : vector<16xf32> to vector<16xf64>
 // NOFMA-NOT:     math.fma
 // NOFMA:         return
+// SCALEF-LABEL: func @exp
+// SCALEF-NOT:    arith.shli
+// SCALEF:        %[[R:.+]] = llvm.call_intrinsic "llvm.x86.avx512.mask.scalef.ps.512"
+// SCALEF-NEXT:   return %[[R]]
 func.func @exp(%x: vector<16xf32>) -> vector<16xf32> {
   %0 = math.exp %x : vector<16xf32>
   return %0 : vector<16xf32>

@@ -171,6 +171,11 @@ static void optimize(llvm::Module &module, llvm::TargetMachine *machine) {
       .run(module, modules);
 }
 
+/// As the compiler decides it for this CPU.
+static bool hasScalef() {
+  return !baseline && llvm::sys::getHostCPUFeatures().lookup("avx512f");
+}
+
 static std::unique_ptr<llvm::orc::LLJIT> compile(const Function &function) {
   DialectRegistry registry;
   registerAllDialects(registry);
@@ -184,7 +189,7 @@ static std::unique_ptr<llvm::orc::LLJIT> compile(const Function &function) {
   PassManager pm(&context);
   std::string pipeline =
       std::string("math-expand-functions{fma=") + (useFma ? "true" : "false") +
-      "},canonicalize,cse,convert-vector-to-scf,convert-scf-to-cf,"
+      (hasScalef() ? " scalef=true" : "") + "},canonicalize,cse,convert-vector-to-scf,convert-scf-to-cf,"
       "convert-vector-to-llvm,convert-math-to-llvm,expand-strided-metadata,"
       "finalize-memref-to-llvm,convert-arith-to-llvm,convert-index-to-llvm,"
       "convert-func-to-llvm,convert-cf-to-llvm,reconcile-unrealized-casts";

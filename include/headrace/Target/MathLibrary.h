@@ -13,6 +13,7 @@
 #define HEADRACE_TARGET_MATHLIBRARY_H
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/LLVMIR/LLVMDialect.h"
 #include "mlir/Dialect/Math/IR/Math.h"
 #include "mlir/Dialect/SCF/IR/SCF.h"
 #include "mlir/Dialect/Vector/IR/VectorOps.h"
@@ -31,7 +32,7 @@ bool isMathFunction(mlir::Operation *op);
 /// The value of `op` as straight arithmetic, created at the rewriter's
 /// insertion point; null if the op or its type is not one of the library's.
 mlir::Value expandMathFunction(mlir::OpBuilder &builder, mlir::Operation *op,
-                               bool fma = true);
+                               bool fma = true, bool scalef = false);
 
 } // namespace headrace
 #endif // HEADRACE_TARGET_MATHLIBRARY_H

@@ -42,10 +42,13 @@ def MathExpandFunctions : Pass<"math-expand-functions"> {
   let options = [
     Option<"fma", "fma", "bool", /*default=*/"true",
            "the target has fused multiply-add">,
+    Option<"scalef", "scalef", "bool", /*default=*/"false",
+           "the target multiplies 16 floats by powers of two (AVX-512)">,
     Option<"vectorBits", "vector-bits", "int64_t", /*default=*/"512",
            "largest piece of a vector that is computed at a time">];
   let dependentDialects = [
-    "::mlir::arith::ArithDialect", "::mlir::math::MathDialect",
+    "::mlir::arith::ArithDialect", "::mlir::LLVM::LLVMDialect",
+    "::mlir::math::MathDialect",
     "::mlir::scf::SCFDialect", "::mlir::vector::VectorDialect"];
 }
 
