@@ -10,8 +10,8 @@
 //
 //===----------------------------------------------------------------------===//
 
-#include "headrace/Plan/Planner.h"
 #include "Strides.h"
+#include "headrace/Plan/Planner.h"
 
 #include "llvm/Support/MathExtras.h"
 
@@ -22,8 +22,8 @@ using namespace headrace;
 using namespace headrace::plan;
 
 /// Of the atoms that multiply groups of weights and values, with lanes along
-/// rows, the one that is fastest, if it is faster than multiply-adds of what they
-/// widen to.
+/// rows, the one that is fastest, if it is faster than multiply-adds of what
+/// they widen to.
 const hw::Atom *Planner::getSoftmaxSumAtom(hr::SoftmaxSumOp op) const {
   Type value = op.getValue().getType().getElementType();
   if (!options.emits || op.getWeights() != value ||
@@ -36,10 +36,10 @@ const hw::Atom *Planner::getSoftmaxSumAtom(hr::SoftmaxSumOp op) const {
   int64_t group = 32 / int64_t(value.getIntOrFloatBitWidth());
   for (const hw::Atom *atom : worker.getAtoms(name, name, "f32")) {
     bool fragments = atom->operands == hw::OperandPlace::TileRegisters;
-    bool fits = fragments ? atom->k % (lanes * group) == 0 &&
-                                worker.tileRegisters >= 4
-                          : atom->operands == hw::OperandPlace::Registers &&
-                                atom->m == 1 && atom->k == group;
+    bool fits =
+        fragments ? atom->k % (lanes * group) == 0 && worker.tileRegisters >= 4
+                  : atom->operands == hw::OperandPlace::Registers &&
+                        atom->m == 1 && atom->k == group;
     if (fits && group > 1 && atom->n == lanes && options.emits(*atom) &&
         atom->flopsPerSecond() > rate) {
       best = atom;
@@ -88,11 +88,11 @@ void Planner::planSoftmaxSum(const Nest &nest, NestPlan &result) const {
     return;
   // Sums, one fragment of the values and a row of the weights' at a time.
   result.vectors = most > atom->n && worker.tileRegisters >= 5 ? 2 : 1;
-  result.rows = std::clamp<int64_t>(
-                    (worker.tileRegisters - 1 - result.vectors) /
-                        result.vectors,
-                    1, llvm::divideCeil(columns, atom->m)) *
-                atom->m;
+  result.rows =
+      std::clamp<int64_t>((worker.tileRegisters - 1 - result.vectors) /
+                              result.vectors,
+                          1, llvm::divideCeil(columns, atom->m)) *
+      atom->m;
 }
 
 double Planner::predictSoftmaxSum(const StageAnalysis &analysis,
@@ -108,9 +108,9 @@ double Planner::predictSoftmaxSum(const StageAnalysis &analysis,
       extent = double(llvm::alignTo(uint64_t(extent), lanes));
     else if (loop.parallel && logits.isFunctionOfDim(l))
       packings *= extent;
-    (!loop.parallel                ? streamed
+    (!loop.parallel              ? streamed
      : logits.isFunctionOfDim(l) ? rows
-                                   : columns) *= extent;
+                                 : columns) *= extent;
   }
   double clock = worker.clock.valueOr(2e9);
   double rate = worker.f32FlopsPerSecond();
@@ -130,8 +130,7 @@ double Planner::predictSoftmaxSum(const StageAnalysis &analysis,
   // The products; per weight a maximum and an exponential; and per block of the
   // stream the sums so far are scaled.
   // Sums of fragments come through scratch.
-  double rescaleFlops =
-      nestPlan.atom && nestPlan.atom.getFragments() ? 6 : 4;
+  double rescaleFlops = nestPlan.atom && nestPlan.atom.getFragments() ? 6 : 4;
   double weightFlops = 24;
   // Logits that lie along the stream are gathered, for either of the two.
   constexpr double gatherCycles = 40;
@@ -143,11 +142,12 @@ double Planner::predictSoftmaxSum(const StageAnalysis &analysis,
   // innermost memory that holds them.
   double block = std::min(double(stream), streamed);
   double held = 4 * rows * (2 * block + columns);
-  double moved = 4 * rows * (5 * streamed +
-                             2 * columns * std::ceil(streamed / block));
+  double moved =
+      4 * rows * (5 * streamed + 2 * columns * std::ceil(streamed / block));
   const hw::Memory *home = worker.getMainMemory();
   for (const hw::Memory &level : worker.levels)
-    if (held <= level.bytes.valueOr(0) / double(level.isPrivate() ? 1 : workers)) {
+    if (held <=
+        level.bytes.valueOr(0) / double(level.isPrivate() ? 1 : workers)) {
       home = &level;
       break;
     }

@@ -4,1077 +4,652 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
 //===----------------------------------------------------------------------===//
-//
-// hr.softmax_sum over blocks of its streamed loop j. Loops of the op: *rows*
-// are in the logits and the result, *columns* in the value and the result.
-// Per tile, with state (m, l, sum) in scratch:
-//
-//   m = -inf, l = 0, sum = 0
-//   for each block of j:
-//     the nests that make this block's logits
-//     for each row:    new = max(m, max of logits)
-//                      p = exp(logits - new), scale = exp(m - new)
-//                      l = l * scale + sum of p, m = new
-//     for each column: sum = sum * scale + sum over j of p * value
-//   result = sum / l
-//
-// Lanes are rows where there are enough of them: maxima and sums then need no
-// horizontal step, and p is laid out as the second product wants it. Otherwise
-// (decoding one token) lanes are j in the first part and columns in the second.
-// With lanes along rows the second product may be done by an atom: weights, and
-// for one on vectors the values, then lie in groups of `group` consecutive j. For
-// one on fragments the sums are transposed (values times weights), so that they
-// come out as they are kept, and the values lie with j innermost. Zeros fill up
-// what the atom takes at once.
-// (Milakov and Gimelshein, arXiv 1805.02867; Dao et al., arXiv 2205.14135.)
-//
-//===----------------------------------------------------------------------===//
+#include "SoftmaxSumEmitter.h"
 
-#include "StageEmitter.h"
-
-#include "mlir/Dialect/Math/IR/Math.h"
 #include "llvm/Support/MathExtras.h"
 
 using namespace mlir;
 using namespace headrace;
 using namespace headrace::plan;
 
-namespace headrace {
-
-class SoftmaxSumEmitter {
-public:
-  SoftmaxSumEmitter(StageEmitter &e, const Nest &nest,
-                    const NestPlan &nestPlan)
-      : e(e), b(e.b), loc(e.loc), nest(nest), nestPlan(nestPlan),
-        anchor(nest.anchor),
-        loops(anchor->loops.size(), e.uniform(e.constant(0))) {
-    auto softmax = cast<hr::SoftmaxSumOp>(anchor->op);
-    zeroMasked = softmax.getZeroMaskedRows();
-    lanes = e.plan.lanes;
-    auto maps = llvm::to_vector(
-        softmax.getMaps().getAsValueRange<AffineMapAttr>());
-    for (auto [l, loop] : llvm::enumerate(anchor->loops)) {
-      if (!loop.parallel)
-        streamed = l;
-      else if (maps[0].isFunctionOfDim(l))
-        rowLoops.push_back(l);
-      else
-        columnLoops.push_back(l);
-    }
-    logitsType = softmax.getLogits().getType().getElementType();
-    valueType = softmax.getValue().getType().getElementType();
-    resultType = softmax.getType().getElementType();
-    stateType = logitsType.isF64() ? logitsType : b.getF32Type();
-    rowLanes = nestPlan.vector >= 0 &&
-               llvm::is_contained(rowLoops, unsigned(nestPlan.vector));
-    // A loop of the batch is one of the rows, and the value has it too.
-    valueOnLanes =
-        !rowLanes || maps[1].isFunctionOfDim(unsigned(nestPlan.vector));
-    if (nestPlan.atom) {
-      step = nestPlan.atom.getK();
-      group = stateType.getIntOrFloatBitWidth() /
-              valueType.getIntOrFloatBitWidth();
-      fragments = nestPlan.atom.getFragments();
-    }
+SoftmaxSumEmitter::SoftmaxSumEmitter(StageEmitter &e, const Nest &nest,
+                                     const NestPlan &nestPlan)
+    : e(e), b(e.b), loc(e.loc), nest(nest), nestPlan(nestPlan),
+      anchor(nest.anchor),
+      loops(anchor->loops.size(), e.uniform(e.constant(0))) {
+  auto softmax = cast<hr::SoftmaxSumOp>(anchor->op);
+  zeroMasked = softmax.getZeroMaskedRows();
+  lanes = e.plan.lanes;
+  auto maps =
+      llvm::to_vector(softmax.getMaps().getAsValueRange<AffineMapAttr>());
+  for (auto [l, loop] : llvm::enumerate(anchor->loops)) {
+    if (!loop.parallel)
+      streamed = l;
+    else if (maps[0].isFunctionOfDim(l))
+      rowLoops.push_back(l);
+    else
+      columnLoops.push_back(l);
   }
-
-  LogicalResult emit() {
-    e.allocSlots(nest, nestPlan);
-    const Loop &loop = anchor->loops[streamed];
-    TileRange whole = e.rangeOf(loop);
-    int64_t block = std::max<int64_t>(
-        1, std::min<int64_t>(e.plan.stream, whole.maxLen));
-
-    // State, with the vector loop innermost.
-    SmallVector<unsigned> stateLoops(rowLoops);
-    m = allocate(rowLoops, 0);
-    l = allocate(rowLoops, 0);
-    scale = allocate(rowLoops, 0);
-    p = allocate(rowLoops, llvm::alignTo(block, step), group);
-    if (nestPlan.atom)
-      allocatePacked(block);
-    SmallVector<unsigned> all(rowLoops);
-    llvm::append_range(all, columnLoops);
-    sum = allocate(all, 0);
-
-    fill(rowLoops, [&](Place &place) {
-      store(m, splat(-std::numeric_limits<double>::infinity()), place);
-      store(l, splat(0), place);
-    });
-    fill(all, [&](Place &place) { store(sum, splat(0), place); });
-
-    LogicalResult status = success();
-    e.forLoop(whole.lo, e.add(whole.lo, whole.len), block, [&](Value first) {
-      TileRange range;
-      range.lo = first;
-      range.maxLen = block;
-      if (whole.staticLen && *whole.staticLen % block == 0) {
-        range.staticLen = block;
-        range.len = e.constant(block);
-      } else {
-        Value left = arith::SubIOp::create(
-            b, loc, e.add(whole.lo, whole.len), first);
-        range.len =
-            arith::MinSIOp::create(b, loc, left, e.constant(block));
-      }
-      e.ranges[loop.cls] = range;
-      for (unsigned n = 0; n < e.analysis.getNests().size(); ++n)
-        if (e.analysis.getNests()[n].streamedBy == anchor &&
-            failed(e.emitNest(n)))
-          status = failure();
-      updateRows();
-      updateSums();
-    });
-    e.ranges.erase(loop.cls);
-    if (failed(status))
-      return failure();
-    finish();
-    return success();
+  logitsType = softmax.getLogits().getType().getElementType();
+  valueType = softmax.getValue().getType().getElementType();
+  resultType = softmax.getType().getElementType();
+  stateType = logitsType.isF64() ? logitsType : b.getF32Type();
+  rowLanes = nestPlan.vector >= 0 &&
+             llvm::is_contained(rowLoops, unsigned(nestPlan.vector));
+  // A loop of the batch is one of the rows, and the value has it too.
+  valueOnLanes =
+      !rowLanes || maps[1].isFunctionOfDim(unsigned(nestPlan.vector));
+  if (nestPlan.atom) {
+    step = nestPlan.atom.getK();
+    group =
+        stateType.getIntOrFloatBitWidth() / valueType.getIntOrFloatBitWidth();
+    fragments = nestPlan.atom.getFragments();
   }
+}
 
-private:
-  /// A scratch tensor over some loops, and j if `block` is not 0.
-  struct State {
-    Value memref;
-    SmallVector<unsigned> loops;
-    SmallVector<int64_t> strides;
-    int64_t streamStride = 0;
-  };
+LogicalResult SoftmaxSumEmitter::emit() {
+  e.allocSlots(nest, nestPlan);
+  const Loop &loop = anchor->loops[streamed];
+  TileRange whole = e.rangeOf(loop);
+  int64_t block =
+      std::max<int64_t>(1, std::min<int64_t>(e.plan.stream, whole.maxLen));
 
-  /// In groups, `group` consecutive j lie side by side, as elements of the
-  /// value's type.
-  State allocate(ArrayRef<unsigned> over, int64_t block, int64_t group = 1) {
-    State state;
-    state.loops.assign(over.begin(), over.end());
-    state.strides.assign(over.size(), 0);
-    int64_t count = 1;
-    auto place = [&](size_t i) {
-      state.strides[i] = count;
-      int64_t len = std::max<int64_t>(
-          e.rangeOf(anchor->loops[over[i]]).maxLen, 1);
-      if (static_cast<int64_t>(over[i]) == nestPlan.vector)
-        len = llvm::alignTo(len, lanes);
-      count *= len;
-    };
-    // Innermost: the row loop of the lanes; else j (for p) or the last loop.
-    for (size_t i = 0; i < over.size(); ++i)
-      if (rowLanes && static_cast<int64_t>(over[i]) == nestPlan.vector)
-        place(i);
-    if (block) {
-      state.streamStride = count;
-      count *= rowLanes ? block : llvm::alignTo(block, lanes);
-    }
-    for (size_t i = over.size(); i-- > 0;)
-      if (state.strides[i] == 0)
-        place(i);
-    if (group > 1)
-      state.strides[llvm::find(over, unsigned(nestPlan.vector)) -
-                    over.begin()] = group;
-    state.memref =
-        e.allocScratch(group > 1 ? valueType : stateType, count);
-    return state;
-  }
+  // State, with the vector loop innermost.
+  SmallVector<unsigned> stateLoops(rowLoops);
+  m = allocate(rowLoops, 0);
+  l = allocate(rowLoops, 0);
+  scale = allocate(rowLoops, 0);
+  p = allocate(rowLoops, llvm::alignTo(block, step), group);
+  if (nestPlan.atom)
+    allocatePacked(block);
+  SmallVector<unsigned> all(rowLoops);
+  llvm::append_range(all, columnLoops);
+  sum = allocate(all, 0);
 
-  /// Room for the block's values: [j / group][column][group] for vectors,
-  /// [column][j] for fragments.
-  void allocatePacked(int64_t block) {
-    int64_t columns = std::max<int64_t>(
-        e.rangeOf(anchor->loops[columnLoops.back()]).maxLen, 1);
-    int64_t depth = llvm::alignTo(block, step);
-    if (!fragments) {
-      packedStride = llvm::alignTo(columns, lanes);
-      packed = e.allocScratch(valueType, depth * packedStride);
-      return;
-    }
-    // A fragment may begin at any column, and a stride of many lines would put
-    // its rows in few sets of a cache.
-    int64_t m = nestPlan.atom.getM();
-    packedStride = depth + lanes * group;
-    packed = e.allocScratch(valueType,
-                            (llvm::alignTo(columns, m) + m) * packedStride);
-    product = e.allocScratch(stateType, llvm::alignTo(nestPlan.rows, m) *
-                                            nestPlan.vectors * lanes);
-  }
+  fill(rowLoops, [&](Place &place) {
+    store(m, splat(-std::numeric_limits<double>::infinity()), place);
+    store(l, splat(0), place);
+  });
+  fill(all, [&](Place &place) { store(sum, splat(0), place); });
 
-  LaneIndex address(const State &state) {
-    LaneIndex at = e.uniform(e.constant(0));
-    for (auto [l, stride] : llvm::zip(state.loops, state.strides)) {
-      TileRange range = e.rangeOf(anchor->loops[l]);
-      Value local = loops[l].base;
-      if (e.asConstant(range.lo) != 0)
-        local = arith::SubIOp::create(b, loc, local, range.lo);
-      at.base = e.add(at.base, e.mul(local, e.constant(stride)));
-      at.step = at.step + SizeExpr(stride) * loops[l].step;
-    }
-    if (state.streamStride) {
-      TileRange range = e.rangeOf(anchor->loops[streamed]);
-      Value local = arith::SubIOp::create(b, loc, loops[streamed].base,
-                                          range.lo);
-      at.base = e.add(at.base, e.mul(local, e.constant(state.streamStride)));
-      at.step = at.step + SizeExpr(state.streamStride) * loops[streamed].step;
-    }
-    return at;
-  }
-
-  Value load(const State &state, Place &place) {
-    return e.loadAt(state.memref, address(state), stateType, place);
-  }
-  void store(const State &state, Value value, Place &place) {
-    e.storeAt(state.memref, address(state), value, place);
-  }
-  Value splat(double value) { return e.scalarConstant(stateType, value); }
-
-  Value toState(Value value, int64_t width) {
-    Type type = getElementTypeOrSelf(value.getType());
-    if (type != stateType) {
-      Type to = stateType;
-      if (isa<VectorType>(value.getType()))
-        to = VectorType::get({width}, stateType);
-      value = arith::ExtFOp::create(b, loc, to, value);
-    }
-    return value;
-  }
-
-  /// Loops over `over`, lanes along the vector loop where it is among them.
-  void fill(ArrayRef<unsigned> over, function_ref<void(Place &)> body) {
-    std::function<void(unsigned)> emitLoop = [&](unsigned d) {
-      if (d == over.size()) {
-        if (!rowLanes || !llvm::is_contained(over, unsigned(nestPlan.vector))) {
-          Place place;
-          return body(place);
-        }
-        e.vectorLoop(e.rangeOf(anchor->loops[nestPlan.vector]), lanes,
-                     [&](Value iv, Value mask) {
-                       loops[nestPlan.vector] = {iv, SizeExpr(1)};
-                       Place place;
-                       place.lanes = lanes;
-                       place.mask = mask;
-                       body(place);
-                     });
-        return;
-      }
-      if (rowLanes && static_cast<int64_t>(over[d]) == nestPlan.vector)
-        return emitLoop(d + 1);
-      TileRange range = e.rangeOf(anchor->loops[over[d]]);
-      e.forLoop(range.lo, e.add(range.lo, range.len), 1, [&](Value iv) {
-        loops[over[d]] = e.uniform(iv);
-        emitLoop(d + 1);
-      });
-    };
-    emitLoop(0);
-  }
-
-  Value exp(Value value) { return math::ExpOp::create(b, loc, value); }
-
-  /// The larger of two, the second where one is NaN: a logit that is NaN makes
-  /// its weight NaN, so the maximum need not be.
-  Value larger(Value a, Value b) {
-    Value isLarger = arith::CmpFOp::create(this->b, loc,
-                                           arith::CmpFPredicate::OGT, a, b);
-    return arith::SelectOp::create(this->b, loc, isLarger, a, b);
-  }
-
-  /// new = max(m, top), where a row that saw only -inf so far subtracts 0:
-  /// exp(-inf - 0) is the 0 that is meant, exp(-inf - -inf) is not.
-  Value shiftOf(Value top, int64_t width) {
-    Value infinity = e.toVector(
-        splat(-std::numeric_limits<double>::infinity()), width);
-    Value zero = e.toVector(splat(0), width);
-    Value none = arith::CmpFOp::create(b, loc, arith::CmpFPredicate::OEQ, top,
-                                       infinity);
-    return arith::SelectOp::create(b, loc, none, zero, top);
-  }
-
-  /// Stores a block's weights, given by j. Returns their sum per lane.
-  Value storeWeights(const TileRange &range, Place &place,
-                     function_ref<Value(Value)> weightAt) {
-    // A lane adds up a row one by one, often many equal weights, whose
-    // roundings all go one way: compensated (Kahan 1965, "Further remarks
-    // on reducing truncation errors").
-    Value zero = e.toVector(splat(0), place.lanes);
-    SmallVector<Value> sums = e.forCarry(
-        range.lo, e.add(range.lo, range.len), 1, {zero, zero},
-        [&](Value iv, ValueRange carried) {
-          Value weight = weightAt(iv);
-          store(p, weight, place);
-          Value sum = carried[0], excess = carried[1];
-          Value term = arith::SubFOp::create(b, loc, weight, excess);
-          Value next = arith::AddFOp::create(b, loc, sum, term);
-          Value added = arith::SubFOp::create(b, loc, next, sum);
-          return SmallVector<Value>{
-              next, arith::SubFOp::create(b, loc, added, term)};
-        });
-    return arith::SubFOp::create(b, loc, sums[0], sums[1]);
-  }
-
-  /// The same in groups, rounded to the value's type. What is added up are the
-  /// rounded weights, so that they still sum up to 1, by the same atom; with as
-  /// few bits as they have, a block's sum needs no compensation.
-  Value storeGroups(const TileRange &range, Place &place,
-                    function_ref<Value(Value)> weightAt) {
-    auto narrow = VectorType::get({place.lanes * group}, valueType);
-    Value zero = e.toVector(splat(0), place.lanes);
-    StringRef instruction = nestPlan.atom.getInstruction();
-    // One group of which `count` elements exist.
-    auto fill = [&](Value iv, int64_t count, Value sum) {
-      SmallVector<Value> parts;
-      for (int64_t k = 0; k < group; ++k)
-        parts.push_back(k < count ? weightAt(e.addConstant(iv, k)) : zero);
-      Value weights =
-          hr::GroupRoundOp::create(b, loc, narrow, instruction, parts);
-      loops[streamed] = e.uniform(iv);
-      LaneIndex at = address(p);
-      at.step = SizeExpr(1);
-      Place whole; // scratch has room for lanes that do not exist
-      whole.lanes = place.lanes * group;
-      e.storeAt(p.memref, at, weights, whole);
-      return addGroup(weights, sum);
-    };
-    Value sum = zero;
-    forGroups(range, sum, fill);
-    if (step > group && (!range.staticLen || *range.staticLen % step)) {
-      Value nothing = e.toVector(e.scalarConstant(valueType, 0),
-                                 place.lanes * group);
-      e.forLoop(roundUp(range, group), roundUp(range, step), group,
-                [&](Value iv) {
-                  loops[streamed] = e.uniform(iv);
-                  LaneIndex at = address(p);
-                  at.step = SizeExpr(1);
-                  Place whole;
-                  whole.lanes = place.lanes * group;
-                  e.storeAt(p.memref, at, nothing, whole);
-                });
-    }
-    return sum;
-  }
-
-  /// The end of a block if its length is rounded up to a multiple.
-  Value roundUp(const TileRange &range, int64_t multiple) {
-    if (range.staticLen)
-      return e.addConstant(range.lo,
-                           llvm::alignTo(*range.staticLen, multiple));
-    Value sum = e.addConstant(range.len, multiple - 1);
-    Value over = arith::RemSIOp::create(b, loc, sum, e.constant(multiple));
-    return e.add(range.lo, arith::SubIOp::create(b, loc, sum, over));
-  }
-
-  /// The elements of each group added up, per lane.
-  Value addGroup(Value weights, Value sum) {
-    if (!fragments) {
-      auto type = cast<VectorType>(weights.getType());
-      Value one =
-          e.toVector(e.scalarConstant(valueType, 1), type.getDimSize(0));
-      return hr::GroupDotOp::create(b, loc, sum.getType(),
-                                    nestPlan.atom.getInstruction(), one,
-                                    weights, sum);
-    }
-    Value wide = arith::ExtFOp::create(
-        b, loc,
-        VectorType::get(cast<VectorType>(weights.getType()).getShape(),
-                        stateType),
-        weights);
-    // Halves of the groups, until one element is left of each.
-    for (int64_t left = group; left > 1; left /= 2) {
-      auto halves = vector::DeinterleaveOp::create(b, loc, wide);
-      wide = arith::AddFOp::create(b, loc, halves.getRes1(), halves.getRes2());
-    }
-    return arith::AddFOp::create(b, loc, sum, wide);
-  }
-
-  /// `fill(j, count, value)` for each group of a block, of which all but the
-  /// last are whole; the value is handed on.
-  void forGroups(const TileRange &range, Value &value,
-                 function_ref<Value(Value, int64_t, Value)> fill) {
-    Value rest, whole;
-    Value hi = e.add(range.lo, range.len);
-    if (range.staticLen) {
-      int64_t left = *range.staticLen % group;
-      rest = e.constant(left);
-      whole = e.addConstant(range.lo, *range.staticLen - left);
+  LogicalResult status = success();
+  e.forLoop(whole.lo, e.add(whole.lo, whole.len), block, [&](Value first) {
+    TileRange range;
+    range.lo = first;
+    range.maxLen = block;
+    if (whole.staticLen && *whole.staticLen % block == 0) {
+      range.staticLen = block;
+      range.len = e.constant(block);
     } else {
-      rest = arith::RemSIOp::create(b, loc, range.len, e.constant(group));
-      whole = arith::SubIOp::create(b, loc, hi, rest);
+      Value left =
+          arith::SubIOp::create(b, loc, e.add(whole.lo, whole.len), first);
+      range.len = arith::MinSIOp::create(b, loc, left, e.constant(block));
     }
-    auto run = [&](Value lo, Value end, int64_t count) {
-      SmallVector<Value> init;
-      if (value)
-        init.push_back(value);
-      SmallVector<Value> results = e.forCarry(
-          lo, end, group, init, [&](Value iv, ValueRange carried) {
-            Value next =
-                fill(iv, count, carried.empty() ? Value() : carried[0]);
-            return next ? SmallVector<Value>{next} : SmallVector<Value>{};
-          });
-      if (value)
-        value = results[0];
-    };
-    run(range.lo, whole, group);
-    for (int64_t count = 1; count < group; ++count) {
-      if (range.staticLen) {
-        if (*range.staticLen % group == count)
-          run(whole, hi, count);
-        continue;
+    e.ranges[loop.cls] = range;
+    for (unsigned n = 0; n < e.analysis.getNests().size(); ++n)
+      if (e.analysis.getNests()[n].streamedBy == anchor &&
+          failed(e.emitNest(n)))
+        status = failure();
+    updateRows();
+    updateSums();
+  });
+  e.ranges.erase(loop.cls);
+  if (failed(status))
+    return failure();
+  finish();
+  return success();
+}
+
+SoftmaxSumEmitter::State SoftmaxSumEmitter::allocate(ArrayRef<unsigned> over,
+                                                     int64_t block,
+                                                     int64_t group) {
+  State state;
+  state.loops.assign(over.begin(), over.end());
+  state.strides.assign(over.size(), 0);
+  int64_t count = 1;
+  auto place = [&](size_t i) {
+    state.strides[i] = count;
+    int64_t len =
+        std::max<int64_t>(e.rangeOf(anchor->loops[over[i]]).maxLen, 1);
+    if (static_cast<int64_t>(over[i]) == nestPlan.vector)
+      len = llvm::alignTo(len, lanes);
+    count *= len;
+  };
+  // Innermost: the row loop of the lanes; else j (for p) or the last loop.
+  for (size_t i = 0; i < over.size(); ++i)
+    if (rowLanes && static_cast<int64_t>(over[i]) == nestPlan.vector)
+      place(i);
+  if (block) {
+    state.streamStride = count;
+    count *= rowLanes ? block : llvm::alignTo(block, lanes);
+  }
+  for (size_t i = over.size(); i-- > 0;)
+    if (state.strides[i] == 0)
+      place(i);
+  if (group > 1)
+    state.strides[llvm::find(over, unsigned(nestPlan.vector)) - over.begin()] =
+        group;
+  state.memref = e.allocScratch(group > 1 ? valueType : stateType, count);
+  return state;
+}
+
+LaneIndex SoftmaxSumEmitter::address(const State &state) {
+  LaneIndex at = e.uniform(e.constant(0));
+  for (auto [l, stride] : llvm::zip(state.loops, state.strides)) {
+    TileRange range = e.rangeOf(anchor->loops[l]);
+    Value local = loops[l].base;
+    if (e.asConstant(range.lo) != 0)
+      local = arith::SubIOp::create(b, loc, local, range.lo);
+    at.base = e.add(at.base, e.mul(local, e.constant(stride)));
+    at.step = at.step + SizeExpr(stride) * loops[l].step;
+  }
+  if (state.streamStride) {
+    TileRange range = e.rangeOf(anchor->loops[streamed]);
+    Value local = arith::SubIOp::create(b, loc, loops[streamed].base, range.lo);
+    at.base = e.add(at.base, e.mul(local, e.constant(state.streamStride)));
+    at.step = at.step + SizeExpr(state.streamStride) * loops[streamed].step;
+  }
+  return at;
+}
+
+Value SoftmaxSumEmitter::toState(Value value, int64_t width) {
+  Type type = getElementTypeOrSelf(value.getType());
+  if (type != stateType) {
+    Type to = stateType;
+    if (isa<VectorType>(value.getType()))
+      to = VectorType::get({width}, stateType);
+    value = arith::ExtFOp::create(b, loc, to, value);
+  }
+  return value;
+}
+
+void SoftmaxSumEmitter::fill(ArrayRef<unsigned> over,
+                             function_ref<void(Place &)> body) {
+  std::function<void(unsigned)> emitLoop = [&](unsigned d) {
+    if (d == over.size()) {
+      if (!rowLanes || !llvm::is_contained(over, unsigned(nestPlan.vector))) {
+        Place place;
+        return body(place);
       }
-      // At most one iteration; a loop rather than an `if` keeps one shape.
-      Value here = arith::CmpIOp::create(b, loc, arith::CmpIPredicate::eq,
-                                         rest, e.constant(count));
-      Value end = arith::SelectOp::create(b, loc, here, hi, whole);
-      run(whole, end, count);
-    }
-  }
-
-  /// Copies the block's values, at the place of the outer loops, to `packed`.
-  void packValues() {
-    TileRange range = e.rangeOf(anchor->loops[streamed]);
-    TileRange columns = e.rangeOf(anchor->loops[columnLoops.back()]);
-    loops[nestPlan.vector] = e.uniform(e.constant(0)); // no value differs there
-    if (fragments)
-      return packTransposed(range, columns);
-    Value none;
-    forGroups(range, none, [&](Value iv, int64_t count, Value) {
-      e.vectorLoop(columns, lanes, [&](Value column, Value mask) {
-        loops[columnLoops.back()] = {column, SizeExpr(1)};
-        Place place;
-        place.lanes = lanes;
-        place.mask = mask;
-        SmallVector<Value> parts;
-        for (int64_t k = 0; k < group; ++k) {
-          loops[streamed] = e.uniform(e.addConstant(iv, std::min(k, count - 1)));
-          Value part =
-              e.toVector(e.evalOperand(anchor, 1, loops, place), lanes);
-          if (k >= count)
-            part = arith::ConstantOp::create(b, loc,
-                                             b.getZeroAttr(part.getType()));
-          parts.push_back(part);
-        }
-        Place whole;
-        whole.lanes = lanes * group;
-        e.storeAt(packed, {packedAddress(iv, column), SizeExpr(1)},
-                  e.interleave(parts), whole);
-      });
-      return Value();
-    });
-  }
-
-  /// Squares of `lanes` j and columns, transposed in registers; zeros behind the
-  /// last j.
-  void packTransposed(const TileRange &range, const TileRange &columns) {
-    Type stored = getStageMemoryType(valueType);
-    auto vectorType = VectorType::get({lanes}, stored);
-    Value zero =
-        arith::ConstantOp::create(b, loc, b.getZeroAttr(vectorType));
-    Value hi = e.add(range.lo, range.len);
-    auto square = [&](Value first, bool isWhole) {
-      e.vectorLoop(columns, lanes, [&](Value column, Value mask) {
-        loops[columnLoops.back()] = {column, SizeExpr(1)};
-        Place place;
-        place.lanes = lanes;
-        place.mask = mask;
-        SmallVector<Value> rows;
-        for (int64_t r = 0; r < lanes; ++r) {
-          Value j = e.addConstant(first, r), exists;
-          if (!isWhole) {
-            exists = arith::CmpIOp::create(b, loc, arith::CmpIPredicate::slt,
-                                           j, hi);
-            j = arith::MinSIOp::create(b, loc, j, e.addConstant(hi, -1));
-          }
-          loops[streamed] = e.uniform(j);
-          Value row =
-              e.toVector(e.evalOperand(anchor, 1, loops, place), lanes);
-          if (row.getType() != vectorType)
-            row = arith::BitcastOp::create(b, loc, vectorType, row);
-          if (exists)
-            row = arith::SelectOp::create(b, loc, exists, row, zero);
-          rows.push_back(row);
-        }
-        for (auto [c, value] : llvm::enumerate(e.transpose(rows)))
-          vector::StoreOp::create(
-              b, loc, value, packed,
-              ValueRange{packedAddress(first, e.addConstant(column, c))});
-      });
-    };
-    Value whole = range.staticLen
-                      ? e.addConstant(range.lo,
-                                      *range.staticLen / lanes * lanes)
-                      : arith::SubIOp::create(
-                            b, loc, hi,
-                            arith::RemSIOp::create(b, loc, range.len,
-                                                   e.constant(lanes)))
-                            .getResult();
-    e.forLoop(range.lo, whole, lanes, [&](Value j) { square(j, true); });
-    if (!range.staticLen || *range.staticLen % step)
-      e.forLoop(whole, roundUp(range, step), lanes,
-                [&](Value j) { square(j, false); });
-  }
-
-  /// Where the values that begin at `j` are in `packed`.
-  Value packedAddress(Value j, Value column) {
-    TileRange range = e.rangeOf(anchor->loops[streamed]);
-    TileRange columns = e.rangeOf(anchor->loops[columnLoops.back()]);
-    Value row = arith::SubIOp::create(b, loc, j, range.lo);
-    if (e.asConstant(columns.lo) != 0)
-      column = arith::SubIOp::create(b, loc, column, columns.lo);
-    if (fragments)
-      return e.add(row, e.mul(column, e.constant(packedStride)));
-    return e.add(e.mul(row, e.constant(packedStride)),
-                 e.mul(column, e.constant(group)));
-  }
-
-  /// A group of one column's values on all lanes.
-  Value loadPacked(Value j, Value column) {
-    Place place;
-    place.lanes = group;
-    Value value = e.loadAt(packed, {packedAddress(j, column), SizeExpr(1)},
-                           valueType, place);
-    return e.broadcastGroup(value, lanes);
-  }
-
-  void updateRows() {
-    TileRange range = e.rangeOf(anchor->loops[streamed]);
-    Value hi = e.add(range.lo, range.len);
-    if (rowLanes) {
-      fill(rowLoops, [&](Place &place) {
-        int64_t width = place.lanes;
-        auto logitsAt = [&](Value iv) {
-          loops[streamed] = e.uniform(iv);
-          Place inner;
-          inner.lanes = place.lanes;
-          inner.mask = place.mask;
-          return toState(
-              e.toVector(e.evalOperand(anchor, 0, loops, inner), width), width);
-        };
-        Value old = load(m, place);
-        Value top = e.forCarry(range.lo, hi, 1, old,
-                               [&](Value iv, ValueRange carried) {
-                                 return SmallVector<Value>{
-                                     larger(logitsAt(iv), carried[0])};
-                               })[0];
-        Value shift = shiftOf(top, width);
-        Value factor = exp(arith::SubFOp::create(b, loc, old, shift));
-        auto weightAt = [&](Value iv) -> Value {
-          return exp(arith::SubFOp::create(b, loc, logitsAt(iv), shift));
-        };
-        Value part = nestPlan.atom ? storeGroups(range, place, weightAt)
-                                   : storeWeights(range, place, weightAt);
-        Value total = arith::MulFOp::create(b, loc, load(l, place), factor);
-        total = arith::AddFOp::create(b, loc, total, part);
-        store(l, total, place);
-        store(m, top, place);
-        store(scale, factor, place);
-      });
+      e.vectorLoop(e.rangeOf(anchor->loops[nestPlan.vector]), lanes,
+                   [&](Value iv, Value mask) {
+                     loops[nestPlan.vector] = {iv, SizeExpr(1)};
+                     Place place;
+                     place.lanes = lanes;
+                     place.mask = mask;
+                     body(place);
+                   });
       return;
     }
-    // Lanes along j; rows one by one.
-    fill(rowLoops, [&](Place &scalar) {
-      auto reduceLanes = [&](Value value, bool max) {
-        for (int64_t width = lanes / 2; width >= 1; width /= 2) {
-          Value low = vector::ExtractStridedSliceOp::create(
-              b, loc, value, ArrayRef<int64_t>{0}, ArrayRef<int64_t>{width},
-              ArrayRef<int64_t>{1});
-          Value high = vector::ExtractStridedSliceOp::create(
-              b, loc, value, ArrayRef<int64_t>{width},
-              ArrayRef<int64_t>{width}, ArrayRef<int64_t>{1});
-          value = max ? larger(low, high)
-                      : arith::AddFOp::create(b, loc, low, high).getResult();
-        }
-        return lanes == 1 ? value
-                          : vector::ExtractOp::create(b, loc, value, 0)
-                                .getResult();
-      };
-      auto overLanes =
-          [&](Value init,
-              function_ref<Value(Value, Value, Place &)> combine) -> Value {
-        if (lanes == 1)
-          return e.forCarry(range.lo, hi, 1, init,
-                            [&](Value iv, ValueRange carried) {
-                              loops[streamed] = e.uniform(iv);
-                              Place place;
-                              return SmallVector<Value>{
-                                  combine(carried[0], Value(), place)};
-                            })[0];
-        Value rest =
-            arith::RemSIOp::create(b, loc, range.len, e.constant(lanes));
-        Value whole = arith::SubIOp::create(b, loc, hi, rest);
-        auto run = [&](Value lo, Value end, Value from, bool masked) {
-          return e.forCarry(
-              lo, end, lanes, from, [&](Value iv, ValueRange carried) {
-                loops[streamed] = {iv, SizeExpr(1)};
-                Place place;
-                place.lanes = lanes;
-                if (masked)
-                  place.mask = e.maskUpTo(rest, lanes);
-                Value next = combine(carried[0], place.mask, place);
-                if (masked)
-                  next = arith::SelectOp::create(b, loc, place.mask, next,
-                                                 carried[0]);
-                return SmallVector<Value>{next};
-              })[0];
-        };
-        Value value = run(range.lo, whole, e.toVector(init, lanes), false);
-        return run(whole, hi, value, true);
-      };
-      auto logitsHere = [&](Place &place) {
-        return toState(
-            e.toVector(e.evalOperand(anchor, 0, loops, place), place.lanes),
-            place.lanes);
-      };
-      Value old = load(m, scalar);
-      Value top = overLanes(
-          splat(-std::numeric_limits<double>::infinity()),
-          [&](Value acc, Value, Place &place) -> Value {
-            return larger(logitsHere(place), acc);
-          });
-      top = larger(reduceLanes(top, true), old);
-      Value shift = shiftOf(top, 1);
-      Value factor = exp(arith::SubFOp::create(b, loc, old, shift));
-      Value part =
-          overLanes(splat(0), [&](Value acc, Value, Place &place) -> Value {
-            Value logits = logitsHere(place);
-            Value weight = exp(arith::SubFOp::create(
-                b, loc, logits, e.toVector(shift, place.lanes)));
-            store(p, weight, place);
-            return arith::AddFOp::create(b, loc, acc, weight);
-          });
-      part = reduceLanes(part, false);
-      loops[streamed] = e.uniform(range.lo);
-      Value total = arith::MulFOp::create(b, loc, load(l, scalar), factor);
-      total = arith::AddFOp::create(b, loc, total, part);
-      store(l, total, scalar);
-      store(m, top, scalar);
-      store(scale, factor, scalar);
+    if (rowLanes && static_cast<int64_t>(over[d]) == nestPlan.vector)
+      return emitLoop(d + 1);
+    TileRange range = e.rangeOf(anchor->loops[over[d]]);
+    e.forLoop(range.lo, e.add(range.lo, range.len), 1, [&](Value iv) {
+      loops[over[d]] = e.uniform(iv);
+      emitLoop(d + 1);
     });
-  }
+  };
+  emitLoop(0);
+}
 
-  Value multiplyAdd(Value lhs, Value rhs, Value acc) {
-    if (lanes == 1) {
-      Value product = arith::MulFOp::create(b, loc, lhs, rhs);
-      return arith::AddFOp::create(b, loc, product, acc);
-    }
-    return math::FmaOp::create(b, loc, lhs, rhs, acc);
-  }
+Value SoftmaxSumEmitter::larger(Value a, Value b) {
+  Value isLarger =
+      arith::CmpFOp::create(this->b, loc, arith::CmpFPredicate::OGT, a, b);
+  return arith::SelectOp::create(this->b, loc, isLarger, a, b);
+}
 
-  /// `sums` [column][vector] with the products of the group at `j` added.
-  SmallVector<Value> addGroups(Value j, ValueRange sums, int64_t vectors,
-                               int64_t columns, Value firstColumn,
-                               function_ref<void(int64_t, int64_t)> set) {
-    SmallVector<Value> weights, next;
-    for (int64_t v = 0; v < vectors; ++v) {
-      set(0, v);
-      LaneIndex at = address(p);
-      at.step = SizeExpr(1);
-      Place whole;
-      whole.lanes = lanes * group;
-      weights.push_back(e.loadAt(p.memref, at, valueType, whole));
-    }
-    for (int64_t c = 0; c < columns; ++c) {
-      Value values = loadPacked(j, e.addConstant(firstColumn, c));
-      for (int64_t v = 0; v < vectors; ++v) {
-        Value acc = sums[c * vectors + v];
-        next.push_back(hr::GroupDotOp::create(
-            b, loc, acc.getType(), nestPlan.atom.getInstruction(), values,
-            weights[v], acc));
-      }
-    }
-    return next;
-  }
+Value SoftmaxSumEmitter::shiftOf(Value top, int64_t width) {
+  Value infinity =
+      e.toVector(splat(-std::numeric_limits<double>::infinity()), width);
+  Value zero = e.toVector(splat(0), width);
+  Value none =
+      arith::CmpFOp::create(b, loc, arith::CmpFPredicate::OEQ, top, infinity);
+  return arith::SelectOp::create(b, loc, none, zero, top);
+}
 
-  /// [column][vector] of a block's products, for `columns` columns.
-  SmallVector<Value> multiplyFragments(const TileRange &range,
-                                       int64_t vectors, int64_t columns,
-                                       Value firstColumn,
-                                       function_ref<void(int64_t, int64_t)> set) {
-    hr::AtomAttr atom = nestPlan.atom;
-    MLIRContext *context = b.getContext();
-    int64_t m = atom.getM(), n = atom.getN(), k = atom.getK();
-    int64_t down = llvm::divideCeil(columns, m);
-    auto valuesType = hr::FragmentType::get(context, m, k, valueType);
-    auto weightsType =
-        hr::FragmentType::get(context, k / group, n * group, valueType);
-    auto sumType = hr::FragmentType::get(context, m, n, stateType);
-    SmallVector<Value> sums;
-    for (int64_t i = 0; i < down * vectors; ++i)
-      sums.push_back(hr::FragmentZeroOp::create(b, loc, sumType));
-    sums = e.forCarry(
-        range.lo, e.add(range.lo, range.len), k, sums,
-        [&](Value j, ValueRange carried) {
-          loops[streamed] = e.uniform(j);
-          SmallVector<Value> weights, next;
-          for (int64_t v = 0; v < vectors; ++v) {
-            set(0, v);
-            weights.push_back(hr::FragmentLoadOp::create(
-                b, loc, weightsType, p.memref, address(p).base,
-                e.constant(p.streamStride * group)));
-          }
-          for (int64_t d = 0; d < down; ++d) {
-            Value values = hr::FragmentLoadOp::create(
-                b, loc, valuesType, packed,
-                packedAddress(j, e.addConstant(firstColumn, d * m)),
-                e.constant(packedStride));
-            for (int64_t v = 0; v < vectors; ++v)
-              next.push_back(hr::FragmentMultiplyOp::create(
-                  b, loc, sumType, atom.getInstruction(), values, weights[v],
-                  carried[d * vectors + v]));
-          }
-          return next;
-        });
-    int64_t width = vectors * n;
-    for (int64_t d = 0; d < down; ++d)
-      for (int64_t v = 0; v < vectors; ++v)
-        hr::FragmentStoreOp::create(b, loc, sums[d * vectors + v], product,
-                                    e.constant(d * m * width + v * n),
-                                    e.constant(width));
-    SmallVector<Value> result;
-    for (int64_t c = 0; c < columns; ++c)
-      for (int64_t v = 0; v < vectors; ++v)
-        result.push_back(vector::LoadOp::create(
-            b, loc, VectorType::get({lanes}, stateType), product,
-            ValueRange{e.constant(c * width + v * n)}));
-    return result;
-  }
+Value SoftmaxSumEmitter::storeWeights(const TileRange &range, Place &place,
+                                      function_ref<Value(Value)> weightAt) {
+  // A lane adds up a row one by one, often many equal weights, whose
+  // roundings all go one way: compensated (Kahan 1965, "Further remarks
+  // on reducing truncation errors").
+  Value zero = e.toVector(splat(0), place.lanes);
+  SmallVector<Value> sums =
+      e.forCarry(range.lo, e.add(range.lo, range.len), 1, {zero, zero},
+                 [&](Value iv, ValueRange carried) {
+                   Value weight = weightAt(iv);
+                   store(p, weight, place);
+                   Value sum = carried[0], excess = carried[1];
+                   Value term = arith::SubFOp::create(b, loc, weight, excess);
+                   Value next = arith::AddFOp::create(b, loc, sum, term);
+                   Value added = arith::SubFOp::create(b, loc, next, sum);
+                   return SmallVector<Value>{
+                       next, arith::SubFOp::create(b, loc, added, term)};
+                 });
+  return arith::SubFOp::create(b, loc, sums[0], sums[1]);
+}
 
-  /// sum = sum * scale + p * value, in register tiles: lanes are rows (or
-  /// columns), `rows` consecutive columns at once.
-  void updateSums() {
-    TileRange range = e.rangeOf(anchor->loops[streamed]);
-    Value hi = e.add(range.lo, range.len);
-    int64_t column = columnLoops.empty() ? -1 : int64_t(columnLoops.back());
-    SmallVector<unsigned> outer;
-    for (unsigned r : rowLoops)
-      if (!(rowLanes && static_cast<int64_t>(r) == nestPlan.vector))
-        outer.push_back(r);
-    for (unsigned c : columnLoops)
-      if (static_cast<int64_t>(c) != column)
-        outer.push_back(c);
-
-    auto block = [&](int64_t width, ArrayRef<LaneIndex> laneOf,
-                     ArrayRef<Value> masks, Value firstColumn,
-                     int64_t columns) {
-      // laneOf: the index of the lane loop per vector.
-      auto set = [&](int64_t c, int64_t v) {
-        if (rowLanes) {
-          loops[nestPlan.vector] = laneOf[v];
-          if (column >= 0)
-            loops[column] = e.uniform(e.addConstant(firstColumn, c));
-        } else if (column >= 0) {
-          loops[column] = laneOf[v];
-        }
-      };
-      int64_t vectors = laneOf.size();
-      SmallVector<Value> sums;
-      auto placeOf = [&](int64_t v) {
-        Place place;
-        place.lanes = width;
-        place.mask = masks[v];
-        return place;
-      };
-      // A block's products are a sum of their own: one running sum over a long
-      // stream would round as often as it is long.
-      Value zero = e.toVector(splat(0), width);
-      sums.assign(columns * vectors, zero);
-      auto addProducts = [&](Value iv, ValueRange carried) {
+void SoftmaxSumEmitter::updateRows() {
+  TileRange range = e.rangeOf(anchor->loops[streamed]);
+  Value hi = e.add(range.lo, range.len);
+  if (rowLanes) {
+    fill(rowLoops, [&](Place &place) {
+      int64_t width = place.lanes;
+      auto logitsAt = [&](Value iv) {
         loops[streamed] = e.uniform(iv);
-        if (nestPlan.atom)
-          return addGroups(iv, carried, vectors, columns, firstColumn, set);
-        SmallVector<Value> weights, values;
-        for (int64_t v = 0; v < (rowLanes ? vectors : 1); ++v) {
-          set(0, v);
-          Place place = placeOf(v);
-          weights.push_back(e.toVector(load(p, place), width));
-        }
-        for (int64_t c = 0; c < columns; ++c)
-          for (int64_t v = 0; v < (valueOnLanes ? vectors : 1); ++v) {
-            set(c, v);
-            Place place = placeOf(v);
-            Value value = e.evalOperand(anchor, 1, loops, place);
-            values.push_back(e.toVector(toState(value, width), width));
-          }
-        SmallVector<Value> next;
-        for (int64_t c = 0; c < columns; ++c)
-          for (int64_t v = 0; v < vectors; ++v)
-            next.push_back(multiplyAdd(
-                weights[rowLanes ? v : 0],
-                values[valueOnLanes ? c * vectors + v : c],
-                carried[c * vectors + v]));
-        return next;
+        Place inner;
+        inner.lanes = place.lanes;
+        inner.mask = place.mask;
+        return toState(
+            e.toVector(e.evalOperand(anchor, 0, loops, inner), width), width);
       };
-      sums = fragments
-                 ? multiplyFragments(range, vectors, columns, firstColumn, set)
-                 : e.forCarry(range.lo, hi, step, sums, addProducts);
-      loops[streamed] = e.uniform(range.lo);
+      Value old = load(m, place);
+      Value top =
+          e.forCarry(range.lo, hi, 1, old, [&](Value iv, ValueRange carried) {
+            return SmallVector<Value>{larger(logitsAt(iv), carried[0])};
+          })[0];
+      Value shift = shiftOf(top, width);
+      Value factor = exp(arith::SubFOp::create(b, loc, old, shift));
+      auto weightAt = [&](Value iv) -> Value {
+        return exp(arith::SubFOp::create(b, loc, logitsAt(iv), shift));
+      };
+      Value part = nestPlan.atom ? storeGroups(range, place, weightAt)
+                                 : storeWeights(range, place, weightAt);
+      Value total = arith::MulFOp::create(b, loc, load(l, place), factor);
+      total = arith::AddFOp::create(b, loc, total, part);
+      store(l, total, place);
+      store(m, top, place);
+      store(scale, factor, place);
+    });
+    return;
+  }
+  // Lanes along j; rows one by one.
+  fill(rowLoops, [&](Place &scalar) {
+    auto reduceLanes = [&](Value value, bool max) {
+      for (int64_t width = lanes / 2; width >= 1; width /= 2) {
+        Value low = vector::ExtractStridedSliceOp::create(
+            b, loc, value, ArrayRef<int64_t>{0}, ArrayRef<int64_t>{width},
+            ArrayRef<int64_t>{1});
+        Value high = vector::ExtractStridedSliceOp::create(
+            b, loc, value, ArrayRef<int64_t>{width}, ArrayRef<int64_t>{width},
+            ArrayRef<int64_t>{1});
+        value = max ? larger(low, high)
+                    : arith::AddFOp::create(b, loc, low, high).getResult();
+      }
+      return lanes == 1
+                 ? value
+                 : vector::ExtractOp::create(b, loc, value, 0).getResult();
+    };
+    auto overLanes =
+        [&](Value init,
+            function_ref<Value(Value, Value, Place &)> combine) -> Value {
+      if (lanes == 1)
+        return e.forCarry(
+            range.lo, hi, 1, init, [&](Value iv, ValueRange carried) {
+              loops[streamed] = e.uniform(iv);
+              Place place;
+              return SmallVector<Value>{combine(carried[0], Value(), place)};
+            })[0];
+      Value rest = arith::RemSIOp::create(b, loc, range.len, e.constant(lanes));
+      Value whole = arith::SubIOp::create(b, loc, hi, rest);
+      auto run = [&](Value lo, Value end, Value from, bool masked) {
+        return e.forCarry(lo, end, lanes, from,
+                          [&](Value iv, ValueRange carried) {
+                            loops[streamed] = {iv, SizeExpr(1)};
+                            Place place;
+                            place.lanes = lanes;
+                            if (masked)
+                              place.mask = e.maskUpTo(rest, lanes);
+                            Value next = combine(carried[0], place.mask, place);
+                            if (masked)
+                              next = arith::SelectOp::create(b, loc, place.mask,
+                                                             next, carried[0]);
+                            return SmallVector<Value>{next};
+                          })[0];
+      };
+      Value value = run(range.lo, whole, e.toVector(init, lanes), false);
+      return run(whole, hi, value, true);
+    };
+    auto logitsHere = [&](Place &place) {
+      return toState(
+          e.toVector(e.evalOperand(anchor, 0, loops, place), place.lanes),
+          place.lanes);
+    };
+    Value old = load(m, scalar);
+    Value top = overLanes(splat(-std::numeric_limits<double>::infinity()),
+                          [&](Value acc, Value, Place &place) -> Value {
+                            return larger(logitsHere(place), acc);
+                          });
+    top = larger(reduceLanes(top, true), old);
+    Value shift = shiftOf(top, 1);
+    Value factor = exp(arith::SubFOp::create(b, loc, old, shift));
+    Value part =
+        overLanes(splat(0), [&](Value acc, Value, Place &place) -> Value {
+          Value logits = logitsHere(place);
+          Value weight = exp(arith::SubFOp::create(
+              b, loc, logits, e.toVector(shift, place.lanes)));
+          store(p, weight, place);
+          return arith::AddFOp::create(b, loc, acc, weight);
+        });
+    part = reduceLanes(part, false);
+    loops[streamed] = e.uniform(range.lo);
+    Value total = arith::MulFOp::create(b, loc, load(l, scalar), factor);
+    total = arith::AddFOp::create(b, loc, total, part);
+    store(l, total, scalar);
+    store(m, top, scalar);
+    store(scale, factor, scalar);
+  });
+}
+
+Value SoftmaxSumEmitter::multiplyAdd(Value lhs, Value rhs, Value acc) {
+  if (lanes == 1) {
+    Value product = arith::MulFOp::create(b, loc, lhs, rhs);
+    return arith::AddFOp::create(b, loc, product, acc);
+  }
+  return math::FmaOp::create(b, loc, lhs, rhs, acc);
+}
+
+void SoftmaxSumEmitter::updateSums() {
+  TileRange range = e.rangeOf(anchor->loops[streamed]);
+  Value hi = e.add(range.lo, range.len);
+  int64_t column = columnLoops.empty() ? -1 : int64_t(columnLoops.back());
+  SmallVector<unsigned> outer;
+  for (unsigned r : rowLoops)
+    if (!(rowLanes && static_cast<int64_t>(r) == nestPlan.vector))
+      outer.push_back(r);
+  for (unsigned c : columnLoops)
+    if (static_cast<int64_t>(c) != column)
+      outer.push_back(c);
+
+  auto block = [&](int64_t width, ArrayRef<LaneIndex> laneOf,
+                   ArrayRef<Value> masks, Value firstColumn, int64_t columns) {
+    // laneOf: the index of the lane loop per vector.
+    auto set = [&](int64_t c, int64_t v) {
+      if (rowLanes) {
+        loops[nestPlan.vector] = laneOf[v];
+        if (column >= 0)
+          loops[column] = e.uniform(e.addConstant(firstColumn, c));
+      } else if (column >= 0) {
+        loops[column] = laneOf[v];
+      }
+    };
+    int64_t vectors = laneOf.size();
+    SmallVector<Value> sums;
+    auto placeOf = [&](int64_t v) {
+      Place place;
+      place.lanes = width;
+      place.mask = masks[v];
+      return place;
+    };
+    // A block's products are a sum of their own: one running sum over a long
+    // stream would round as often as it is long.
+    Value zero = e.toVector(splat(0), width);
+    sums.assign(columns * vectors, zero);
+    auto addProducts = [&](Value iv, ValueRange carried) {
+      loops[streamed] = e.uniform(iv);
+      if (nestPlan.atom)
+        return addGroups(iv, carried, vectors, columns, firstColumn, set);
+      SmallVector<Value> weights, values;
+      for (int64_t v = 0; v < (rowLanes ? vectors : 1); ++v) {
+        set(0, v);
+        Place place = placeOf(v);
+        weights.push_back(e.toVector(load(p, place), width));
+      }
       for (int64_t c = 0; c < columns; ++c)
-        for (int64_t v = 0; v < vectors; ++v) {
+        for (int64_t v = 0; v < (valueOnLanes ? vectors : 1); ++v) {
           set(c, v);
           Place place = placeOf(v);
-          Value old = e.toVector(load(sum, place), width);
-          Value factor = e.toVector(load(scale, place), width);
-          store(sum, multiplyAdd(old, factor, sums[c * vectors + v]), place);
+          Value value = e.evalOperand(anchor, 1, loops, place);
+          values.push_back(e.toVector(toState(value, width), width));
         }
+      SmallVector<Value> next;
+      for (int64_t c = 0; c < columns; ++c)
+        for (int64_t v = 0; v < vectors; ++v)
+          next.push_back(multiplyAdd(weights[rowLanes ? v : 0],
+                                     values[valueOnLanes ? c * vectors + v : c],
+                                     carried[c * vectors + v]));
+      return next;
     };
-
-    auto emitLanes = [&]() {
-      if (rowLanes) {
-        if (nestPlan.atom)
-          packValues();
-        // Panels of vectors of rows; blocks of columns.
-        auto columnsOf = [&](ArrayRef<LaneIndex> laneOf,
-                             ArrayRef<Value> masks) {
-          if (column < 0)
-            return block(lanes, laneOf, masks, Value(), 1);
-          TileRange columns = e.rangeOf(anchor->loops[column]);
-          int64_t at = std::max<int64_t>(nestPlan.rows, 1);
-          if (columns.staticLen) {
-            int64_t whole = *columns.staticLen / at * at;
-            Value middle = e.addConstant(columns.lo, whole);
-            e.forLoop(columns.lo, middle, at, [&](Value iv) {
-              block(lanes, laneOf, masks, iv, at);
-            });
-            if (int64_t rest = *columns.staticLen - whole)
-              block(lanes, laneOf, masks, middle, rest);
-            return;
-          }
-          e.forLoop(columns.lo, e.add(columns.lo, columns.len), 1,
-                    [&](Value iv) { block(lanes, laneOf, masks, iv, 1); });
-        };
-        TileRange rows = e.rangeOf(anchor->loops[nestPlan.vector]);
-        int64_t wide = lanes * nestPlan.vectors;
-        TileRange rest = rows;
-        if (rows.staticLen) {
-          int64_t whole = *rows.staticLen / wide * wide;
-          rest.lo = e.addConstant(rows.lo, whole);
-          rest.staticLen = *rows.staticLen - whole;
-          rest.len = e.constant(*rest.staticLen);
-        } else {
-          rest.len =
-              arith::RemSIOp::create(b, loc, rows.len, e.constant(wide));
-          rest.lo = e.add(rows.lo, arith::SubIOp::create(b, loc, rows.len,
-                                                         rest.len));
-        }
-        e.forLoop(rows.lo, rest.lo, wide, [&](Value iv) {
-          SmallVector<LaneIndex> laneOf;
-          SmallVector<Value> masks(nestPlan.vectors);
-          for (int64_t v = 0; v < nestPlan.vectors; ++v)
-            laneOf.push_back({e.addConstant(iv, v * lanes), SizeExpr(1)});
-          columnsOf(laneOf, masks);
-        });
-        if (rest.staticLen != 0)
-          e.vectorLoop(rest, lanes, [&](Value iv, Value mask) {
-            columnsOf(LaneIndex{iv, SizeExpr(1)}, mask);
-          });
-        return;
+    sums = fragments
+               ? multiplyFragments(range, vectors, columns, firstColumn, set)
+               : e.forCarry(range.lo, hi, step, sums, addProducts);
+    loops[streamed] = e.uniform(range.lo);
+    for (int64_t c = 0; c < columns; ++c)
+      for (int64_t v = 0; v < vectors; ++v) {
+        set(c, v);
+        Place place = placeOf(v);
+        Value old = e.toVector(load(sum, place), width);
+        Value factor = e.toVector(load(scale, place), width);
+        store(sum, multiplyAdd(old, factor, sums[c * vectors + v]), place);
       }
-      if (column < 0 || lanes == 1) {
+  };
+
+  auto emitLanes = [&]() {
+    if (rowLanes) {
+      if (nestPlan.atom)
+        packValues();
+      // Panels of vectors of rows; blocks of columns.
+      auto columnsOf = [&](ArrayRef<LaneIndex> laneOf, ArrayRef<Value> masks) {
         if (column < 0)
-          return block(1, e.uniform(e.constant(0)), Value(), Value(), 1);
+          return block(lanes, laneOf, masks, Value(), 1);
         TileRange columns = e.rangeOf(anchor->loops[column]);
+        int64_t at = std::max<int64_t>(nestPlan.rows, 1);
+        if (columns.staticLen) {
+          int64_t whole = *columns.staticLen / at * at;
+          Value middle = e.addConstant(columns.lo, whole);
+          e.forLoop(columns.lo, middle, at,
+                    [&](Value iv) { block(lanes, laneOf, masks, iv, at); });
+          if (int64_t rest = *columns.staticLen - whole)
+            block(lanes, laneOf, masks, middle, rest);
+          return;
+        }
         e.forLoop(columns.lo, e.add(columns.lo, columns.len), 1,
-                  [&](Value iv) {
-                    block(1, e.uniform(iv), Value(), Value(), 1);
-                  });
+                  [&](Value iv) { block(lanes, laneOf, masks, iv, 1); });
+      };
+      TileRange rows = e.rangeOf(anchor->loops[nestPlan.vector]);
+      int64_t wide = lanes * nestPlan.vectors;
+      TileRange rest = rows;
+      if (rows.staticLen) {
+        int64_t whole = *rows.staticLen / wide * wide;
+        rest.lo = e.addConstant(rows.lo, whole);
+        rest.staticLen = *rows.staticLen - whole;
+        rest.len = e.constant(*rest.staticLen);
+      } else {
+        rest.len = arith::RemSIOp::create(b, loc, rows.len, e.constant(wide));
+        rest.lo =
+            e.add(rows.lo, arith::SubIOp::create(b, loc, rows.len, rest.len));
+      }
+      e.forLoop(rows.lo, rest.lo, wide, [&](Value iv) {
+        SmallVector<LaneIndex> laneOf;
+        SmallVector<Value> masks(nestPlan.vectors);
+        for (int64_t v = 0; v < nestPlan.vectors; ++v)
+          laneOf.push_back({e.addConstant(iv, v * lanes), SizeExpr(1)});
+        columnsOf(laneOf, masks);
+      });
+      if (rest.staticLen != 0)
+        e.vectorLoop(rest, lanes, [&](Value iv, Value mask) {
+          columnsOf(LaneIndex{iv, SizeExpr(1)}, mask);
+        });
+      return;
+    }
+    if (column < 0 || lanes == 1) {
+      if (column < 0)
+        return block(1, e.uniform(e.constant(0)), Value(), Value(), 1);
+      TileRange columns = e.rangeOf(anchor->loops[column]);
+      e.forLoop(columns.lo, e.add(columns.lo, columns.len), 1, [&](Value iv) {
+        block(1, e.uniform(iv), Value(), Value(), 1);
+      });
+      return;
+    }
+    e.vectorLoop(e.rangeOf(anchor->loops[column]), lanes,
+                 [&](Value iv, Value mask) {
+                   block(lanes, LaneIndex{iv, SizeExpr(1)}, mask, Value(), 1);
+                 });
+  };
+  std::function<void(unsigned)> outerLoops = [&](unsigned d) {
+    if (d == outer.size())
+      return emitLanes();
+    TileRange r = e.rangeOf(anchor->loops[outer[d]]);
+    e.forLoop(r.lo, e.add(r.lo, r.len), 1, [&](Value iv) {
+      loops[outer[d]] = e.uniform(iv);
+      outerLoops(d + 1);
+    });
+  };
+  outerLoops(0);
+}
+
+void SoftmaxSumEmitter::finish() {
+  // Lanes along the columns where results are contiguous, else rows.
+  int64_t column = columnLoops.empty() ? -1 : int64_t(columnLoops.back());
+  SmallVector<unsigned> outer(rowLoops);
+  for (unsigned c : columnLoops)
+    if (static_cast<int64_t>(c) != column)
+      outer.push_back(c);
+  auto quotient = [&](Value value, Value total) {
+    int64_t width = 1;
+    if (auto vector = dyn_cast<VectorType>(value.getType()))
+      width = vector.getDimSize(0);
+    total = e.toVector(total, width);
+    Value result = arith::DivFOp::create(b, loc, value, total);
+    const SizeExpr &extent = anchor->loops[streamed].extent;
+    if (!zeroMasked && extent.isConstant() && extent != SizeExpr(0))
+      return result;
+    Value zero = e.toVector(splat(0), width), none;
+    if (zeroMasked)
+      none =
+          arith::CmpFOp::create(b, loc, arith::CmpFPredicate::OEQ, total, zero);
+    else // the sum of nothing
+      none = e.toVector(arith::CmpIOp::create(b, loc, arith::CmpIPredicate::eq,
+                                              e.size(extent), e.constant(0)),
+                        width);
+    return arith::SelectOp::create(b, loc, none, zero, result).getResult();
+  };
+  auto hand = [&](Value result, Place &place) {
+    if (resultType != stateType) {
+      Type to = resultType;
+      if (auto vector = dyn_cast<VectorType>(result.getType()))
+        to = VectorType::get(vector.getShape(), to);
+      result = arith::TruncFOp::create(b, loc, to, result);
+    }
+    e.emitSinks(nest,
+                [&](unsigned cls) {
+                  for (auto [l, loop] : llvm::enumerate(anchor->loops))
+                    if (loop.cls == cls)
+                      return loops[l];
+                  return e.uniform(e.constant(0));
+                },
+                place, {result});
+  };
+  auto point = [&](Place &place) {
+    hand(quotient(load(sum, place), load(l, place)), place);
+  };
+  loops[streamed] = e.uniform(e.constant(0));
+  // Sums lie with rows on lanes, results want columns: squares of both are
+  // transposed in registers.
+  auto square = [&](Value firstRow, Value firstColumn) {
+    Place place;
+    place.lanes = lanes;
+    SmallVector<Value> columns;
+    loops[nestPlan.vector] = {firstRow, SizeExpr(1)};
+    Value total = load(l, place);
+    for (int64_t c = 0; c < lanes; ++c) {
+      loops[column] = e.uniform(e.addConstant(firstColumn, c));
+      columns.push_back(quotient(load(sum, place), total));
+    }
+    loops[column] = {firstColumn, SizeExpr(1)};
+    for (auto [r, value] : llvm::enumerate(e.transpose(columns))) {
+      loops[nestPlan.vector] = e.uniform(e.addConstant(firstRow, r));
+      Place row;
+      row.lanes = lanes;
+      hand(value, row);
+    }
+  };
+  auto wholeOf = [&](const TileRange &range) -> Value {
+    if (range.staticLen)
+      return e.constant(*range.staticLen / lanes * lanes);
+    Value rest = arith::RemSIOp::create(b, loc, range.len, e.constant(lanes));
+    return arith::SubIOp::create(b, loc, range.len, rest);
+  };
+  if (rowLanes && lanes > 1 && column >= 0) {
+    llvm::erase(outer, unsigned(nestPlan.vector));
+    TileRange rows = e.rangeOf(anchor->loops[nestPlan.vector]);
+    TileRange columns = e.rangeOf(anchor->loops[column]);
+    auto emitTile = [&]() {
+      Value rowsEnd = e.add(rows.lo, wholeOf(rows));
+      Value wholeColumns = wholeOf(columns);
+      Value columnsEnd = e.add(columns.lo, wholeColumns);
+      TileRange rest = columns;
+      rest.lo = columnsEnd;
+      if (columns.staticLen) {
+        rest.staticLen = *columns.staticLen % lanes;
+        rest.len = e.constant(*rest.staticLen);
+      } else {
+        rest.len = arith::SubIOp::create(b, loc, columns.len, wholeColumns);
+      }
+      auto oneRow = [&](Value row, const TileRange &range) {
+        loops[nestPlan.vector] = e.uniform(row);
+        e.vectorLoop(range, lanes, [&](Value iv, Value mask) {
+          loops[column] = {iv, SizeExpr(1)};
+          Place place;
+          place.lanes = lanes;
+          place.mask = mask;
+          point(place);
+        });
+      };
+      e.forLoop(rows.lo, rowsEnd, lanes, [&](Value row) {
+        e.forLoop(columns.lo, columnsEnd, lanes,
+                  [&](Value first) { square(row, first); });
+        if (rest.staticLen != 0)
+          e.forLoop(row, e.addConstant(row, lanes), 1,
+                    [&](Value iv) { oneRow(iv, rest); });
+      });
+      if (!rows.staticLen || *rows.staticLen % lanes)
+        e.forLoop(rowsEnd, e.add(rows.lo, rows.len), 1,
+                  [&](Value iv) { oneRow(iv, columns); });
+    };
+    std::function<void(unsigned)> outerLoops = [&](unsigned d) {
+      if (d == outer.size())
+        return emitTile();
+      TileRange r = e.rangeOf(anchor->loops[outer[d]]);
+      e.forLoop(r.lo, e.add(r.lo, r.len), 1, [&](Value iv) {
+        loops[outer[d]] = e.uniform(iv);
+        outerLoops(d + 1);
+      });
+    };
+    return outerLoops(0);
+  }
+  std::function<void(unsigned)> outerLoops = [&](unsigned d) {
+    if (d == outer.size()) {
+      if (column < 0 || lanes == 1) {
+        if (column < 0) {
+          Place place;
+          return point(place);
+        }
+        TileRange r = e.rangeOf(anchor->loops[column]);
+        e.forLoop(r.lo, e.add(r.lo, r.len), 1, [&](Value iv) {
+          loops[column] = e.uniform(iv);
+          Place place;
+          point(place);
+        });
         return;
       }
       e.vectorLoop(e.rangeOf(anchor->loops[column]), lanes,
                    [&](Value iv, Value mask) {
-                     block(lanes, LaneIndex{iv, SizeExpr(1)}, mask, Value(),
-                           1);
+                     loops[column] = {iv, SizeExpr(1)};
+                     Place place;
+                     place.lanes = lanes;
+                     place.mask = mask;
+                     point(place);
                    });
-    };
-    std::function<void(unsigned)> outerLoops = [&](unsigned d) {
-      if (d == outer.size())
-        return emitLanes();
-      TileRange r = e.rangeOf(anchor->loops[outer[d]]);
-      e.forLoop(r.lo, e.add(r.lo, r.len), 1, [&](Value iv) {
-        loops[outer[d]] = e.uniform(iv);
-        outerLoops(d + 1);
-      });
-    };
-    outerLoops(0);
-  }
-
-  void finish() {
-    // Lanes along the columns where results are contiguous, else rows.
-    int64_t column = columnLoops.empty() ? -1 : int64_t(columnLoops.back());
-    SmallVector<unsigned> outer(rowLoops);
-    for (unsigned c : columnLoops)
-      if (static_cast<int64_t>(c) != column)
-        outer.push_back(c);
-    auto quotient = [&](Value value, Value total) {
-      int64_t width = 1;
-      if (auto vector = dyn_cast<VectorType>(value.getType()))
-        width = vector.getDimSize(0);
-      total = e.toVector(total, width);
-      Value result = arith::DivFOp::create(b, loc, value, total);
-      const SizeExpr &extent = anchor->loops[streamed].extent;
-      if (!zeroMasked && extent.isConstant() && extent != SizeExpr(0))
-        return result;
-      Value zero = e.toVector(splat(0), width), none;
-      if (zeroMasked)
-        none = arith::CmpFOp::create(b, loc, arith::CmpFPredicate::OEQ, total,
-                                     zero);
-      else // the sum of nothing
-        none = e.toVector(
-            arith::CmpIOp::create(b, loc, arith::CmpIPredicate::eq,
-                                  e.size(extent), e.constant(0)),
-            width);
-      return arith::SelectOp::create(b, loc, none, zero, result).getResult();
-    };
-    auto hand = [&](Value result, Place &place) {
-      if (resultType != stateType) {
-        Type to = resultType;
-        if (auto vector = dyn_cast<VectorType>(result.getType()))
-          to = VectorType::get(vector.getShape(), to);
-        result = arith::TruncFOp::create(b, loc, to, result);
-      }
-      e.emitSinks(
-          nest,
-          [&](unsigned cls) {
-            for (auto [l, loop] : llvm::enumerate(anchor->loops))
-              if (loop.cls == cls)
-                return loops[l];
-            return e.uniform(e.constant(0));
-          },
-          place, {result});
-    };
-    auto point = [&](Place &place) {
-      hand(quotient(load(sum, place), load(l, place)), place);
-    };
-    loops[streamed] = e.uniform(e.constant(0));
-    // Sums lie with rows on lanes, results want columns: squares of both are
-    // transposed in registers.
-    auto square = [&](Value firstRow, Value firstColumn) {
-      Place place;
-      place.lanes = lanes;
-      SmallVector<Value> columns;
-      loops[nestPlan.vector] = {firstRow, SizeExpr(1)};
-      Value total = load(l, place);
-      for (int64_t c = 0; c < lanes; ++c) {
-        loops[column] = e.uniform(e.addConstant(firstColumn, c));
-        columns.push_back(quotient(load(sum, place), total));
-      }
-      loops[column] = {firstColumn, SizeExpr(1)};
-      for (auto [r, value] : llvm::enumerate(e.transpose(columns))) {
-        loops[nestPlan.vector] = e.uniform(e.addConstant(firstRow, r));
-        Place row;
-        row.lanes = lanes;
-        hand(value, row);
-      }
-    };
-    auto wholeOf = [&](const TileRange &range) -> Value {
-      if (range.staticLen)
-        return e.constant(*range.staticLen / lanes * lanes);
-      Value rest =
-          arith::RemSIOp::create(b, loc, range.len, e.constant(lanes));
-      return arith::SubIOp::create(b, loc, range.len, rest);
-    };
-    if (rowLanes && lanes > 1 && column >= 0) {
-      llvm::erase(outer, unsigned(nestPlan.vector));
-      TileRange rows = e.rangeOf(anchor->loops[nestPlan.vector]);
-      TileRange columns = e.rangeOf(anchor->loops[column]);
-      auto emitTile = [&]() {
-        Value rowsEnd = e.add(rows.lo, wholeOf(rows));
-        Value wholeColumns = wholeOf(columns);
-        Value columnsEnd = e.add(columns.lo, wholeColumns);
-        TileRange rest = columns;
-        rest.lo = columnsEnd;
-        if (columns.staticLen) {
-          rest.staticLen = *columns.staticLen % lanes;
-          rest.len = e.constant(*rest.staticLen);
-        } else {
-          rest.len =
-              arith::SubIOp::create(b, loc, columns.len, wholeColumns);
-        }
-        auto oneRow = [&](Value row, const TileRange &range) {
-          loops[nestPlan.vector] = e.uniform(row);
-          e.vectorLoop(range, lanes, [&](Value iv, Value mask) {
-            loops[column] = {iv, SizeExpr(1)};
-            Place place;
-            place.lanes = lanes;
-            place.mask = mask;
-            point(place);
-          });
-        };
-        e.forLoop(rows.lo, rowsEnd, lanes, [&](Value row) {
-          e.forLoop(columns.lo, columnsEnd, lanes,
-                    [&](Value first) { square(row, first); });
-          if (rest.staticLen != 0)
-            e.forLoop(row, e.addConstant(row, lanes), 1,
-                      [&](Value iv) { oneRow(iv, rest); });
-        });
-        if (!rows.staticLen || *rows.staticLen % lanes)
-          e.forLoop(rowsEnd, e.add(rows.lo, rows.len), 1,
-                    [&](Value iv) { oneRow(iv, columns); });
-      };
-      std::function<void(unsigned)> outerLoops = [&](unsigned d) {
-        if (d == outer.size())
-          return emitTile();
-        TileRange r = e.rangeOf(anchor->loops[outer[d]]);
-        e.forLoop(r.lo, e.add(r.lo, r.len), 1, [&](Value iv) {
-          loops[outer[d]] = e.uniform(iv);
-          outerLoops(d + 1);
-        });
-      };
-      return outerLoops(0);
+      return;
     }
-    std::function<void(unsigned)> outerLoops = [&](unsigned d) {
-      if (d == outer.size()) {
-        if (column < 0 || lanes == 1) {
-          if (column < 0) {
-            Place place;
-            return point(place);
-          }
-          TileRange r = e.rangeOf(anchor->loops[column]);
-          e.forLoop(r.lo, e.add(r.lo, r.len), 1, [&](Value iv) {
-            loops[column] = e.uniform(iv);
-            Place place;
-            point(place);
-          });
-          return;
-        }
-        e.vectorLoop(e.rangeOf(anchor->loops[column]), lanes,
-                     [&](Value iv, Value mask) {
-                       loops[column] = {iv, SizeExpr(1)};
-                       Place place;
-                       place.lanes = lanes;
-                       place.mask = mask;
-                       point(place);
-                     });
-        return;
-      }
-      TileRange r = e.rangeOf(anchor->loops[outer[d]]);
-      e.forLoop(r.lo, e.add(r.lo, r.len), 1, [&](Value iv) {
-        loops[outer[d]] = e.uniform(iv);
-        outerLoops(d + 1);
-      });
-    };
-    outerLoops(0);
-  }
-
-  StageEmitter &e;
-  OpBuilder &b;
-  Location loc;
-  const Nest &nest;
-  const NestPlan &nestPlan;
-  const Node *anchor;
-  SmallVector<LaneIndex> loops;
-  SmallVector<unsigned> rowLoops, columnLoops;
-  unsigned streamed = 0;
-  bool zeroMasked = false, rowLanes = false;
-  /// The value differs between the vectors of a register tile.
-  bool valueOnLanes = false;
-  int64_t lanes = 1;
-  /// How many j an atom takes at once, and how many of them lie side by side;
-  /// 1 without one.
-  int64_t step = 1, group = 1;
-  /// The atom's operands are fragments.
-  bool fragments = false;
-  /// The block's values as the atom takes them, and what their addresses change
-  /// by per j (per column for fragments); a register tile of fragments.
-  Value packed, product;
-  int64_t packedStride = 0;
-  Type logitsType, valueType, resultType, stateType;
-  State m, l, scale, p, sum;
-};
-
-} // namespace headrace
+    TileRange r = e.rangeOf(anchor->loops[outer[d]]);
+    e.forLoop(r.lo, e.add(r.lo, r.len), 1, [&](Value iv) {
+      loops[outer[d]] = e.uniform(iv);
+      outerLoops(d + 1);
+    });
+  };
+  outerLoops(0);
+}
 
 LogicalResult StageEmitter::emitSoftmaxSum(const Nest &nest,
                                            const NestPlan &nestPlan) {
