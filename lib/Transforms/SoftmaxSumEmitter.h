@@ -92,7 +92,7 @@ private:
   /// Room for the block's values: [j / group][column][group] for vectors,
   /// [column][j] for fragments.
   void allocatePacked(int64_t block);
-  /// Stores them in groups, rounded to the value's type. What is added up are
+  /// As `storeWeights`, in groups and rounded to the value's type. Added up are
   /// the rounded weights, so that they still sum up to 1, by the same atom;
   /// with as few bits as they have, a block's sum needs no compensation.
   mlir::Value
