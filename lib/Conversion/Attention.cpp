@@ -175,8 +175,7 @@ static void lowerAttention(Lowering &c) {
       });
 
   // 4. Softmax and the weighted sum. A row that a mask hides wholly gives
-  // zeros, as torch defines it.
-  // Weights are of the values' type, as torch has them.
+  // zeros, and weights are of the values' type, as torch defines it.
   Tensor weights = softmax(c, logits, rank - 1, false, mask.has_value());
   weights = c.cast(weights, v.dtype);
   valueLabels.append({1, 2});

@@ -128,8 +128,7 @@ double Planner::predictSoftmaxSum(const StageAnalysis &analysis,
     packing = packings * streamed * columns * perValue / clock;
   }
   // The products; per weight a maximum and an exponential; and per block of the
-  // stream the sums so far are scaled.
-  // Sums of fragments come through scratch.
+  // stream the sums so far are scaled, those of fragments by way of scratch.
   double rescaleFlops = nestPlan.atom && nestPlan.atom.getFragments() ? 6 : 4;
   double weightFlops = 24;
   // Logits that lie along the stream are gathered, for either of the two.

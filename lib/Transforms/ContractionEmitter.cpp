@@ -46,21 +46,13 @@ ContractionEmitter::ContractionEmitter(StageEmitter &e, const Nest &nest,
 
 void ContractionEmitter::emit() {
   bool dot = nestPlan.vector >= 0 && !anchor->loops[nestPlan.vector].parallel;
-  std::function<void(unsigned)> outerLoops = [&](unsigned d) {
-    if (d == outer.size()) {
-      if (dot)
-        return rowBlocks([&](int64_t rows) { dotBlock(rows); });
-      if (nestPlan.packs(rowOperand))
-        packRows();
-      return panels();
-    }
-    TileRange range = e.rangeOf(anchor->loops[outer[d]]);
-    e.forLoop(range.lo, e.add(range.lo, range.len), 1, [&](Value iv) {
-      loops[outer[d]] = e.uniform(iv);
-      outerLoops(d + 1);
-    });
-  };
-  outerLoops(0);
+  e.forLoops(anchor, outer, loops, [&]() {
+    if (dot)
+      return rowBlocks([&](int64_t rows) { dotBlock(rows); });
+    if (nestPlan.packs(rowOperand))
+      packRows();
+    panels();
+  });
 }
 
 bool ContractionEmitter::dependsOn(unsigned number, int64_t l) const {
@@ -561,17 +553,8 @@ void ContractionEmitter::dotBlock(int64_t rows) {
   });
   loops[vectorLoop] = e.uniform(e.constant(0));
   for (int64_t r = 0; r < rows; ++r) {
-    Value value = sums[r];
-    for (int64_t width = lanes / 2; width >= 1; width /= 2) {
-      Value low = vector::ExtractStridedSliceOp::create(
-          b, loc, value, ArrayRef<int64_t>{0}, ArrayRef<int64_t>{width},
-          ArrayRef<int64_t>{1});
-      Value high = vector::ExtractStridedSliceOp::create(
-          b, loc, value, ArrayRef<int64_t>{width}, ArrayRef<int64_t>{width},
-          ArrayRef<int64_t>{1});
-      value = addTo(low, high);
-    }
-    value = vector::ExtractOp::create(b, loc, value, 0);
+    Value value = e.reduceLanes(
+        sums[r], [&](Value x, Value y) { return addTo(x, y); });
     setRow(r);
     Place place;
     Value init = e.evalOperand(anchor, 2, loops, place);

@@ -184,15 +184,7 @@ void ContractionEmitter::packLanes(int64_t vectors) {
   for (unsigned l : reduced)
     if (int64_t(l) != groupLoop && dependsOn(laneOperand, l))
       over.push_back(l);
-  std::function<void(unsigned)> nestLoops = [&](unsigned d) {
-    if (d < over.size()) {
-      TileRange range = e.rangeOf(anchor->loops[over[d]]);
-      e.forLoop(range.lo, e.add(range.lo, range.len), 1, [&](Value iv) {
-        loops[over[d]] = e.uniform(iv);
-        nestLoops(d + 1);
-      });
-      return;
-    }
+  e.forLoops(anchor, over, loops, [&]() {
     if (groupLoop < 0)
       return fill(Value(), 1);
     TileRange range = e.rangeOf(anchor->loops[groupLoop]);
@@ -238,8 +230,7 @@ void ContractionEmitter::packLanes(int64_t vectors) {
       for (int64_t v = 0; v < vectors; ++v)
         store(zero, v);
     });
-  };
-  nestLoops(0);
+  });
 }
 
 /// The same for an operand that is contiguous along the group loop: squares of
@@ -289,18 +280,9 @@ void ContractionEmitter::packAcross(int64_t vectors) {
   for (unsigned l : reduced)
     if (int64_t(l) != groupLoop && dependsOn(laneOperand, l))
       over.push_back(l);
-  std::function<void(unsigned)> nestLoops = [&](unsigned d) {
-    if (d < over.size()) {
-      TileRange range = e.rangeOf(anchor->loops[over[d]]);
-      e.forLoop(range.lo, e.add(range.lo, range.len), 1, [&](Value iv) {
-        loops[over[d]] = e.uniform(iv);
-        nestLoops(d + 1);
-      });
-      return;
-    }
+  e.forLoops(anchor, over, loops, [&]() {
     e.vectorLoop(e.rangeOf(anchor->loops[groupLoop]), square, fill);
-  };
-  nestLoops(0);
+  });
 }
 
 void ContractionEmitter::packRows() {
@@ -313,15 +295,7 @@ void ContractionEmitter::packRows() {
     if (int64_t(l) != groupLoop && dependsOn(rowOperand, l))
       over.push_back(l);
   int64_t step = nestPlan.atom ? nestPlan.atom.getK() : 1;
-  std::function<void(unsigned)> nestLoops = [&](unsigned d) {
-    if (d < over.size()) {
-      TileRange range = e.rangeOf(anchor->loops[over[d]]);
-      e.forLoop(range.lo, e.add(range.lo, range.len), 1, [&](Value iv) {
-        loops[over[d]] = e.uniform(iv);
-        nestLoops(d + 1);
-      });
-      return;
-    }
+  e.forLoops(anchor, over, loops, [&]() {
     // The last vector is stored whole: its zeros are the padding.
     TileRange range = e.rangeOf(anchor->loops[groupLoop]);
     e.vectorLoop(range, lanes, [&](Value iv, Value mask) {
@@ -354,8 +328,7 @@ void ContractionEmitter::packRows() {
       whole.lanes = lanes;
       e.storeAt(copy.memref, {addressIn(copy), SizeExpr(1)}, zero, whole);
     });
-  };
-  nestLoops(0);
+  });
 }
 
 //===----------------------------------------------------------------------===//

@@ -389,17 +389,9 @@ void StageEmitter::emitReduction(const Nest &nest, const NestPlan &nestPlan) {
           half.push_back(parts.back());
         parts = half;
       }
-      Value value = parts.front();
-      for (int64_t width = plan.lanes / 2; width >= 1; width /= 2) {
-        Value low = vector::ExtractStridedSliceOp::create(
-            b, loc, value, ArrayRef<int64_t>{0}, ArrayRef<int64_t>{width},
-            ArrayRef<int64_t>{1});
-        Value high = vector::ExtractStridedSliceOp::create(
-            b, loc, value, ArrayRef<int64_t>{width}, ArrayRef<int64_t>{width},
-            ArrayRef<int64_t>{1});
-        value = combine(combiners[r], low, high);
-      }
-      value = vector::ExtractOp::create(b, loc, value, 0);
+      Value value = reduceLanes(parts.front(), [&](Value x, Value y) {
+        return combine(combiners[r], x, y);
+      });
       finals.push_back(combine(combiners[r], init[r], value));
     }
     loops[nestPlan.vector] = uniform(constant(0));

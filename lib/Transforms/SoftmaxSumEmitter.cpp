@@ -55,7 +55,6 @@ LogicalResult SoftmaxSumEmitter::emit() {
       std::max<int64_t>(1, std::min<int64_t>(e.plan.stream, whole.maxLen));
 
   // State, with the vector loop innermost.
-  SmallVector<unsigned> stateLoops(rowLoops);
   m = allocate(rowLoops, 0);
   l = allocate(rowLoops, 0);
   scale = allocate(rowLoops, 0);
@@ -264,20 +263,8 @@ void SoftmaxSumEmitter::updateRows() {
   }
   // Lanes along j; rows one by one.
   fill(rowLoops, [&](Place &scalar) {
-    auto reduceLanes = [&](Value value, bool max) {
-      for (int64_t width = lanes / 2; width >= 1; width /= 2) {
-        Value low = vector::ExtractStridedSliceOp::create(
-            b, loc, value, ArrayRef<int64_t>{0}, ArrayRef<int64_t>{width},
-            ArrayRef<int64_t>{1});
-        Value high = vector::ExtractStridedSliceOp::create(
-            b, loc, value, ArrayRef<int64_t>{width}, ArrayRef<int64_t>{width},
-            ArrayRef<int64_t>{1});
-        value = max ? larger(low, high)
-                    : arith::AddFOp::create(b, loc, low, high).getResult();
-      }
-      return lanes == 1
-                 ? value
-                 : vector::ExtractOp::create(b, loc, value, 0).getResult();
+    auto reduceLanes = [&](Value value, function_ref<Value(Value, Value)> by) {
+      return lanes == 1 ? value : e.reduceLanes(value, by);
     };
     auto overLanes =
         [&](Value init,
@@ -319,7 +306,8 @@ void SoftmaxSumEmitter::updateRows() {
                           [&](Value acc, Value, Place &place) -> Value {
                             return larger(logitsHere(place), acc);
                           });
-    top = larger(reduceLanes(top, true), old);
+    top = larger(
+        reduceLanes(top, [&](Value x, Value y) { return larger(x, y); }), old);
     Value shift = shiftOf(top, 1);
     Value factor = exp(arith::SubFOp::create(b, loc, old, shift));
     Value part =
@@ -330,7 +318,9 @@ void SoftmaxSumEmitter::updateRows() {
           store(p, weight, place);
           return arith::AddFOp::create(b, loc, acc, weight);
         });
-    part = reduceLanes(part, false);
+    part = reduceLanes(part, [&](Value x, Value y) -> Value {
+      return arith::AddFOp::create(b, loc, x, y);
+    });
     loops[streamed] = e.uniform(range.lo);
     Value total = arith::MulFOp::create(b, loc, load(l, scalar), factor);
     total = arith::AddFOp::create(b, loc, total, part);
@@ -485,16 +475,7 @@ void SoftmaxSumEmitter::updateSums() {
                    block(lanes, LaneIndex{iv, SizeExpr(1)}, mask, Value(), 1);
                  });
   };
-  std::function<void(unsigned)> outerLoops = [&](unsigned d) {
-    if (d == outer.size())
-      return emitLanes();
-    TileRange r = e.rangeOf(anchor->loops[outer[d]]);
-    e.forLoop(r.lo, e.add(r.lo, r.len), 1, [&](Value iv) {
-      loops[outer[d]] = e.uniform(iv);
-      outerLoops(d + 1);
-    });
-  };
-  outerLoops(0);
+  e.forLoops(anchor, outer, loops, emitLanes);
 }
 
 void SoftmaxSumEmitter::finish() {
@@ -606,49 +587,22 @@ void SoftmaxSumEmitter::finish() {
         e.forLoop(rowsEnd, e.add(rows.lo, rows.len), 1,
                   [&](Value iv) { oneRow(iv, columns); });
     };
-    std::function<void(unsigned)> outerLoops = [&](unsigned d) {
-      if (d == outer.size())
-        return emitTile();
-      TileRange r = e.rangeOf(anchor->loops[outer[d]]);
-      e.forLoop(r.lo, e.add(r.lo, r.len), 1, [&](Value iv) {
-        loops[outer[d]] = e.uniform(iv);
-        outerLoops(d + 1);
-      });
-    };
-    return outerLoops(0);
+    return e.forLoops(anchor, outer, loops, emitTile);
   }
-  std::function<void(unsigned)> outerLoops = [&](unsigned d) {
-    if (d == outer.size()) {
-      if (column < 0 || lanes == 1) {
-        if (column < 0) {
-          Place place;
-          return point(place);
-        }
-        TileRange r = e.rangeOf(anchor->loops[column]);
-        e.forLoop(r.lo, e.add(r.lo, r.len), 1, [&](Value iv) {
-          loops[column] = e.uniform(iv);
-          Place place;
-          point(place);
-        });
-        return;
-      }
-      e.vectorLoop(e.rangeOf(anchor->loops[column]), lanes,
-                   [&](Value iv, Value mask) {
-                     loops[column] = {iv, SizeExpr(1)};
-                     Place place;
-                     place.lanes = lanes;
-                     place.mask = mask;
-                     point(place);
-                   });
-      return;
+  e.forLoops(anchor, outer, loops, [&]() {
+    if (column < 0) {
+      Place place;
+      return point(place);
     }
-    TileRange r = e.rangeOf(anchor->loops[outer[d]]);
-    e.forLoop(r.lo, e.add(r.lo, r.len), 1, [&](Value iv) {
-      loops[outer[d]] = e.uniform(iv);
-      outerLoops(d + 1);
-    });
-  };
-  outerLoops(0);
+    e.vectorLoop(e.rangeOf(anchor->loops[column]), lanes,
+                 [&](Value iv, Value mask) {
+                   Place place;
+                   place.lanes = lanes;
+                   place.mask = mask;
+                   loops[column] = {iv, SizeExpr(lanes == 1 ? 0 : 1)};
+                   point(place);
+                 });
+  });
 }
 
 LogicalResult StageEmitter::emitSoftmaxSum(const Nest &nest,

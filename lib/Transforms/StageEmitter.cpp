@@ -134,6 +134,33 @@ SmallVector<Value> StageEmitter::forCarry(
   return loop.getResults();
 }
 
+void StageEmitter::forLoops(const Node *node, ArrayRef<unsigned> over,
+                            MutableArrayRef<LaneIndex> points,
+                            function_ref<void()> body) {
+  if (over.empty())
+    return body();
+  TileRange range = rangeOf(node->loops[over.front()]);
+  forLoop(range.lo, add(range.lo, range.len), 1, [&](Value iv) {
+    points[over.front()] = uniform(iv);
+    forLoops(node, over.drop_front(), points, body);
+  });
+}
+
+Value StageEmitter::reduceLanes(
+    Value vector, function_ref<Value(Value, Value)> combine) {
+  int64_t lanes = cast<VectorType>(vector.getType()).getDimSize(0);
+  for (int64_t width = lanes / 2; width >= 1; width /= 2) {
+    Value low = vector::ExtractStridedSliceOp::create(
+        b, loc, vector, ArrayRef<int64_t>{0}, ArrayRef<int64_t>{width},
+        ArrayRef<int64_t>{1});
+    Value high = vector::ExtractStridedSliceOp::create(
+        b, loc, vector, ArrayRef<int64_t>{width}, ArrayRef<int64_t>{width},
+        ArrayRef<int64_t>{1});
+    vector = combine(low, high);
+  }
+  return vector::ExtractOp::create(b, loc, vector, 0);
+}
+
 Value StageEmitter::maskUpTo(Value count, int64_t lanes) {
   auto type = VectorType::get({lanes}, b.getI1Type());
   return vector::CreateMaskOp::create(b, loc, type, count);

@@ -124,6 +124,15 @@ private:
       llvm::function_ref<llvm::SmallVector<mlir::Value>(mlir::Value,
                                                         mlir::ValueRange)>
           body);
+  /// Loops over the tile's part of the node's loops `over`, the first outermost;
+  /// sets their indices in `points`.
+  void forLoops(const plan::Node *node, llvm::ArrayRef<unsigned> over,
+                llvm::MutableArrayRef<LaneIndex> points,
+                llvm::function_ref<void()> body);
+  /// The lanes of a vector combined to one, as a tree.
+  mlir::Value reduceLanes(
+      mlir::Value vector,
+      llvm::function_ref<mlir::Value(mlir::Value, mlir::Value)> combine);
   /// Whole vectors, then one masked. `body` gets the first index and the mask
   /// (null for whole vectors).
   void vectorLoop(const TileRange &range, int64_t lanes,

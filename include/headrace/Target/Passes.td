@@ -47,9 +47,9 @@ def TargetWidenFloats : Pass<"target-widen-floats"> {
 def TargetLowerAtoms : Pass<"target-lower-atoms"> {
   let summary = "turn atoms into the machine's instructions";
   let description = [{
-    After it there is no `hr.group_dot`, no `hr.group_round` and no fragment: an instruction's name has
-    become a call of LLVM's intrinsic, and fragments have the machine's type,
-    also where loops carry them.
+    After it there is no `hr.group_dot`, no `hr.group_round` and no fragment: an
+    instruction's name has become a call of LLVM's intrinsic, and fragments have
+    the machine's type, also where loops carry them.
 
     Before:
     ```mlir

@@ -521,8 +521,8 @@ def HR_SoftmaxSumOp : HR_Op<"softmax_sum", [Pure]> {
     the empty state (-inf, 0, 0), and two states merge by rescaling each with
     exp(m_i - max(m_1, m_2)). So it is computed in one pass over blocks of j,
     with nothing of the size of the logits stored. Where all logits of a row are
-    -inf the result is NaN, as the written-out form gives; with `masked_rows =
-    zero` it is 0 (what scaled_dot_product_attention defines for boolean masks).
+    -inf the result is NaN, as the written-out form gives; with `zero_masked_rows`
+    it is 0 (what scaled_dot_product_attention defines for boolean masks).
     Over no j at all it is 0 too, a sum of nothing.
     Logits, state and result are of the element type of `logits` and `result`;
     the state is kept in f32 for narrower types. With `weights` the program
