@@ -14,6 +14,7 @@
 //===----------------------------------------------------------------------===//
 #include "Graph.h"
 #include "headrace/Dialect/HR/HRUtils.h"
+#include "headrace/Support/SizeCondition.h"
 #include "llvm/ADT/STLExtras.h"
 #include "llvm/ADT/StringExtras.h"
 
@@ -189,6 +190,61 @@ LogicalResult GraphImporter::readTables(const Object &graph) {
   return success();
 }
 
+llvm::Expected<SymbolicValue> EntryState::parse(StringRef text) {
+  auto known = parsedExprs.find(text);
+  if (known != parsedExprs.end())
+    return known->second;
+  llvm::Expected<SymbolicValue> parsed = parseSymPy(text);
+  if (!parsed)
+    return parsed.takeError();
+  parsed->integer = replaced(parsed->integer);
+  if (parsed->condition)
+    parsed->condition = replaced(*parsed->condition);
+  // What the ranges leave one value is that value: whether a dimension is
+  // stretched, say, must not depend on how its size is written. (A symbol by
+  // itself is what binds it.)
+  if (parsed->kind == SymbolicValue::Kind::Integer &&
+      !parsed->integer.getSymbol()) {
+    Interval bounds = parsed->integer.bounds(ranges);
+    if (bounds.min == bounds.max)
+      parsed->integer = SizeExpr(bounds.min);
+  }
+  return parsedExprs.try_emplace(text, std::move(*parsed)).first->second;
+}
+
+void EntryState::replace(StringRef symbol, const SizeExpr &value) {
+  replacements[symbol] = value;
+  parsedExprs.clear();
+}
+
+SizeExpr EntryState::replaced(const SizeExpr &expr) const {
+  if (replacements.empty())
+    return expr;
+  return expr.substitute([&](StringRef name) -> std::optional<SizeExpr> {
+    auto it = replacements.find(name);
+    return it == replacements.end() ? std::nullopt : std::optional(it->second);
+  });
+}
+
+void EntryState::require(const SizeExpr &condition, StringRef text,
+                         StringRef where) {
+  if (condition::holds(condition, ranges))
+    return;
+  // Names are words of letters, digits and underscores.
+  std::string named;
+  auto isWord = [](char c) { return llvm::isAlnum(c) || c == '_'; };
+  for (StringRef rest = text; !rest.empty();) {
+    StringRef word = rest.take_while(isWord);
+    StringRef other = rest.drop_front(word.size()).take_until(isWord);
+    auto name = symbolNames.find(word);
+    named += name == symbolNames.end() ? word.str() : name->second;
+    named += other;
+    rest = rest.drop_front(word.size() + other.size());
+  }
+  requirements.insert(hr::RequirementAttr::get(
+      builder.getContext(), condition.str(), named, where));
+}
+
 FailureOr<SizeExpr> GraphImporter::parseSymInt(const JsonValue *value,
                                                const Twine &what) {
   JsonReader::Union size = reader.unionOf(value, what);
@@ -209,27 +265,12 @@ FailureOr<SizeExpr> GraphImporter::parseSymInt(const JsonValue *value,
   FailureOr<StringRef> text = reader.string(fields->get("expr_str"), what);
   if (failed(text))
     return failure();
-  auto [it, isNew] = entry.parsedExprs.try_emplace(*text);
-  if (isNew) {
-    llvm::Expected<SymbolicValue> parsed = parseSymPy(*text);
-    if (!parsed) {
-      entry.parsedExprs.erase(it);
-      return reader.error(what) << ": " << llvm::toString(parsed.takeError());
-    }
-    it->second = std::move(*parsed);
-    // What the ranges leave one value is that value: whether a dimension is
-    // stretched, say, must not depend on how its size is written. (A symbol by
-    // itself is what binds it.)
-    if (it->second.kind == SymbolicValue::Kind::Integer &&
-        !it->second.integer.getSymbol()) {
-      Interval bounds = it->second.integer.bounds(entry.ranges);
-      if (bounds.min == bounds.max)
-        it->second.integer = SizeExpr(bounds.min);
-    }
-  }
-  if (it->second.kind != SymbolicValue::Kind::Integer)
+  llvm::Expected<SymbolicValue> parsed = entry.parse(*text);
+  if (!parsed)
+    return reader.error(what) << ": " << llvm::toString(parsed.takeError());
+  if (parsed->kind != SymbolicValue::Kind::Integer)
     return reader.error(what) << ": expected a symbolic integer";
-  return it->second.integer;
+  return parsed->integer;
 }
 
 void GraphImporter::checkBound(const SizeExpr &expr, const Twine &what) {
@@ -418,7 +459,7 @@ FailureOr<Attribute> GraphImporter::importSymbolic(const JsonValue *value,
     FailureOr<StringRef> text = reader.string(fields->get("expr_str"), what);
     if (failed(text))
       return failure();
-    llvm::Expected<SymbolicValue> parsed = parseSymPy(*text);
+    llvm::Expected<SymbolicValue> parsed = entry.parse(*text);
     if (!parsed)
       return reader.error(what) << ": " << llvm::toString(parsed.takeError());
     if (parsed->real)
@@ -829,27 +870,21 @@ LogicalResult GraphImporter::importAssertion(const Object &node) {
         expr ? expr->getString("expr_str") : std::nullopt;
     if (!text)
       return reader.error("the condition of the assertion has no expression");
-    llvm::Expected<SymbolicValue> parsed = parseSymPy(*text);
-    std::optional<std::vector<SizeExpr>> all;
-    if (parsed)
-      all = parsed->nonNegative;
-    else
-      llvm::consumeError(parsed.takeError());
-    if (!all) {
-      emitWarning(reader.getLoc())
-          << "assertion on sizes is not checked: " << printable(*text);
-      continue;
-    }
-    for (const SizeExpr &expr : *all) {
-      bool isBound = true;
-      expr.walkSymbols([&](StringRef symbol) {
-        isBound &= entry.boundSymbols.contains(symbol);
-      });
-      // What depends on data is refused where the value is used.
-      if (isBound && !SizeExpr(0).isLessEqual(expr, entry.ranges))
-        entry.requirements.insert(
-            hr::SizeAttr::get(builder.getContext(), expr));
-    }
+    llvm::Expected<SymbolicValue> parsed = entry.parse(*text);
+    if (!parsed)
+      return reader.error("an assertion on sizes cannot be checked: ")
+             << llvm::toString(parsed.takeError());
+    if (!parsed->condition)
+      return reader.error("an assertion on sizes cannot be checked: ")
+             << printable(*text);
+    // What depends on data is refused where the value is used.
+    bool isBound = true;
+    parsed->condition->walkSymbols([&](StringRef symbol) {
+      isBound &= entry.boundSymbols.contains(symbol);
+    });
+    if (isBound)
+      entry.require(*parsed->condition, parsed->text,
+                    aten::describeUser(reader.getLoc()));
   }
   return success();
 }

@@ -33,7 +33,9 @@ struct EntryState {
   SymbolRanges ranges;
   /// Symbols already reported as depending on data.
   llvm::StringSet<> reportedSymbols;
-  /// What must hold of the sizes and could not be shown: each is >= 0.
+  /// What the user calls the symbols of the file.
+  llvm::StringMap<std::string> symbolNames;
+  /// What must hold of the sizes and could not be shown: #hr.requirement.
   llvm::SetVector<mlir::Attribute> requirements;
   /// Operators without a schema, with their uses: all are listed at the end.
   struct Unsupported {
@@ -44,6 +46,19 @@ struct EntryState {
   /// Errors after which importing goes on, to report more of them.
   bool hasErrors = false;
 
+  /// Parses a symbolic value, with symbols replaced.
+  llvm::Expected<SymbolicValue> parse(llvm::StringRef text);
+  /// From now on, `symbol` of the file is `value`.
+  void replace(llvm::StringRef symbol, const SizeExpr &value);
+  /// Applies the replacements so far.
+  SizeExpr replaced(const SizeExpr &expr) const;
+  /// Records that `condition` has to hold, unless the ranges ensure it. `text`
+  /// says it with the names of the file's symbols, `where` what needs it.
+  void require(const SizeExpr &condition, llvm::StringRef text,
+               llvm::StringRef where);
+
+private:
+  llvm::StringMap<SizeExpr> replacements;
   /// Expressions are few and repeat a thousand times.
   llvm::StringMap<SymbolicValue> parsedExprs;
 };
@@ -70,6 +85,9 @@ public:
   /// The expression of a symbolic integer.
   mlir::FailureOr<SizeExpr> lookupSize(llvm::StringRef name);
   mlir::LogicalResult importNodes(const llvm::json::Object &graph);
+  /// An integer or the expression of one.
+  mlir::FailureOr<SizeExpr> parseSymInt(const llvm::json::Value *value,
+                                        const llvm::Twine &what);
 
   JsonReader &getReader() { return reader; }
 
@@ -77,8 +95,6 @@ private:
   struct Call;
   mlir::Location getLocation(const llvm::json::Object &node,
                              llvm::StringRef name);
-  mlir::FailureOr<SizeExpr> parseSymInt(const llvm::json::Value *value,
-                                        const llvm::Twine &what);
   /// Reports symbols that the inputs do not bind.
   void checkBound(const SizeExpr &expr, const llvm::Twine &what);
   mlir::FailureOr<mlir::RankedTensorType>

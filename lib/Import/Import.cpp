@@ -24,6 +24,7 @@
 //===----------------------------------------------------------------------===//
 #include "headrace/Import/Import.h"
 #include "Graph.h"
+#include "GuardReader.h"
 #include "Json.h"
 #include "headrace/Dialect/Aten/Aten.h"
 #include "headrace/Dialect/HR/HRUtils.h"
@@ -358,6 +359,11 @@ LogicalResult Importer::readRanges(const Object &model, EntryState &state,
         return failure();
       *bound = *read;
     }
+    // Tracing takes every dynamic size for at least 2, because 0 and 1 would
+    // take other branches; torch itself lets both through when it runs what it
+    // exported. Where they matter, a guard says so.
+    if (interval.min == 2)
+      interval.min = 0;
     if (interval.min > interval.max)
       return reader.error(what) << " is empty: " << interval.min << " to "
                                 << interval.max;
@@ -502,7 +508,8 @@ LogicalResult Importer::importFunction(Program &program, const Object &graph,
   Block *body = func.addEntryBlock();
   b.setInsertionPointToStart(body);
   GraphImporter importer(state, /*depth=*/0);
-  if (failed(importer.readTables(graph)))
+  if (failed(importer.readTables(graph)) ||
+      failed(readGuards(model, graphModule, graph, importer, state)))
     return failure();
 
   // Inputs: those of the user are arguments, all others weights.

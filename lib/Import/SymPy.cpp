@@ -5,9 +5,11 @@
 //
 //===----------------------------------------------------------------------===//
 #include "SymPy.h"
+#include "headrace/Support/SizeCondition.h"
 #include "llvm/ADT/STLExtras.h"
 #include "llvm/ADT/StringExtras.h"
 #include "llvm/Support/FormatVariadic.h"
+#include <vector>
 
 using namespace mlir;
 using namespace headrace;
@@ -49,10 +51,12 @@ private:
     value.integer = std::move(expr);
     return value;
   }
-  static Value makeCondition(std::optional<std::vector<SizeExpr>> all) {
+  static Value makeCondition(std::optional<SizeExpr> condition,
+                             std::string text) {
     Value value;
     value.kind = Kind::Condition;
-    value.nonNegative = std::move(all);
+    value.condition = std::move(condition);
+    value.text = std::move(text);
     return value;
   }
 
@@ -80,9 +84,9 @@ private:
       return fail("expected an expression");
     // `true` is how sympy's booleans print.
     if (name == "True" || name == "true")
-      return makeCondition(std::vector<SizeExpr>{});
+      return makeCondition(condition::always(), "True");
     if (name == "False" || name == "false")
-      return makeCondition(std::vector<SizeExpr>{SizeExpr(-1)});
+      return makeCondition(condition::never(), "False");
     if (!text.consume_front("("))
       return fail("expected '('");
 
@@ -152,24 +156,15 @@ private:
       value.real = number;
       return value;
     }
-    if (name == "And") {
-      std::vector<SizeExpr> all;
-      for (Value &arg : args) {
-        if (arg.kind != Kind::Condition || !arg.nonNegative)
-          return makeCondition(std::nullopt);
-        llvm::append_range(all, *arg.nonNegative);
-      }
-      return makeCondition(std::move(all));
-    }
-    if (name == "Or" || name == "Not")
-      return makeCondition(std::nullopt);
+    if (name == "And" || name == "Or" || name == "Not")
+      return applyLogic(name, args);
 
     bool isInteger = llvm::all_of(
         args, [](const Value &arg) { return arg.kind == Kind::Integer; });
     if (!isInteger || args.empty()) {
       if (name == "ToFloat" || !isComparison(name))
         return fail("'" + name + "' of what is not an integer is not supported");
-      return makeCondition(std::nullopt);
+      return makeCondition(std::nullopt, "");
     }
     if (name == "Integer" && args.size() == 1)
       return args.front();
@@ -212,24 +207,53 @@ private:
         }
         return makeInteger(result);
       }
-      if (name == "GreaterThan")
-        return makeCondition(std::vector<SizeExpr>{a - b});
-      if (name == "LessThan")
-        return makeCondition(std::vector<SizeExpr>{b - a});
-      if (name == "StrictGreaterThan")
-        return makeCondition(std::vector<SizeExpr>{a - b - SizeExpr(1)});
-      if (name == "StrictLessThan")
-        return makeCondition(std::vector<SizeExpr>{b - a - SizeExpr(1)});
-      if (name == "Equality")
-        return makeCondition(std::vector<SizeExpr>{a - b, b - a});
-      if (name == "Unequality") {
-        if (std::optional<int64_t> difference = (a - b).getConstant())
-          return makeCondition(std::vector<SizeExpr>{
-              SizeExpr(*difference != 0 ? 0 : -1)});
-        return makeCondition(std::nullopt);
-      }
+      if (isComparison(name))
+        return compare(name, a, b);
     }
     return fail("'" + name + "' is not supported");
+  }
+
+  Expected<Value> applyLogic(StringRef name, ArrayRef<Value> args) {
+    if (args.empty() || (name == "Not" && args.size() != 1))
+      return fail("'" + name + "' of " + llvm::Twine(args.size()) +
+                  " conditions");
+    std::optional<SizeExpr> result;
+    std::string text;
+    for (const Value &arg : args) {
+      if (arg.kind != Kind::Condition)
+        return fail("'" + name + "' of what is not a condition");
+      if (!arg.condition)
+        return makeCondition(std::nullopt, "");
+      if (name == "Not")
+        return makeCondition(condition::negation(*arg.condition),
+                             "not (" + arg.text + ")");
+      result = !result         ? *arg.condition
+               : name == "And" ? condition::both(*result, *arg.condition)
+                               : condition::either(*result, *arg.condition);
+      if (result->size() > kMaxSize)
+        return fail("the expression is too large");
+      if (!text.empty())
+        text += name == "And" ? " and " : " or ";
+      text += "(" + arg.text + ")";
+    }
+    return makeCondition(*result, text);
+  }
+
+  static Value compare(StringRef name, const SizeExpr &a, const SizeExpr &b) {
+    auto make = [&](const SizeExpr &condition, StringRef op) {
+      return makeCondition(condition,
+                           a.str() + " " + op.str() + " " + b.str());
+    };
+    if (name == "GreaterThan")
+      return make(condition::atMost(b, a), ">=");
+    if (name == "LessThan")
+      return make(condition::atMost(a, b), "<=");
+    if (name == "StrictGreaterThan")
+      return make(condition::less(b, a), ">");
+    if (name == "StrictLessThan")
+      return make(condition::less(a, b), "<");
+    return name == "Equality" ? make(condition::equal(a, b), "==")
+                              : make(condition::unequal(a, b), "!=");
   }
 
   static bool isComparison(StringRef name) {

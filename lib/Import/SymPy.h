@@ -15,7 +15,7 @@
 #include "headrace/Support/SizeExpr.h"
 #include "llvm/Support/Error.h"
 #include <optional>
-#include <vector>
+#include <string>
 
 namespace headrace {
 
@@ -27,9 +27,11 @@ struct SymbolicValue {
   SizeExpr integer;
   /// Kind::Float: the constant, unless the float is that of `integer`.
   std::optional<double> real;
-  /// Kind::Condition: true where all of these are at least 0; std::nullopt if
-  /// the condition cannot be written so.
-  std::optional<std::vector<SizeExpr>> nonNegative;
+  /// Kind::Condition: the condition (SizeCondition.h); std::nullopt if it is
+  /// not one on integers.
+  std::optional<SizeExpr> condition;
+  /// The same as Python writes it, with symbols by their names.
+  std::string text;
 };
 
 llvm::Expected<SymbolicValue> parseSymPy(llvm::StringRef text);

@@ -111,19 +111,21 @@ TEST(SymPy, Conditions) {
     llvm::Expected<SymbolicValue> value = parseSymPy(text);
     if (!value)
       return "error: " + llvm::toString(value.takeError());
-    if (!value->nonNegative)
+    if (!value->condition)
       return "unknown";
-    std::string all;
-    for (const SizeExpr &expr : *value->nonNegative)
-      all += "[" + expr.str() + "]";
-    return all;
+    return value->condition->str() + " for " + value->text;
   };
-  EXPECT_EQ(condition("GreaterThan(Symbol('a'), Integer(2))"), "[a - 2]");
-  EXPECT_EQ(condition("StrictLessThan(Symbol('a'), Integer(2))"), "[-a + 1]");
+  EXPECT_EQ(condition("GreaterThan(Symbol('a'), Integer(2))"),
+            "a - 2 for a >= 2");
+  EXPECT_EQ(condition("StrictLessThan(Symbol('a'), Integer(2))"),
+            "-a + 1 for a < 2");
   EXPECT_EQ(condition("Equality(Symbol('a'), Symbol('b'))"),
-            "[a - b][-a + b]");
+            "min(-a + b, a - b) for a == b");
   EXPECT_EQ(condition("And(LessThan(Symbol('a'), Integer(3)), true)"),
-            "[-a + 3]");
-  EXPECT_EQ(condition("Unequality(Symbol('a'), Integer(3))"), "unknown");
-  EXPECT_EQ(condition("Or(true, false)"), "unknown");
+            "min(0, -a + 3) for (a <= 3) and (True)");
+  EXPECT_EQ(condition("Unequality(Symbol('a'), Integer(3))"),
+            "max(-a + 2, a - 4) for a != 3");
+  EXPECT_EQ(condition("Or(true, false)"), "0 for (True) or (False)");
+  EXPECT_EQ(condition("Not(LessThan(Symbol('a'), Integer(3)))"),
+            "a - 4 for not (a <= 3)");
 }

@@ -182,3 +182,10 @@ Location aten::getUserLocation(Location loc) {
     current = named.getChildLoc();
   return isa<FileLineColLoc>(current) ? current : loc;
 }
+
+std::string aten::describeUser(Location loc) {
+  auto line = dyn_cast<FileLineColLoc>(getUserLocation(loc));
+  if (!line || line.getLine() == 0)
+    return "";
+  return (line.getFilename().getValue() + ":" + Twine(line.getLine())).str();
+}

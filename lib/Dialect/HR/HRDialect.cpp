@@ -73,8 +73,9 @@ void FragmentType::print(AsmPrinter &printer) const {
           << ">";
 }
 
-LogicalResult SizeAttr::verify(function_ref<InFlightDiagnostic()> emitError,
-                               StringRef text) {
+/// Checks that the text is the canonical one of a size.
+static LogicalResult
+verifySizeText(function_ref<InFlightDiagnostic()> emitError, StringRef text) {
   std::string error;
   FailureOr<SizeExpr> expr = SizeExpr::parse(text, &error);
   if (failed(expr))
@@ -84,6 +85,21 @@ LogicalResult SizeAttr::verify(function_ref<InFlightDiagnostic()> emitError,
     return emitError() << "size '" << text << "' is not canonical, expected '"
                        << canonical << "'";
   return success();
+}
+
+LogicalResult SizeAttr::verify(function_ref<InFlightDiagnostic()> emitError,
+                               StringRef text) {
+  return verifySizeText(emitError, text);
+}
+
+LogicalResult
+RequirementAttr::verify(function_ref<InFlightDiagnostic()> emitError,
+                        StringRef condition, StringRef, StringRef) {
+  return verifySizeText(emitError, condition);
+}
+
+SizeExpr RequirementAttr::getExpr() const {
+  return *SizeExpr::parse(getCondition());
 }
 
 SizeAttr SizeAttr::get(MLIRContext *context, const SizeExpr &expr) {

@@ -138,6 +138,77 @@ SmallVector<StringRef> hr::getSymbolNames(func::FuncOp entry) {
   return names;
 }
 
+SmallVector<SizeExpr> hr::getRequirements(func::FuncOp entry) {
+  SmallVector<SizeExpr> conditions;
+  if (auto required = entry->getAttrOfType<ArrayAttr>("hr.requires"))
+    for (auto requirement : required.getAsRange<RequirementAttr>())
+      conditions.push_back(requirement.getExpr());
+  return conditions;
+}
+
+/// What the user calls dimension `d` of argument `index`.
+static std::string getDimName(func::FuncOp entry, unsigned index, size_t d) {
+  if (auto names =
+          entry.getArgAttrOfType<ArrayAttr>(index, "hr.dim_names");
+      names && d < names.size())
+    if (StringRef name = cast<StringAttr>(names[d]).getValue(); !name.empty())
+      return name.str();
+  auto name = entry.getArgAttrOfType<StringAttr>(index, "hr.name");
+  return (name ? name.getValue().str() : "input" + std::to_string(index)) +
+         ".shape[" + std::to_string(d) + "]";
+}
+
+hr::SizeNames::SizeNames(func::FuncOp entry) {
+  // Plain symbols first: what one dimension is says most.
+  for (bool plain : {true, false})
+    for (unsigned i = 0; i < entry.getNumArguments(); ++i) {
+      auto dims = entry.getArgAttrOfType<ArrayAttr>(i, "hr.dims");
+      if (!dims)
+        continue;
+      for (auto [d, dim] : llvm::enumerate(getSizes(dims))) {
+        if (dim.isConstant())
+          continue;
+        // A symbol by itself, or one that a dimension is a multiple of.
+        SmallVector<StringRef> symbols;
+        dim.walkSymbols([&](StringRef name) { symbols.push_back(name); });
+        if (symbols.size() != 1 ||
+            plain != (dim.getSymbol() == std::optional(symbols.front())))
+          continue;
+        SizeExpr name = SizeExpr::symbol(getDimName(entry, i, d));
+        dimensions.try_emplace(dim.str(), name);
+        SymbolBindings zero, one;
+        zero[symbols.front()] = 0;
+        one[symbols.front()] = 1;
+        std::optional<int64_t> at0 = dim.evaluate(zero),
+                               at1 = dim.evaluate(one);
+        if (!at0 || !at1 || *at1 == *at0 ||
+            dim != SizeExpr::symbol(symbols.front()) * SizeExpr(*at1 - *at0) +
+                       SizeExpr(*at0))
+          continue;
+        names.try_emplace(symbols.front(), (name - SizeExpr(*at0))
+                                               .floorDiv(*at1 - *at0));
+      }
+    }
+}
+
+std::string hr::SizeNames::str(const SizeExpr &size) const {
+  auto known = dimensions.find(size.str());
+  if (known != dimensions.end())
+    return known->second.str();
+  std::string text =
+      size.substitute([&](StringRef name) -> std::optional<SizeExpr> {
+            auto it = names.find(name);
+            return it == names.end() ? std::nullopt : std::optional(it->second);
+          })
+          .str();
+  // As Python writes it.
+  for (auto [own, python] : {std::pair(" floordiv ", " // "),
+                             std::pair(" mod ", " % ")})
+    for (size_t at; (at = text.find(own)) != std::string::npos;)
+      text.replace(at, strlen(own), python);
+  return text;
+}
+
 Value hr::createSize(OpBuilder &builder, Location loc, const SizeExpr &size) {
   if (std::optional<int64_t> constant = size.getConstant())
     return arith::ConstantIndexOp::create(builder, loc, *constant);

@@ -67,6 +67,8 @@ mlir::RankedTensorType dropLayout(mlir::Type tensor);
 llvm::StringRef getNodeName(mlir::Location loc);
 /// The innermost FileLineColLoc, for messages; `loc` itself if there is none.
 mlir::Location getUserLocation(mlir::Location loc);
+/// The same as text: `model.py:12`; nothing if it is no line of a program.
+std::string describeUser(mlir::Location loc);
 
 /// The source dimension of each dimension after `movedim(sources,
 /// destinations)`, which may count from the end; nothing if they are no

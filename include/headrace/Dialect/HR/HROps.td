@@ -89,6 +89,32 @@ def HR_SymbolAttr : HR_Attr<"Symbol", "symbol"> {
   let genVerifyDecl = 1;
 }
 
+def HR_RequirementAttr : HR_Attr<"Requirement", "requirement"> {
+  let summary = "what has to hold of the sizes of a call";
+  let description = [{
+    The requirement holds for a binding of the entry's symbols if `condition` is
+    at least 0 there, and does not where it cannot be computed (see
+    `headrace/Support/SizeCondition.h`). `text` says the same in the words of
+    the user's program, `where` what needs it: an operator with its line, or
+    nothing for what the exported program itself states.
+
+    The attribute `hr.requires` of an entry lists them. They are checked at each
+    call, before anything runs; all that follows may take them for given.
+
+    ```mlir
+    #hr.requirement<"s77 - 4", "x.shape[0] >= 4", "">
+    ```
+  }];
+  let parameters = (ins StringRefParameter<"canonical text">:$condition,
+                        StringRefParameter<"what is checked">:$text,
+                        StringRefParameter<"what needs it">:$where);
+  let assemblyFormat = "`<` $condition `,` $text `,` $where `>`";
+  let extraClassDeclaration = [{
+    ::headrace::SizeExpr getExpr() const;
+  }];
+  let genVerifyDecl = 1;
+}
+
 def HR_FootprintAttr : HR_Attr<"Footprint", "footprint"> {
   let summary = "the part of a buffer that one tile of a stage touches";
   let description = [{

@@ -27,6 +27,25 @@ SymbolRanges getSymbolRanges(mlir::func::FuncOp entry);
 /// The names of the symbols of an entry, in order of declaration.
 llvm::SmallVector<llvm::StringRef> getSymbolNames(mlir::func::FuncOp entry);
 
+/// What has to hold of the sizes of a call (from `hr.requires`): each is at
+/// least 0.
+llvm::SmallVector<SizeExpr> getRequirements(mlir::func::FuncOp entry);
+
+/// Sizes in the words of the user's program: `x.shape[0]`, `x.shape[0] // 2`,
+/// or the name that the user gave a dimension.
+class SizeNames {
+public:
+  /// From the names and shapes of the arguments of an entry.
+  explicit SizeNames(mlir::func::FuncOp entry);
+  std::string str(const SizeExpr &size) const;
+
+private:
+  /// Per symbol: what it is in terms of a dimension of an argument.
+  llvm::StringMap<SizeExpr> names;
+  /// The dimensions of arguments that are not constant, by their sizes.
+  llvm::StringMap<SizeExpr> dimensions;
+};
+
 /// Attribute <-> expression.
 mlir::ArrayAttr getSizeArrayAttr(mlir::MLIRContext *context,
                                  llvm::ArrayRef<SizeExpr> sizes);
