@@ -122,7 +122,8 @@ class ConvertToTensorPass
 
   void convertDeclarations();
   void convertEntry(func::FuncOp func);
-  void convertCall(aten::CallOp call, const SymbolRanges &ranges);
+  void convertCall(aten::CallOp call, const SymbolRanges &ranges,
+                   Requirements &requirements);
   void convertOther(Operation *op);
   void dropDeadCalls(func::FuncOp func);
 
@@ -141,7 +142,8 @@ static bool hasNoResult(aten::CallOp call) {
 }
 
 void ConvertToTensorPass::convertCall(aten::CallOp call,
-                                      const SymbolRanges &ranges) {
+                                      const SymbolRanges &ranges,
+                                      Requirements &requirements) {
   OpBuilder builder(call);
   StringRef name = call.getCallee();
   const LoweringFn *entry = Registry::get().lookup(name);
@@ -164,7 +166,7 @@ void ConvertToTensorPass::convertCall(aten::CallOp call,
              toString(tensor ? tensor.getElementType() : bad) +
              " is not supported";
   } else {
-    Lowering lowering(builder, call, ranges, values);
+    Lowering lowering(builder, call, ranges, values, requirements);
     (*entry)(lowering);
     reason = lowering.reason;
     results = std::move(lowering.results);
@@ -239,6 +241,7 @@ void ConvertToTensorPass::convertEntry(func::FuncOp func) {
   values.clear();
   Block &body = func.front();
   SymbolRanges ranges = hr::getSymbolRanges(func);
+  Requirements requirements(func);
   dropDeadCalls(func);
 
   for (BlockArgument arg : body.getArguments()) {
@@ -265,7 +268,7 @@ void ConvertToTensorPass::convertEntry(func::FuncOp func) {
   SmallVector<Operation *> calls;
   for (Operation *op : ops) {
     if (auto call = dyn_cast<aten::CallOp>(op)) {
-      convertCall(call, ranges);
+      convertCall(call, ranges, requirements);
       calls.push_back(op);
       continue;
     }
@@ -285,6 +288,8 @@ void ConvertToTensorPass::convertEntry(func::FuncOp func) {
         // As the signature says it.
         SmallVector<SizeExpr> dims =
             aten::getDims(func.getResultTypes()[i]);
+        for (auto [have, want] : llvm::zip(it->second.dims, dims))
+          requirements.requireEqual(have, want, returnOp.getLoc());
         operand.set(Emitter(builder, returnOp.getLoc(), ranges)
                         .reshape(it->second, dims)
                         .value);
@@ -304,6 +309,10 @@ void ConvertToTensorPass::convertEntry(func::FuncOp func) {
     call->erase();
   }
   dropDeadCalls(func);
+  if (obstacles.empty()) {
+    requirements.addThoseOfOps();
+    requirements.finish();
+  }
 }
 
 /// Weights and states of type `ui8` become `i8`, in the table of bytes too.

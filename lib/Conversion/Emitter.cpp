@@ -294,6 +294,8 @@ Tensor Emitter::expand(const Tensor &tensor, ArrayRef<SizeExpr> dims) {
   for (int64_t d = 0; d < tensor.rank(); ++d) {
     bool stretched = isOne(tensor.dims[d]) && !isOne(to[lead + d]);
     exprs.push_back(stretched ? zero() : dim(lead + d));
+    if (!stretched)
+      requireEqual(tensor.dims[d], to[lead + d]);
   }
   return view(tensor, Dims(tensor.rank(), SizeExpr(0)),
               getMap(to.size(), exprs), to);
@@ -331,6 +333,9 @@ Tensor Emitter::concat(ArrayRef<Tensor> tensors, int64_t d) {
   for (const Tensor &tensor : tensors) {
     values.push_back(tensor.value);
     total = total + tensor.dims[d];
+    for (int64_t other = 0; other < tensor.rank(); ++other)
+      if (other != d)
+        requireEqual(tensor.dims[other], dims[other]);
   }
   dims[d] = total;
   DType dtype = tensors.front().dtype;
@@ -431,6 +436,10 @@ Tensor Emitter::structured(ArrayRef<SizeExpr> loops, ArrayRef<Access> inputs,
         sized.set(dimExpr.getPosition());
   };
   for (const Access &input : inputs) {
+    for (auto [size, expr] :
+         llvm::zip_equal(input.tensor.dims, input.map.getResults()))
+      if (auto loop = dyn_cast<AffineDimExpr>(expr))
+        requireEqual(size, loops[loop.getPosition()]);
     Access access = compress(input, kept, numLoops);
     // A window at a single position is read by the loop over the window alone,
     // which has to have the operand's size.

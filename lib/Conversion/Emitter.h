@@ -27,6 +27,7 @@
 #define HEADRACE_LIB_CONVERSION_EMITTER_H
 
 #include "DType.h"
+#include "Requirements.h"
 #include "headrace/Dialect/HR/HR.h"
 #include "headrace/Dialect/HR/HRUtils.h"
 #include "headrace/Support/SizeExpr.h"
@@ -179,13 +180,21 @@ struct Access {
 class Emitter {
 public:
   Emitter(mlir::OpBuilder &builder, mlir::Location loc,
-          const SymbolRanges &ranges)
-      : builder(builder), loc(loc), ranges(ranges) {}
+          const SymbolRanges &ranges, Requirements *requirements = nullptr)
+      : builder(builder), loc(loc), ranges(ranges),
+        requirements(requirements) {}
 
   mlir::OpBuilder &builder;
   mlir::Location loc;
   /// The ranges of the entry's symbols.
   const SymbolRanges &ranges;
+  /// Where to note what is taken for given; null where sizes are constants.
+  Requirements *requirements;
+  /// The sizes are taken for equal, by what is built at `loc`.
+  void requireEqual(const SizeExpr &lhs, const SizeExpr &rhs) {
+    if (requirements)
+      requirements->requireEqual(lhs, rhs, loc);
+  }
 
   mlir::MLIRContext *context() { return builder.getContext(); }
   mlir::AffineExpr dim(unsigned d) { return builder.getAffineDimExpr(d); }

@@ -245,13 +245,15 @@ void Lowering::yield(const Tensor &tensor) {
                 getName(resultDType(i)));
   Dims dims = resultDims(i);
   // Constant sizes must agree; torch may have simplified symbolic ones by its
-  // guards, so there the program's word counts.
+  // guards, so there the program's word counts, and is checked at the call.
   bool fits = dims.size() == tensor.dims.size();
   for (auto [have, want] : llvm::zip(tensor.dims, dims))
     fits &= !have.isConstant() || !want.isConstant() || have == want;
   if (!fits)
     return fail("gives the shape " + getText(tensor.dims) +
                 " where the program says " + getText(dims));
+  for (auto [have, want] : llvm::zip(tensor.dims, dims))
+    requireEqual(have, want);
   results[i] = reshape(tensor, dims);
 }
 

@@ -26,8 +26,10 @@ class Lowering : public Emitter {
 public:
   Lowering(mlir::OpBuilder &builder, aten::CallOp call,
            const SymbolRanges &ranges,
-           const llvm::DenseMap<mlir::Value, Tensor> &values)
-      : Emitter(builder, call.getLoc(), ranges), call(call), values(values) {}
+           const llvm::DenseMap<mlir::Value, Tensor> &values,
+           Requirements &requirements)
+      : Emitter(builder, call.getLoc(), ranges, &requirements), call(call),
+        values(values) {}
 
   aten::CallOp call;
 

@@ -8,6 +8,7 @@
 #include "headrace/Conversion/Passes.h"
 #include "headrace/Dialect/HR/HR.h"
 #include "headrace/Dialect/HR/HRUtils.h"
+#include "headrace/Support/SizeCondition.h"
 
 namespace headrace {
 #define GEN_PASS_DEF_VERIFYTENSORPASS
@@ -67,19 +68,21 @@ class VerifyTensorPass
         return;
       for (BlockArgument arg : func.getArguments())
         check(arg, arg.getLoc());
-      // What the program's views take for granted has to follow from the
-      // ranges: nothing checks it when the program runs.
+      // What is required of sizes is checked at each call; what no call can
+      // fulfil is an error now.
       auto required = func->getAttrOfType<ArrayAttr>("hr.requires");
       if (!required)
         return;
       SymbolRanges ranges = hr::getSymbolRanges(func);
-      for (auto size : required.getAsRange<hr::SizeAttr>()) {
-        if (size.getExpr().bounds(ranges).min >= 0)
+      for (auto requirement : required.getAsRange<hr::RequirementAttr>()) {
+        if (!condition::fails(requirement.getExpr(), ranges))
           continue;
-        func.emitError("'")
-            << func.getName() << "' needs '" << size.getText()
-            << "' to be at least 0, which the ranges of its dynamic sizes do "
-               "not ensure; narrow them in the export's dynamic_shapes";
+        InFlightDiagnostic diag = func.emitError("'")
+                                  << func.getName() << "' needs "
+                                  << requirement.getText();
+        if (!requirement.getWhere().empty())
+          diag << " (" << requirement.getWhere() << ")";
+        diag << ", which no sizes in its ranges fulfil";
         isValid = false;
       }
     });

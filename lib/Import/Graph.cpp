@@ -203,12 +203,7 @@ llvm::Expected<SymbolicValue> EntryState::parse(StringRef text) {
   // What the ranges leave one value is that value: whether a dimension is
   // stretched, say, must not depend on how its size is written. (A symbol by
   // itself is what binds it.)
-  if (parsed->kind == SymbolicValue::Kind::Integer &&
-      !parsed->integer.getSymbol()) {
-    Interval bounds = parsed->integer.bounds(ranges);
-    if (bounds.min == bounds.max)
-      parsed->integer = SizeExpr(bounds.min);
-  }
+  parsed->integer = parsed->integer.simplify(ranges);
   return parsedExprs.try_emplace(text, std::move(*parsed)).first->second;
 }
 
@@ -332,6 +327,13 @@ GraphImporter::readTensorMeta(const JsonValue *meta, const Twine &what,
     dims.push_back(*dim);
     steps.push_back(*step);
   }
+  // Strides are made of sizes, those of 0 taken for 1. A tensor without elements
+  // has no use for them; in all others every size is at least 1.
+  SymbolRanges nonEmpty = entry.ranges;
+  for (auto &range : nonEmpty)
+    range.second.min = std::max<int64_t>(range.second.min, 1);
+  for (SizeExpr &step : steps)
+    step = step.simplify(nonEmpty);
   if (bindSymbols)
     for (const SizeExpr &dim : dims)
       dim.walkSymbols([&](StringRef symbol) {

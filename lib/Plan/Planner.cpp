@@ -15,6 +15,7 @@
 #include "Strides.h"
 
 #include "headrace/Dialect/HR/HRUtils.h"
+#include "headrace/Support/SizeCondition.h"
 #include "mlir/Dialect/Linalg/IR/Linalg.h"
 #include "mlir/Analysis/SliceAnalysis.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
@@ -27,28 +28,31 @@ using namespace mlir;
 using namespace headrace;
 using namespace headrace::plan;
 
-SymbolBindings plan::getTypicalSizes(const SymbolRanges &ranges) {
+SymbolBindings plan::getTypicalSizes(func::FuncOp entry) {
+  SymbolRanges ranges = hr::getSymbolRanges(entry);
   SymbolBindings sizes;
-  for (const auto &entry : ranges) {
-    int64_t least = std::max<int64_t>(entry.getValue().min, 1);
-    int64_t largest = std::max(entry.getValue().max, least);
+  for (const auto &range : ranges) {
+    int64_t least = std::max<int64_t>(range.getValue().min, 1);
+    int64_t largest = std::max(range.getValue().max, least);
     int64_t typical =
         largest >= 256
             ? 128
             : int64_t(std::sqrt(double(least) * double(largest)));
-    sizes[entry.getKey()] = std::clamp(typical, least, largest);
+    sizes[range.getKey()] = std::clamp(typical, least, largest);
   }
-  return sizes;
+  return condition::satisfy(hr::getRequirements(entry), ranges, sizes)
+      .value_or(sizes);
 }
 
-Planner::Planner(const hw::Device &device, const SymbolRanges &ranges,
+Planner::Planner(const hw::Device &device, func::FuncOp entry,
                  Options options)
-    : device(device), worker(device.getWorker()), ranges(ranges),
+    : device(device), worker(device.getWorker()),
+      ranges(hr::getSymbolRanges(entry)),
       options(options) {
   lanes = options.scalar ? 1 : std::max<int64_t>(worker.vectorLanes(32), 1);
   registers = std::max<int64_t>(worker.registers, 8);
   workers = device.getWorkerCount();
-  bindings = getTypicalSizes(ranges);
+  bindings = getTypicalSizes(entry);
 }
 
 int64_t Planner::extentOf(const SizeExpr &size) const {

@@ -305,7 +305,7 @@ LogicalResult ReportBuilder::checkProfiles() {
 
 FailureOr<Object> ReportBuilder::describeEntry(func::FuncOp entry) {
   SymbolRanges ranges = hr::getSymbolRanges(entry);
-  SymbolBindings sizes = plan::getTypicalSizes(ranges);
+  SymbolBindings sizes = plan::getTypicalSizes(entry);
   StringRef origin = "typical";
   for (const Profile &profile : sources.profiles)
     if (profile.entry == entry.getName() && !profile.sizes.empty()) {

@@ -61,6 +61,10 @@ static void release(region *r) {
 static bool ensure(region *r, int64_t bytes) {
   if (bytes <= r->bytes)
     return true;
+  /* Pages come when they are touched: what the machine does not have would be
+     found out by a signal in the middle of a run. */
+  if (bytes > hr_available_memory())
+    return false;
   release(r);
   bytes = (bytes + 65535) & ~(int64_t)65535;
   void *at = mmap(0, (size_t)bytes, PROT_READ | PROT_WRITE,
@@ -424,28 +428,85 @@ static int bind_symbols(hr_context *context, const hr_entry *entry,
     const hr_port *port = &entry->inputs[symbol->input];
     int64_t size = inputs[symbol->input].shape[symbol->dim];
     int64_t value = (size - symbol->offset) / symbol->scale;
-    if (value * symbol->scale + symbol->offset != size)
+    const char *open = symbol->name[0] ? " (" : "";
+    const char *close = symbol->name[0] ? ")" : "";
+    if (value * symbol->scale + symbol->offset != size) {
+      int64_t rest = symbol->offset % symbol->scale;
+      if (rest)
+        return FAIL(context,
+                    "input '%s': dimension %d%s%s%s: expected %lld more than a "
+                    "multiple of %lld but got %lld",
+                    port->name, (int)symbol->dim, open, symbol->name, close,
+                    (long long)rest, (long long)symbol->scale, (long long)size);
       return FAIL(context,
-                  "input '%s': dimension %d: expected a value of %s but got "
-                  "%lld",
-                  port->name, (int)symbol->dim, port->dims[symbol->dim].text,
-                  (long long)size);
+                  "input '%s': dimension %d%s%s%s: expected a multiple of %lld "
+                  "but got %lld",
+                  port->name, (int)symbol->dim, open, symbol->name, close,
+                  (long long)symbol->scale, (long long)size);
+    }
     if (value < symbol->least || value > symbol->largest) {
       int64_t low = symbol->least * symbol->scale + symbol->offset;
       if (symbol->largest == INT64_MAX)
         return FAIL(context,
-                    "input '%s': dimension %d: expected at least %lld (%s) but "
+                    "input '%s': dimension %d%s%s%s: expected at least %lld but "
                     "got %lld",
-                    port->name, (int)symbol->dim, (long long)low,
-                    port->dims[symbol->dim].text, (long long)size);
+                    port->name, (int)symbol->dim, open, symbol->name, close,
+                    (long long)low, (long long)size);
       return FAIL(
           context,
-          "input '%s': dimension %d: expected %lld to %lld (%s) but got %lld",
-          port->name, (int)symbol->dim, (long long)low,
+          "input '%s': dimension %d%s%s%s: expected %lld to %lld but got %lld",
+          port->name, (int)symbol->dim, open, symbol->name, close,
+          (long long)low,
           (long long)(symbol->largest * symbol->scale + symbol->offset),
-          port->dims[symbol->dim].text, (long long)size);
+          (long long)size);
     }
     context->frame.symbols[i] = value;
+  }
+  return HR_OK;
+}
+
+enum { SIZES_SIZE = MESSAGE_SIZE / 4 };
+
+/** Writes the sizes of a call, `x.shape[0] = 6, ...`: those that occur in
+    `only`, or all. */
+static void describe_sizes(const hr_entry *entry, const hr_size *only,
+                           const DLTensor *inputs, char *to) {
+  size_t used = 0;
+  to[0] = 0;
+  for (int64_t i = 0; i < entry->num_symbols; ++i) {
+    const hr_symbol *symbol = &entry->symbols[i];
+    bool occurs = !only;
+    for (int64_t k = 0; only && k < only->length; ++k)
+      occurs |= only->code[2 * k] == HR_SIZE_SYMBOL && only->code[2 * k + 1] == i;
+    if (!occurs || used + 1 >= SIZES_SIZE)
+      continue;
+    const char *comma = used ? ", " : "";
+    long long size = inputs[symbol->input].shape[symbol->dim];
+    int wrote = symbol->name[0]
+                    ? snprintf(to + used, SIZES_SIZE - used, "%s%s = %lld",
+                               comma, symbol->name, size)
+                    : snprintf(to + used, SIZES_SIZE - used,
+                               "%s%s.shape[%d] = %lld", comma,
+                               entry->inputs[symbol->input].name,
+                               (int)symbol->dim, size);
+    if (wrote > 0)
+      used += (size_t)wrote;
+  }
+}
+
+static int check_requirements(hr_context *context, const hr_entry *entry,
+                              const DLTensor *inputs) {
+  for (int64_t i = 0; i < entry->num_requirements; ++i) {
+    const hr_requirement *requirement = &entry->requirements[i];
+    int64_t value;
+    if (evaluate(&requirement->condition, context->frame.symbols, &value) &&
+        value >= 0)
+      continue;
+    char sizes[SIZES_SIZE];
+    describe_sizes(entry, &requirement->condition, inputs, sizes);
+    return FAIL(context, "expected sizes with %s%s%s%s, but got %s",
+                requirement->text, requirement->where[0] ? " (" : "",
+                requirement->where, requirement->where[0] ? ")" : "", sizes);
   }
   return HR_OK;
 }
@@ -477,7 +538,7 @@ static int check_inputs(hr_context *context, uint32_t number,
     if ((status = check_sizes(context, "input", &entry->inputs[i], &inputs[i],
                               &context->frame.inputs[i], &bytes)))
       return status;
-  return HR_OK;
+  return check_requirements(context, entry, inputs);
 }
 
 /** Fills in what an output is, apart from its data. */
@@ -612,11 +673,18 @@ static int run(hr_context *context, uint32_t number, const DLTensor *inputs,
   workers = (uint32_t)schedule->workers;
 
   int64_t arena, scratch = align_up(schedule->scratch_stride * workers);
-  if (!evaluate(&schedule->arena, context->frame.symbols, &arena) ||
-      !ensure(&context->arena, saturating_add(arena, scratch)))
+  if (!evaluate(&schedule->arena, context->frame.symbols, &arena))
+    arena = INT64_MAX;
+  if (!ensure(&context->arena, saturating_add(arena, scratch))) {
+    char sizes[SIZES_SIZE];
+    describe_sizes(entry, 0, inputs, sizes);
     return hr_fail((hr_message){context->message, MESSAGE_SIZE},
-                   HR_ERROR_SYSTEM, "out of memory: these sizes need an arena "
-                   "of %lld bytes", (long long)arena);
+                   HR_ERROR_SYSTEM,
+                   "out of memory: an arena of %lld bytes is needed%s%s, this "
+                   "process can have %lld",
+                   (long long)arena, sizes[0] ? " for " : "", sizes,
+                   (long long)hr_available_memory());
+  }
   hr_frame *frame = &context->frame;
   frame->scratch = context->arena.at;
   frame->arena = context->arena.at + scratch;

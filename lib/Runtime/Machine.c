@@ -199,6 +199,19 @@ uint32_t hr_available_cpus(void) {
   return cpus;
 }
 
+int64_t hr_available_memory(void) {
+  char text[256];
+  const char *p = text;
+  /* "MemTotal:       24576000 kB" is the first line. */
+  if (!read_file("/proc/meminfo", text, sizeof text))
+    return INT64_MAX;
+  while (*p && (*p < '0' || *p > '9'))
+    ++p;
+  uint64_t kib = parse_number(&p);
+  return kib && kib < (1u << 31) * (uint64_t)1024 ? (int64_t)(kib * 1024)
+                                                  : INT64_MAX;
+}
+
 /*===----------------------------------------------------------------------===*\
  * Rounding mode
 \*===----------------------------------------------------------------------===*/

@@ -96,6 +96,8 @@ int hr_check_machine(hr_message why);
 
 /** The number of CPUs that this process may use, at least 1. */
 uint32_t hr_available_cpus(void);
+/** The most bytes of memory that this process can have, as far as is known. */
+int64_t hr_available_memory(void);
 
 /** The number of this process, from the kernel. */
 long hr_process(void);

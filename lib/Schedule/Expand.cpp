@@ -17,6 +17,7 @@
 //
 //===----------------------------------------------------------------------===//
 #include "headrace/Schedule/Program.h"
+#include "headrace/Support/SizeCondition.h"
 #include "llvm/ADT/STLExtras.h"
 #include "llvm/ADT/StringRef.h"
 #include "llvm/ADT/Twine.h"
@@ -702,7 +703,8 @@ std::string FlatProgram::describe(int timeline, int command) const {
 }
 
 std::vector<SymbolBindings>
-schedule::sampleBindings(ArrayRef<Symbol> symbols, unsigned samples) {
+schedule::sampleBindings(const Program &program, unsigned samples) {
+  ArrayRef<Symbol> symbols = program.symbols;
   std::vector<SymbolBindings> result(1);
   if (symbols.empty())
     return result;
@@ -715,10 +717,18 @@ schedule::sampleBindings(ArrayRef<Symbol> symbols, unsigned samples) {
     return std::max(least(symbol), std::min(symbol.range.max, cap));
   };
   result.clear();
+  SymbolRanges ranges = program.symbolRanges();
+  for (auto &range : ranges)
+    range.second.min = std::max<int64_t>(0, range.second.min);
   auto add = [&](auto choose) {
-    SymbolBindings bindings;
+    SymbolBindings wanted;
     for (auto [k, symbol] : llvm::enumerate(symbols))
-      bindings[symbol.name] = choose(k, symbol);
+      wanted[symbol.name] = choose(k, symbol);
+    std::optional<SymbolBindings> found =
+        condition::satisfy(program.conditions, ranges, wanted);
+    if (!found)
+      return;
+    SymbolBindings bindings = std::move(*found);
     for (const SymbolBindings &known : result) {
       bool same = true;
       for (const Symbol &symbol : symbols)
@@ -742,5 +752,11 @@ schedule::sampleBindings(ArrayRef<Symbol> symbols, unsigned samples) {
       return least(symbol) +
              int64_t(random() % uint64_t(largest(symbol) - least(symbol) + 1));
     });
+  if (result.empty()) {
+    SymbolBindings bindings;
+    for (const Symbol &symbol : symbols)
+      bindings[symbol.name] = largest(symbol);
+    result.push_back(std::move(bindings));
+  }
   return result;
 }

@@ -125,7 +125,7 @@ FailureOr<std::vector<llvm::BitVector>>
 schedule::findConflicts(const Program &program, std::string &error) {
   size_t count = program.buffers.size();
   std::vector<llvm::BitVector> conflicts(count, llvm::BitVector(count));
-  for (const SymbolBindings &bindings : sampleBindings(program.symbols, 2)) {
+  for (const SymbolBindings &bindings : sampleBindings(program, 2)) {
     FailureOr<FlatProgram> flat = expand(program, bindings, {}, error);
     if (failed(flat))
       return failure();

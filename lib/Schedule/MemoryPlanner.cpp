@@ -307,7 +307,7 @@ schedule::assignOffsets(Program &program, std::string &error,
       findConflicts(program, error);
   if (failed(conflicts))
     return failure();
-  std::vector<SymbolBindings> samples = sampleBindings(program.symbols, 0);
+  std::vector<SymbolBindings> samples = sampleBindings(program, 0);
   // All symbols at their largest.
   const SymbolBindings &largest =
       samples.size() > 1 ? samples[1] : samples.front();

@@ -116,7 +116,7 @@ LogicalResult Synchronizer::prepare() {
   ExpandOptions options;
   options.emptyAccesses = true;
   FailureOr<FlatProgram> expanded = expand(
-      program, sampleBindings(program.symbols, 0).front(), options, error);
+      program, sampleBindings(program, 0).front(), options, error);
   if (failed(expanded))
     return failure();
   flat = std::move(*expanded);

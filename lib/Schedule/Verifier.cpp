@@ -237,12 +237,6 @@ void Checker::placeUnits() {
     if (arena.bytes)
       bytes = arena.bytes->evaluate(flat.bindings);
     arenaBytes.push_back(bytes);
-    if (bytes && arena.capacity && *bytes > *arena.capacity)
-      faults.push_back({Fault::Kind::Arena,
-                        "the arena needs " + std::to_string(*bytes) +
-                            " bytes but @" + arena.name + " has " +
-                            std::to_string(*arena.capacity),
-                        {}});
   }
   std::vector<int> placed;
   for (auto [b, buffer] : llvm::enumerate(program.buffers)) {
@@ -631,6 +625,26 @@ static void verifyStructure(const FlatProgram &flat, const Order &order,
   }
 }
 
+/// Arenas that do not fit their memory even at the least sizes. What larger
+/// sizes need is known when the program is called, and checked then.
+static void verifyCapacities(const Program &program,
+                             std::vector<Fault> &faults) {
+  for (const Arena &arena : program.arenas) {
+    if (!arena.bytes || !arena.capacity)
+      continue;
+    int64_t least = arena.bytes->bounds(program.symbolRanges()).min;
+    if (least > *arena.capacity)
+      faults.push_back({Fault::Kind::Arena,
+                        "the arena needs " +
+                            std::string(program.symbols.empty() ? ""
+                                                                : "at least ") +
+                            std::to_string(least) + " bytes but @" +
+                            arena.name + " has " +
+                            std::to_string(*arena.capacity),
+                        {}});
+  }
+}
+
 std::vector<Fault> schedule::verify(const Program &program,
                                     const VerifyOptions &options) {
   std::vector<Fault> faults;
@@ -638,10 +652,11 @@ std::vector<Fault> schedule::verify(const Program &program,
   if (!isWellFormed(program, error))
     return {{Fault::Kind::Malformed, error, {}}};
   verifyFences(program, faults);
+  verifyCapacities(program, faults);
 
   bool first = true;
   for (const SymbolBindings &bindings :
-       sampleBindings(program.symbols, options.samples)) {
+       sampleBindings(program, options.samples)) {
     ExpandOptions expandOptions;
     expandOptions.shorten = !options.fullExpansion;
     FailureOr<FlatProgram> flat =

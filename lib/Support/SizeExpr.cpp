@@ -886,6 +886,50 @@ SizeExpr SizeExpr::substitute(
   return result;
 }
 
+/// The same of one factor of a term.
+static SizeExpr simplifyAtom(const AtomRef &atom, const SymbolRanges &ranges) {
+  if (atom->kind == AtomKind::Symbol)
+    return SizeExprImpl::fromSorted({Term{1, {atom}}});
+  SizeExpr a = atom->lhs.simplify(ranges), b = atom->rhs.simplify(ranges);
+  SizeExpr result;
+  switch (atom->kind) {
+  case AtomKind::Min:
+  case AtomKind::Max: {
+    bool isMin = atom->kind == AtomKind::Min;
+    if (a.isLessEqual(b, ranges))
+      return isMin ? a : b;
+    if (b.isLessEqual(a, ranges))
+      return isMin ? b : a;
+    return isMin ? SizeExpr::min(a, b) : SizeExpr::max(a, b);
+  }
+  case AtomKind::FloorDiv:
+    result = a.floorDiv(b);
+    break;
+  case AtomKind::Mod:
+    result = a.mod(b);
+    break;
+  case AtomKind::Product:
+  case AtomKind::Symbol:
+    return a * b;
+  }
+  Interval bounds = result.bounds(ranges);
+  return bounds.min == bounds.max ? SizeExpr(bounds.min) : result;
+}
+
+SizeExpr SizeExpr::simplify(const SymbolRanges &ranges) const {
+  SizeExpr result;
+  for (const Term &term : termsOf(*this)) {
+    SizeExpr product(term.coefficient);
+    for (const AtomRef &atom : term.factors)
+      product = product * simplifyAtom(atom, ranges);
+    result = result + product;
+  }
+  Interval bounds = result.bounds(ranges);
+  if (bounds.min == bounds.max && !result.getSymbol())
+    return SizeExpr(bounds.min);
+  return result;
+}
+
 void SizeExpr::walkSymbols(function_ref<void(StringRef)> visit) const {
   for (const Term &term : termsOf(*this)) {
     for (const AtomRef &atom : term.factors) {

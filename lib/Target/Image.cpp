@@ -5,7 +5,7 @@
 //
 //===----------------------------------------------------------------------===//
 #include "Image.h"
-#include "headrace/Dialect/HR/HR.h"
+#include "headrace/Dialect/HR/HRUtils.h"
 #include "headrace/Runtime/Layout.h"
 #include "headrace/Runtime/headrace.h"
 #include "headrace/Support/WeightStore.h"
@@ -156,6 +156,38 @@ static bool findBinding(const ImageEntry &entry, ImageSymbol &symbol) {
   return false;
 }
 
+/// Reads what has to hold of sizes, and what sizes are called in messages.
+static LogicalResult readRequirements(func::FuncOp function,
+                                      ImageEntry &entry) {
+  hr::SizeNames names(function);
+  for (std::vector<ImagePort> *ports : {&entry.inputs, &entry.outputs})
+    for (ImagePort &port : *ports)
+      for (const SizeExpr &dim : port.dims)
+        port.dimTexts.push_back(names.str(dim));
+  for (ImageSymbol &symbol : entry.symbols)
+    if (auto given = function.getArgAttrOfType<ArrayAttr>(symbol.input,
+                                                          "hr.dim_names");
+        given && symbol.dim < static_cast<int64_t>(given.size()))
+      symbol.userName = cast<StringAttr>(given[symbol.dim]).getValue().str();
+  auto required = function->getAttrOfType<ArrayAttr>("hr.requires");
+  if (!required)
+    return success();
+  for (auto requirement : required.getAsRange<hr::RequirementAttr>()) {
+    ImageRequirement &own = entry.requirements.emplace_back();
+    own.condition = requirement.getExpr();
+    own.text = requirement.getText().str();
+    own.where = requirement.getWhere().str();
+    bool isKnown = true;
+    own.condition.walkSymbols(
+        [&](StringRef name) { isKnown &= entry.findSymbol(name) >= 0; });
+    if (!isKnown)
+      return function.emitError() << "requirement '" << own.text
+                                  << "' uses a size that entry '" << entry.name
+                                  << "' does not have";
+  }
+  return success();
+}
+
 FailureOr<ImageEntry> headrace::readEntry(func::FuncOp function) {
   ImageEntry entry;
   entry.name = function.getName().str();
@@ -184,6 +216,8 @@ FailureOr<ImageEntry> headrace::readEntry(func::FuncOp function) {
       entry.symbols.push_back(symbol);
     }
   }
+  if (failed(readRequirements(function, entry)))
+    return failure();
   auto module = function->getParentOfType<ModuleOp>();
   auto getSpec = [&](StringRef kind) -> std::string {
     auto spec = module->getAttrOfType<StringAttr>(
@@ -315,6 +349,15 @@ std::string headrace::writeSignature(const Image &image) {
                 json.attribute("least", symbol.range.min);
                 if (symbol.range.max != unbounded)
                   json.attribute("largest", symbol.range.max);
+              });
+          });
+          json.attributeArray("requires", [&] {
+            for (const ImageRequirement &requirement : entry.requirements)
+              json.object([&] {
+                json.attribute("condition", requirement.condition.str());
+                json.attribute("text", requirement.text);
+                if (!requirement.where.empty())
+                  json.attribute("where", requirement.where);
               });
           });
           json.attributeArray("inputs", [&] {
@@ -460,13 +503,13 @@ struct SizeProgram : SizeExpr::Visitor {
 } // namespace
 
 static llvm::Constant *buildSize(TableBuilder &b, const ImageEntry &entry,
-                                 const SizeExpr &expr) {
+                                 const SizeExpr &expr, StringRef text) {
   if (std::optional<int64_t> value = expr.getConstant())
     return b.record({b.string(std::to_string(*value)), b.number(*value),
                      b.null(), b.number(0)});
   SizeProgram program(entry);
   expr.visit(program);
-  return b.record({b.string(expr.str()), b.number(0),
+  return b.record({b.string(text), b.number(0),
                    b.numbers(program.code, "size"),
                    b.number(static_cast<int64_t>(program.code.size()) / 2)});
 }
@@ -478,8 +521,8 @@ static llvm::Constant *buildPorts(TableBuilder &b, const ImageEntry &entry,
     SmallVector<llvm::Constant *> dims;
     int64_t element = getElementBytes(port.elementType);
     SizeExpr bytes(element);
-    for (const SizeExpr &dim : port.dims) {
-      dims.push_back(buildSize(b, entry, dim));
+    for (auto [dim, text] : llvm::zip_equal(port.dims, port.dimTexts)) {
+      dims.push_back(buildSize(b, entry, dim, text));
       bytes = bytes * dim;
     }
     int64_t dtype = getElementInfo(port)->code | element * 8 << 8;
@@ -493,24 +536,31 @@ static llvm::Constant *buildPorts(TableBuilder &b, const ImageEntry &entry,
 }
 
 static llvm::Constant *buildEntry(TableBuilder &b, const ImageEntry &entry) {
-  SmallVector<llvm::Constant *> symbols, schedules;
+  SmallVector<llvm::Constant *> symbols, requirements, schedules;
   for (const ImageSymbol &symbol : entry.symbols)
     symbols.push_back(
-        b.record({b.string(symbol.name), b.number(symbol.range.min),
+        b.record({b.string(symbol.userName), b.number(symbol.range.min),
                   b.number(symbol.range.max), b.number(symbol.input),
                   b.number(symbol.dim), b.number(symbol.scale),
                   b.number(symbol.offset)}));
+  for (const ImageRequirement &requirement : entry.requirements)
+    requirements.push_back(b.record(
+        {buildSize(b, entry, requirement.condition, requirement.text),
+         b.string(requirement.text), b.string(requirement.where)}));
   for (const ImageSchedule &schedule : entry.schedules)
     schedules.push_back(b.record(
-        {b.number(schedule.workers), buildSize(b, entry, schedule.arenaBytes),
+        {b.number(schedule.workers),
+         buildSize(b, entry, schedule.arenaBytes, schedule.arenaBytes.str()),
          b.number(schedule.arenaBytes.bounds(entry.getRanges()).max),
          b.number(schedule.scratchStride), schedule.timeline}));
   return b.record({b.string(entry.name),
                    b.number(static_cast<int64_t>(symbols.size())),
+                   b.number(static_cast<int64_t>(requirements.size())),
                    b.number(static_cast<int64_t>(entry.inputs.size())),
                    b.number(static_cast<int64_t>(entry.outputs.size())),
                    b.number(static_cast<int64_t>(schedules.size())),
                    b.array(symbols, "symbols"),
+                   b.array(requirements, "requirements"),
                    buildPorts(b, entry, entry.inputs),
                    buildPorts(b, entry, entry.outputs),
                    b.array(schedules, "schedules")});

@@ -26,6 +26,8 @@ namespace headrace {
 /// `scale * symbol + offset`.
 struct ImageSymbol {
   std::string name;
+  /// What the user calls the dimension; empty if it has no name.
+  std::string userName;
   Interval range;
   int64_t input = 0, dim = 0, scale = 1, offset = 0;
 };
@@ -35,6 +37,8 @@ struct ImagePort {
   mlir::Type elementType;
   bool isUnsigned = false;
   llvm::SmallVector<SizeExpr> dims;
+  /// The same in the user's words, for messages.
+  std::vector<std::string> dimTexts;
   /// Of an output that is the new value of an input which the program writes
   /// in place: that input. Else -1.
   int64_t mutates = -1;
@@ -47,9 +51,16 @@ struct ImageSchedule {
   llvm::Function *timeline = nullptr;
 };
 
+/// What has to hold of the sizes of a call; see `hr.requires`.
+struct ImageRequirement {
+  SizeExpr condition;
+  std::string text, where;
+};
+
 struct ImageEntry {
   std::string name;
   std::vector<ImageSymbol> symbols;
+  std::vector<ImageRequirement> requirements;
   std::vector<ImagePort> inputs, outputs;
   std::vector<ImageSchedule> schedules;
   /// What each command of the schedules runs, by the numbers that profiles give

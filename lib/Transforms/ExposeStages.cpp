@@ -98,7 +98,7 @@ struct ExposeStages : headrace::impl::ExposeStagesPassBase<ExposeStages> {
   LogicalResult planPlainly(func::FuncOp func, const hw::System &system) {
     Planner::Options options;
     options.scalar = true;
-    Planner planner(system.getDevice(), hr::getSymbolRanges(func), options);
+    Planner planner(system.getDevice(), func, options);
     auto none = [](Value) { return false; };
     planner.isPackable = none;
     WalkResult walk = func.walk([&](hr::StageOp stage) {

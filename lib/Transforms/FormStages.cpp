@@ -84,7 +84,7 @@ public:
   StageFormer(func::FuncOp entry, const hw::Device &device,
               const Planner::Options &options, unsigned &counter)
       : entry(entry), ranges(hr::getSymbolRanges(entry)),
-        planner(device, ranges, options), fuse(!options.scalar),
+        planner(device, entry, options), fuse(!options.scalar),
         counter(counter) {}
 
   LogicalResult run(Block &block) {

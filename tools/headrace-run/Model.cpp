@@ -80,6 +80,8 @@ bool Model::check(const std::string &path, bool weights,
       if (symbol["largest"].kind == Json::Kind::Integer)
         entry.symbols.back().largest = symbol["largest"].integer;
     }
+    for (const Json &requirement : item["requires"].array)
+      entry.conditions.push_back(requirement["condition"].string);
     entry.inputs = readPorts(item["inputs"]);
     entry.outputs = readPorts(item["outputs"]);
     for (const Json &command : item["commands"].array)

@@ -35,6 +35,8 @@ struct Symbol {
 struct Entry {
   std::string name;
   std::vector<Symbol> symbols;
+  /// Expressions that have to be at least 0.
+  std::vector<std::string> conditions;
   std::vector<Port> inputs, outputs;
   /// What each command runs, by the numbers that profiles give them.
   std::vector<std::string> commands;

@@ -165,7 +165,25 @@ static std::string parseOptions(int argc, char **argv, Options &options) {
 // Inputs
 //===----------------------------------------------------------------------===//
 
-/// Sizes of random inputs: as asked, else 16 or what the range allows.
+static uint64_t nextRandom(uint64_t &state) { // splitmix64
+  uint64_t z = state += 0x9e3779b97f4a7c15u;
+  z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9u;
+  z = (z ^ z >> 27) * 0x94d049bb133111ebu;
+  return z ^ z >> 31;
+}
+
+static bool fulfils(const Entry &entry,
+                    const std::map<std::string, int64_t> &sizes) {
+  return std::all_of(entry.conditions.begin(), entry.conditions.end(),
+                     [&](const std::string &condition) {
+                       int64_t value;
+                       return evaluateSize(condition, sizes, value) &&
+                              value >= 0;
+                     });
+}
+
+/// Sizes of random inputs: as asked, else 16 or what the range allows, or the
+/// nearest to that which a bounded search finds the program to allow.
 static std::string chooseSizes(const Entry &entry, const Options &options,
                                std::map<std::string, int64_t> &sizes) {
   for (const Symbol &symbol : entry.symbols)
@@ -176,14 +194,25 @@ static std::string chooseSizes(const Entry &entry, const Options &options,
       return "no size '" + name + "' in entry '" + entry.name + "'";
     sizes[name] = value;
   }
+  // What was asked for stays; the call itself says what is wrong with it.
+  uint64_t state = 1;
+  for (int64_t attempt = 0; attempt < 4096; ++attempt) {
+    std::map<std::string, int64_t> tried = sizes;
+    int64_t reach = attempt / 8;
+    for (const Symbol &symbol : entry.symbols) {
+      if (options.sizes.count(symbol.name))
+        continue;
+      int64_t step =
+          int64_t(nextRandom(state) % uint64_t(2 * reach + 1)) - reach;
+      tried[symbol.name] = std::clamp(sizes[symbol.name] + step, symbol.least,
+                                      symbol.largest);
+    }
+    if (fulfils(entry, tried)) {
+      sizes = tried;
+      break;
+    }
+  }
   return "";
-}
-
-static uint64_t nextRandom(uint64_t &state) { // splitmix64
-  uint64_t z = state += 0x9e3779b97f4a7c15u;
-  z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9u;
-  z = (z ^ z >> 27) * 0x94d049bb133111ebu;
-  return z ^ z >> 31;
 }
 
 /// Rounds to the nearest bfloat16.

@@ -35,8 +35,8 @@ namespace headrace::plan {
 
 /// Sizes of a typical call, at which plans for dynamic sizes are compared: 128
 /// where the range is wide (lengths), else the middle of the range in orders of
-/// magnitude.
-SymbolBindings getTypicalSizes(const SymbolRanges &ranges);
+/// magnitude; or the nearest sizes found that the entry's requirements allow.
+SymbolBindings getTypicalSizes(mlir::func::FuncOp entry);
 
 class Planner {
 public:
@@ -48,7 +48,7 @@ public:
     /// Whether the target can emit an atom; null: vector multiply-adds only.
     std::function<bool(const hw::Atom &)> emits;
   };
-  Planner(const hw::Device &device, const SymbolRanges &ranges,
+  Planner(const hw::Device &device, mlir::func::FuncOp entry,
           Options options);
 
   /// A constant that may be repacked for the contraction that reads it.

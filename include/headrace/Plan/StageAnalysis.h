@@ -33,6 +33,7 @@
 #define HEADRACE_PLAN_STAGEANALYSIS_H
 
 #include "headrace/Dialect/HR/HR.h"
+#include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/Dialect/Linalg/IR/Linalg.h"
 #include "llvm/ADT/MapVector.h"
 #include "llvm/ADT/SetVector.h"

@@ -88,11 +88,19 @@ typedef struct {
 /** A symbol of an entry: dimension `dim` of input `input` is
     `scale * symbol + offset`. */
 typedef struct {
-  const char *name;
+  const char *name; /* what the user calls the dimension; may be empty */
   int64_t least, largest;
   int64_t input, dim;
   int64_t scale, offset;
 } hr_symbol;
+
+/** What has to hold of the sizes of a call: `condition` is at least 0. A
+    condition that cannot be computed does not hold. */
+typedef struct {
+  hr_size condition;
+  const char *text;  /* the condition in the user's words */
+  const char *where; /* the line of the user's program, may be empty */
+} hr_requirement;
 
 /** An input or output of an entry. */
 typedef struct {
@@ -117,8 +125,10 @@ typedef struct {
 
 typedef struct {
   const char *name;
-  int64_t num_symbols, num_inputs, num_outputs, num_schedules;
+  int64_t num_symbols, num_requirements, num_inputs, num_outputs;
+  int64_t num_schedules;
   const hr_symbol *symbols;
+  const hr_requirement *requirements;
   const hr_port *inputs;
   const hr_port *outputs;
   const hr_schedule *schedules; /* by rising number of workers, first 1 */

@@ -171,6 +171,9 @@ struct Symbol {
 struct Program {
   std::string name;
   std::vector<Symbol> symbols;
+  /// What holds of the symbols in every call, besides their ranges
+  /// (SizeCondition.h).
+  std::vector<SizeExpr> conditions;
   std::vector<Arena> arenas;
   std::vector<Buffer> buffers;
   std::vector<Stage> stages;
@@ -329,8 +332,10 @@ std::optional<std::vector<int64_t>> getShortCounts(const Program &program);
 
 /// Bindings at which symbolic programs are checked: all least, all largest
 /// (capped), each symbol alone at its ends, and `samples` in between, the same
-/// every time.
-std::vector<SymbolBindings> sampleBindings(llvm::ArrayRef<Symbol> symbols,
+/// every time. Where the program's conditions do not hold, a binding near by
+/// for which they do. Never empty: of a program for which none was found, it is
+/// one that may not fulfil them.
+std::vector<SymbolBindings> sampleBindings(const Program &program,
                                            unsigned samples);
 
 } // namespace headrace::schedule

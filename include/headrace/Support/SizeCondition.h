@@ -57,5 +57,12 @@ inline bool holdsAt(const SizeExpr &condition,
   return condition.evaluate(bindings).value_or(-1) >= 0;
 }
 
+/// Sizes in `ranges` for which all conditions hold, as near to `wanted` as a
+/// bounded search finds some; nothing if it finds none. Deterministic. `wanted`
+/// binds every symbol.
+std::optional<SymbolBindings> satisfy(llvm::ArrayRef<SizeExpr> conditions,
+                                      const SymbolRanges &ranges,
+                                      const SymbolBindings &wanted);
+
 } // namespace headrace::condition
 #endif // HEADRACE_SUPPORT_SIZECONDITION_H

@@ -108,6 +108,10 @@ public:
   SizeExpr
   substitute(llvm::function_ref<std::optional<SizeExpr>(llvm::StringRef)>
                  replace) const;
+  /// An expression that is equal over all bindings in `ranges`: extrema that
+  /// one side decides are that side, quotients and remainders that have one
+  /// value are that value. Symbols stay, also where their range is one value.
+  SizeExpr simplify(const SymbolRanges &ranges) const;
   void walkSymbols(llvm::function_ref<void(llvm::StringRef)> visit) const;
 
   /// How a visitor sees the expression; used to materialize it as IR.

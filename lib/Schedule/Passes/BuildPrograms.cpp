@@ -320,6 +320,7 @@ LogicalResult EntryBuilder::build(int64_t workers, OpBuilder &builder) {
   program.name = (entry.getName() + "_" + Twine(workers)).str();
   for (StringRef symbol : hr::getSymbolNames(entry))
     program.symbols.push_back({symbol.str(), ranges.lookup(symbol)});
+  llvm::append_range(program.conditions, hr::getRequirements(entry));
   program.arenas.push_back({arenaName, std::nullopt, std::nullopt});
   for (auto [b, buffer] : llvm::enumerate(buffers)) {
     schedule::Buffer &own = program.buffers.emplace_back();

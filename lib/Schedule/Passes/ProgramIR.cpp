@@ -200,6 +200,9 @@ void Importer::run(sched::ProgramOp op) {
     for (auto symbol : symbols->getAsRange<hr::SymbolAttr>())
       program.symbols.push_back(
           {symbol.getName().str(), {symbol.getLeast(), symbol.getLargest()}});
+  if (auto entry = SymbolTable::lookupNearestSymbolFrom<func::FuncOp>(
+          op, op.getEntryAttr()))
+    llvm::append_range(program.conditions, hr::getRequirements(entry));
   if (std::optional<DictionaryAttr> fences = op.getFences())
     for (NamedAttribute fence : *fences)
       program.fences[getStores(*sched::symbolizeStoreClass(fence.getName()))] =
