@@ -50,6 +50,7 @@ private:
   FailureOr<SizeExpr> readTerm(StringRef tensor, StringRef field, int64_t at);
   Expected<GuardTerm> resolve(const GuardSource &source);
   bool narrow(const SizeExpr &condition);
+  void raiseLeast(ArrayRef<Guard> guards);
   void replaceCongruent(ArrayRef<SizeExpr> conditions);
 
   const Object &graph;
@@ -296,6 +297,39 @@ bool GuardReader::narrow(const SizeExpr &condition) {
   return true;
 }
 
+/// Raises the least value of symbols as long as some guard refutes it, wherever
+/// the other symbols are: `s * (t // 4) >= 2` leaves neither s = 0 nor t = 3.
+void GuardReader::raiseLeast(ArrayRef<Guard> guards) {
+  constexpr int kMaxSteps = 32;
+  for (auto &range : entry.ranges) {
+    SmallVector<const SizeExpr *> about;
+    for (const Guard &guard : guards) {
+      bool occurs = false;
+      guard.condition.walkSymbols(
+          [&](StringRef name) { occurs |= name == range.getKey(); });
+      if (occurs)
+        about.push_back(&guard.condition);
+    }
+    for (int step = 0; step < kMaxSteps; ++step) {
+      Interval &interval = range.second;
+      if (about.empty() || interval.min >= interval.max)
+        break;
+      bool isRefuted = llvm::any_of(about, [&](const SizeExpr *condition) {
+        SizeExpr placed = condition->substitute(
+            [&](StringRef name) -> std::optional<SizeExpr> {
+              return name == range.getKey()
+                         ? std::optional(SizeExpr(interval.min))
+                         : std::nullopt;
+            });
+        return condition::fails(placed, entry.ranges);
+      });
+      if (!isRefuted)
+        break;
+      ++interval.min;
+    }
+  }
+}
+
 void GuardReader::replaceCongruent(ArrayRef<SizeExpr> conditions) {
   int64_t unbounded = std::numeric_limits<int64_t>::max();
   for (const Congruence &found : findCongruences(conditions, entry.ranges)) {
@@ -349,8 +383,10 @@ LogicalResult GuardReader::run(const Object &graphModule,
   auto settle = [&] {
     for (size_t left = 0; left != parsed.size();) {
       left = parsed.size();
+      raiseLeast(parsed);
       llvm::erase_if(parsed, [&](Guard &guard) {
-        guard.condition = entry.replaced(guard.condition);
+        guard.condition =
+            entry.replaced(guard.condition).simplify(entry.ranges);
         return condition::holds(guard.condition, entry.ranges) ||
                narrow(guard.condition);
       });

@@ -81,7 +81,10 @@ plan::reshapeStrides(ArrayRef<SizeExpr> from, ArrayRef<SizeExpr> strides,
   int64_t d = static_cast<int64_t>(to.size()) - 1;
   for (const Chunk &chunk : chunks) {
     SizeExpr covered(1);
-    while (covered != chunk.count) {
+    // As both shapes have as many elements, the outermost chunk is what is left
+    // over: `n floordiv 4` rows of 4 need no proof that n is a multiple.
+    bool isLast = &chunk == &chunks.back();
+    while (isLast ? d >= 0 : covered != chunk.count) {
       if (d < 0)
         return std::nullopt;
       result[d] = covered * chunk.stride;
@@ -287,7 +290,8 @@ FailureOr<Access> StageAnalysis::resolve(Value value, ArrayRef<Linear> index,
     } else {
       // Each source dimension must be a product of result dimensions: then its
       // index is a sum. The strides of a virtual source whose dimensions are
-      // independent say which result dimension belongs to which.
+      // independent say which result dimension belongs to which; the outermost
+      // has all that is left over.
       auto reshape = cast<hr::ReshapeOp>(op);
       FailureOr<SmallVector<SizeExpr>> from = hr::getDims(reshape.getSource());
       if (failed(from))
@@ -295,13 +299,17 @@ FailureOr<Access> StageAnalysis::resolve(Value value, ArrayRef<Linear> index,
       SmallVector<SizeExpr> to = hr::getSizes(reshape.getDims());
       SmallVector<Linear> next(from->size());
       int64_t d = static_cast<int64_t>(to.size()) - 1;
+      int64_t outermost =
+          llvm::find_if(*from, [](const SizeExpr &size) {
+            return size != SizeExpr(1);
+          }) - from->begin();
       for (int64_t j = static_cast<int64_t>(from->size()) - 1; j >= 0; --j) {
         Linear &out = next[j];
         out.coef.assign(numLoops, SizeExpr(0));
         if ((*from)[j] == SizeExpr(1))
           continue;
         SizeExpr covered(1);
-        while (covered != (*from)[j]) {
+        while (j == outermost ? d >= 0 : covered != (*from)[j]) {
           if (d < 0)
             return fail(why, op, "a reshape merges dimensions in a stage");
           out.offset = out.offset + covered * current[d].offset;
