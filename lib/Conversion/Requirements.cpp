@@ -77,11 +77,13 @@ void Requirements::addView(ArrayAttr offsets, AffineMap map,
                            ArrayRef<SizeExpr> region,
                            ArrayRef<SizeExpr> source, Location loc) {
   // Where there is nothing to access, nothing is out of bounds.
-  SizeExpr isEmpty = condition::never();
-  for (const SizeExpr &size : region)
-    if (size.bounds(ranges).min <= 0)
-      isEmpty = condition::either(isEmpty,
-                                  condition::atMost(size, SizeExpr(0)));
+  std::optional<SizeExpr> isEmpty;
+  for (const SizeExpr &size : region) {
+    if (size.bounds(ranges).min > 0)
+      continue;
+    SizeExpr none = condition::atMost(size, SizeExpr(0));
+    isEmpty = isEmpty ? condition::either(*isEmpty, none) : none;
+  }
   for (auto [expr, offset, size] :
        llvm::zip_equal(map.getResults(), hr::getSizes(offsets), source)) {
     auto extremes = getExtremes(expr, region, offset);
@@ -90,9 +92,10 @@ void Requirements::addView(ArrayAttr offsets, AffineMap map,
     const auto &[least, largest] = *extremes;
     auto add = [&](const SizeExpr &lhs, const SizeExpr &rhs) {
       SizeExpr condition = condition::atMost(lhs, rhs);
-      if (!condition::holds(condition, ranges))
-        require(condition::either(condition, isEmpty),
-                names.str(lhs) + " <= " + names.str(rhs), loc);
+      if (condition::holds(condition, ranges))
+        return;
+      require(isEmpty ? condition::either(condition, *isEmpty) : condition,
+              names.str(lhs) + " <= " + names.str(rhs), loc);
     };
     add(SizeExpr(0), least);
     add(largest + SizeExpr(1), size);

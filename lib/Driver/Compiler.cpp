@@ -310,7 +310,7 @@ void Compilation::setUpContext() {
 LogicalResult Compilation::readPt2() {
   SmallVector<EntryFile> entries;
   for (const CompileOptions::Input &input : options.inputs)
-    entries.push_back({input.entry, input.path});
+    entries.push_back({input.entry, input.path, input.dimNames});
   FailureOr<OwningOpRef<ModuleOp>> read = importPt2(context.get(), entries);
   if (failed(read))
     return failure();

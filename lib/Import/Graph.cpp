@@ -207,6 +207,13 @@ llvm::Expected<SymbolicValue> EntryState::parse(StringRef text) {
   return parsedExprs.try_emplace(text, std::move(*parsed)).first->second;
 }
 
+StringRef EntryState::getDimName(StringRef input, int64_t dimension) const {
+  for (const DimName &own : dimNames)
+    if (own.input == input && own.dimension == dimension)
+      return own.name;
+  return {};
+}
+
 void EntryState::replace(StringRef symbol, const SizeExpr &value) {
   replacements[symbol] = value;
   parsedExprs.clear();

@@ -10,6 +10,7 @@
 #include "Json.h"
 #include "SymPy.h"
 #include "headrace/Dialect/Aten/Aten.h"
+#include "headrace/Import/DimName.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/IR/Builders.h"
 #include "llvm/ADT/MapVector.h"
@@ -33,8 +34,12 @@ struct EntryState {
   SymbolRanges ranges;
   /// Symbols already reported as depending on data.
   llvm::StringSet<> reportedSymbols;
+  /// What the user calls dimensions of inputs.
+  std::vector<DimName> dimNames;
   /// What the user calls the symbols of the file.
   llvm::StringMap<std::string> symbolNames;
+  /// The name that the user gave a dimension; empty if none.
+  llvm::StringRef getDimName(llvm::StringRef input, int64_t dimension) const;
   /// What must hold of the sizes and could not be shown: #hr.requirement.
   llvm::SetVector<mlir::Attribute> requirements;
   /// Operators without a schema, with their uses: all are listed at the end.

@@ -225,7 +225,11 @@ Expected<GuardTerm> GuardReader::resolve(const GuardSource &source) {
   if (failed(expr))
     return createStringError("'" + tensor.str() + "' does not say it");
   std::string name = tensor.str();
-  if (isOffset)
+  StringRef given =
+      isSize ? entry.getDimName(tensor, source.dimension) : StringRef();
+  if (!given.empty())
+    name = given.str();
+  else if (isOffset)
     name += ".storage_offset()";
   else
     name += (isSize ? ".shape[" : ".stride()[") +
@@ -233,22 +237,65 @@ Expected<GuardTerm> GuardReader::resolve(const GuardSource &source) {
   return GuardTerm{*expr, name};
 }
 
-/// Gives each symbol that is a dimension of an input the name of that.
+/// Gives each symbol that is a dimension of an input the name of that. Where
+/// the user has given it one, that is what it is called from now on.
 LogicalResult GuardReader::nameSymbols() {
+  for (const DimName &own : entry.dimNames)
+    if (!llvm::is_contained(leaves, own.input))
+      return reader.error("the name '")
+             << own.name << "' is for dimension " << own.dimension
+             << " of input '" << own.input << "', which is not there; inputs: "
+             << llvm::join(llvm::make_filter_range(
+                               leaves,
+                               [](StringRef leaf) { return !leaf.empty(); }),
+                           ", ");
   const Object *table = graph.getObject("tensor_values");
+  llvm::StringMap<std::string> renamed;
   for (const std::string &leaf : leaves) {
     const Object *meta = table ? table->getObject(leaf) : nullptr;
     const Array *sizes = meta ? meta->getArray("sizes") : nullptr;
     if (!sizes)
       continue; // looked at where inputs are read
+    for (const DimName &own : entry.dimNames)
+      if (own.input == leaf &&
+          (own.dimension < 0 ||
+           own.dimension >= static_cast<int64_t>(sizes->size())))
+        return reader.error("the name '")
+               << own.name << "' is for dimension " << own.dimension
+               << " of input '" << leaf << "', which has " << sizes->size()
+               << " dimensions";
     for (size_t d = 0; d < sizes->size(); ++d) {
       FailureOr<SizeExpr> size = readTerm(leaf, "sizes", d);
       if (failed(size))
         return failure();
-      if (std::optional<StringRef> symbol = size->getSymbol())
-        entry.symbolNames.try_emplace(*symbol, leaf + ".shape[" +
-                                                   std::to_string(d) + "]");
+      std::optional<StringRef> symbol = size->getSymbol();
+      if (!symbol)
+        continue;
+      std::string symbolName = symbol->str();
+      StringRef given = entry.getDimName(leaf, d);
+      if (given.empty() || renamed.contains(symbolName)) {
+        entry.symbolNames.try_emplace(
+            symbolName, leaf + ".shape[" + std::to_string(d) + "]");
+        continue;
+      }
+      if (given == symbolName)
+        continue;
+      if (entry.ranges.contains(given))
+        return reader.error("the name '")
+               << given << "' of dimension " << d << " of input '" << leaf
+               << "' is that of another size";
+      entry.symbolNames[symbolName] = given.str();
+      renamed[symbolName] = given.str();
     }
+  }
+  for (const auto &[symbol, name] : renamed) {
+    auto range = entry.ranges.find(symbol);
+    if (range != entry.ranges.end()) {
+      Interval interval = range->second;
+      entry.ranges.erase(range);
+      entry.ranges[name] = interval;
+    }
+    entry.replace(symbol, SizeExpr::symbol(name));
   }
   return success();
 }

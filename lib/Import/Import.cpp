@@ -76,6 +76,7 @@ struct Program {
   Program(StringRef name, Location file) : name(name), file(file) {}
   std::string name;
   Location file;
+  std::vector<DimName> dimNames;
   std::unique_ptr<Archive> archive;
   JsonValue model = nullptr;
   JsonValue weights = nullptr;
@@ -495,6 +496,7 @@ LogicalResult Importer::importFunction(Program &program, const Object &graph,
   const Object &graphModule = *model.getObject("graph_module");
   EntryState state(context, program.file);
   state.ranges.clear();
+  state.dimNames = program.dimNames;
   if (failed(readRanges(model, state, reader)))
     return failure();
   std::string outSpec;
@@ -587,10 +589,18 @@ LogicalResult Importer::importFunction(Program &program, const Object &graph,
     if (failed(importer.define(name, body->addArgument(type, loc))))
       return failure();
     argTypes.push_back(type);
-    argAttrs.push_back(b.getDictionaryAttr(
-        {b.getNamedAttr("hr.name", b.getStringAttr(name)),
-         b.getNamedAttr("hr.dims", hr::getSizeArrayAttr(
-                                       context, aten::getDims(type)))}));
+    SmallVector<NamedAttribute> attrs = {
+        b.getNamedAttr("hr.name", b.getStringAttr(name)),
+        b.getNamedAttr("hr.dims",
+                       hr::getSizeArrayAttr(context, aten::getDims(type)))};
+    SmallVector<Attribute> dimNames;
+    for (int64_t d = 0; d < type.getRank(); ++d)
+      dimNames.push_back(b.getStringAttr(state.getDimName(name, d)));
+    if (llvm::any_of(dimNames, [](Attribute dimName) {
+          return !cast<StringAttr>(dimName).empty();
+        }))
+      attrs.push_back(b.getNamedAttr("hr.dim_names", b.getArrayAttr(dimNames)));
+    argAttrs.push_back(b.getDictionaryAttr(attrs));
   }
   for (auto [name, fqn] : weightInputs) {
     FailureOr<hr::WeightOp> weight = declareWeight(program, reader, fqn);
@@ -934,6 +944,7 @@ headrace::importPt2(MLIRContext *context, ArrayRef<EntryFile> entries) {
     if (!names.insert(entry.name).second)
       return emitError(file) << "two entries are named '" << entry.name << "'";
     Program program(entry.name, file);
+    program.dimNames = entry.dimNames;
     llvm::Expected<std::unique_ptr<Archive>> archive =
         Archive::open(entry.path);
     if (!archive)

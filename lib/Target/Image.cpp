@@ -351,15 +351,6 @@ std::string headrace::writeSignature(const Image &image) {
                   json.attribute("largest", symbol.range.max);
               });
           });
-          json.attributeArray("requires", [&] {
-            for (const ImageRequirement &requirement : entry.requirements)
-              json.object([&] {
-                json.attribute("condition", requirement.condition.str());
-                json.attribute("text", requirement.text);
-                if (!requirement.where.empty())
-                  json.attribute("where", requirement.where);
-              });
-          });
           json.attributeArray("inputs", [&] {
             for (const ImagePort &port : entry.inputs)
               writePort(json, port);
@@ -384,6 +375,16 @@ std::string headrace::writeSignature(const Image &image) {
             json.attribute("in_spec", entry.inSpec);
           if (!entry.outSpec.empty())
             json.attribute("out_spec", entry.outSpec);
+          if (!entry.requirements.empty())
+            json.attributeArray("requires", [&] {
+              for (const ImageRequirement &requirement : entry.requirements)
+                json.object([&] {
+                  json.attribute("condition", requirement.condition.str());
+                  json.attribute("text", requirement.text);
+                  if (!requirement.where.empty())
+                    json.attribute("where", requirement.where);
+                });
+            });
           writeLeaves(json, "in_leaves", entry.inLeaves);
           writeLeaves(json, "out_leaves", entry.outLeaves);
         });

@@ -1,16 +1,20 @@
 // RUN: headrace-opt %s --split-input-file --pass-pipeline='builtin.module(hr-verify-tensor)' --verify-diagnostics
 
-// A slice from s0 - 4 on exists only where s0 is large enough.
+// What some sizes in range fulfil is checked at each call.
 
-// expected-error @+1 {{'short' needs 's0 - 4' to be at least 0, which the ranges of its dynamic sizes do not ensure}}
 func.func @short(%x: tensor<?xf32> {hr.dims = [#hr.size<"s0">], hr.name = "x"})
-    attributes {hr.symbols = [#hr.symbol<"s0", 2, 16>], hr.requires = [#hr.size<"s0 - 4">]} {
+    attributes {hr.symbols = [#hr.symbol<"s0", 2, 16>],
+                hr.requires = [#hr.requirement<"s0 - 4", "x.shape[0] >= 4", "">]} {
   return
 }
 
 // -----
 
-func.func @long(%x: tensor<?xf32> {hr.dims = [#hr.size<"s0">], hr.name = "x"})
-    attributes {hr.symbols = [#hr.symbol<"s0", 4, 16>], hr.requires = [#hr.size<"s0 - 4">]} {
+// A slice from 4 on exists only where there are 4 elements.
+
+// expected-error @+1 {{'never' needs x.shape[0] >= 4 (model.py:3), which no sizes in its ranges fulfil}}
+func.func @never(%x: tensor<?xf32> {hr.dims = [#hr.size<"s0">], hr.name = "x"})
+    attributes {hr.symbols = [#hr.symbol<"s0", 0, 3>],
+                hr.requires = [#hr.requirement<"s0 - 4", "x.shape[0] >= 4", "model.py:3">]} {
   return
 }

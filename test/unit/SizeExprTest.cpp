@@ -273,3 +273,16 @@ TEST(SizeExpr, RandomExpressionsKeepTheirValue) {
     }
   }
 }
+
+TEST(SizeExpr, Simplify) {
+  SizeExpr s = SizeExpr::symbol("s"), t = SizeExpr::symbol("t");
+  SymbolRanges ranges;
+  ranges["s"] = {2, 10};
+  ranges["t"] = {20, 20};
+  EXPECT_EQ(SizeExpr::max(s, 1).simplify(ranges), s);
+  EXPECT_EQ((SizeExpr::min(s, t) * 3 + 1).simplify(ranges), s * 3 + 1);
+  EXPECT_EQ(s.floorDiv(16).simplify(ranges), SizeExpr(0));
+  EXPECT_EQ(SizeExpr::max(s, 5).simplify(ranges), SizeExpr::max(s, 5));
+  // A symbol by itself is what binds it.
+  EXPECT_EQ(t.simplify(ranges), t);
+}

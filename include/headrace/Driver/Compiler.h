@@ -15,6 +15,7 @@
 
 #include "headrace/Driver/Messages.h"
 #include "headrace/Driver/Phases.h"
+#include "headrace/Import/DimName.h"
 #include "headrace/Support/SizeExpr.h"
 #include <functional>
 #include <string>
@@ -27,6 +28,8 @@ struct CompileOptions {
     /// The entry's name; an .mlir file names its entries itself.
     std::string entry;
     std::string path;
+    /// Of a .pt2 file.
+    std::vector<DimName> dimNames = {};
   };
   std::vector<Input> inputs;
   /// "-" is standard output; empty: only reports are wanted.

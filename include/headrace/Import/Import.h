@@ -7,11 +7,13 @@
 #ifndef HEADRACE_IMPORT_IMPORT_H
 #define HEADRACE_IMPORT_IMPORT_H
 
+#include "headrace/Import/DimName.h"
 #include "mlir/IR/BuiltinOps.h"
 #include "mlir/IR/MLIRContext.h"
 #include "mlir/IR/OwningOpRef.h"
 #include "llvm/ADT/ArrayRef.h"
 #include <string>
+#include <vector>
 
 namespace headrace {
 
@@ -21,6 +23,8 @@ struct EntryFile {
   std::string name;
   /// A `.pt2` archive written by `torch.export.save`.
   std::string path;
+  /// Names of dimensions; one for an input that is not there is an error.
+  std::vector<DimName> dimNames = {};
 };
 
 /// Reads exported programs into one module of the aten dialect, one public

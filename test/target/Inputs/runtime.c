@@ -82,14 +82,22 @@ static const hr_port ring_out[] = {{"y", I64, 1, 8 * W, size_w}};
 static const hr_port state_in[] = {{"x", I64, 1, INT64_MAX, size_in}};
 static const hr_port state_out[] = {{"y", I64, 1, INT64_MAX, size_n}};
 static const hr_symbol symbols[] = {{"n", 0, INT64_MAX, 0, 0, 2, 1}};
+/* n != 7, as max(6 - n, n - 8) >= 0 */
+static const int64_t code_not_seven[] = {
+    HR_SIZE_CONST, 6,  HR_SIZE_SYMBOL, 0, HR_SIZE_CONST, -1, HR_SIZE_MUL, 0,
+    HR_SIZE_ADD,   0,  HR_SIZE_SYMBOL, 0, HR_SIZE_CONST, -8, HR_SIZE_ADD, 0,
+    HR_SIZE_MAX,   0};
+static const hr_requirement requirements[] = {
+    {{"n != 7", 0, code_not_seven, 9}, "n != 7", "model.py:9"}};
 static const hr_schedule ring_schedules[] = {
     {1, {"0", 0, 0, 0}, 0, 0, ring_alone},
     {W, {"1024", 1024, 0, 0}, 1024, 256, ring}};
 static const hr_schedule state_schedules[] = {
     {1, {"n * n", 0, code_square, 3}, INT64_MAX, 0, stateful}};
 static const hr_entry entries[] = {
-    {"ring", 0, 1, 1, 2, 0, ring_in, ring_out, ring_schedules},
-    {"state", 1, 1, 1, 1, symbols, state_in, state_out, state_schedules}};
+    {"ring", 0, 0, 1, 1, 2, 0, 0, ring_in, ring_out, ring_schedules},
+    {"state", 1, 1, 1, 1, 1, symbols, requirements, state_in, state_out,
+     state_schedules}};
 static const hr_state states[] = {{"count", 0, 8, 0}};
 static const hr_site sites[] = {{"gather", "model.py:7"}};
 const hr_image hr_rt_image = {HR_FOOTER_VERSION, "hand", "{}", 0, 2, 1, 1,
