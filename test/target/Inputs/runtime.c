@@ -246,6 +246,7 @@ int main(void) {
   run_state(context, 3, x);     /* state starts from its weight: 40 + 2 */
   run_state(context, 8001, x);  /* needs an arena that was not reserved */
   run_state(context, 4, x);     /* no n has 2 n + 1 = 4 */
+  run_state(context, 15, x);    /* n = 7 is what a requirement forbids */
   run_state(context, 1, x);     /* nothing to do: n = 0 */
   x[5] = -1;
   run_state(context, 101, x);

@@ -1,0 +1,223 @@
+"""Sizes of calls: what the exported program allows runs, and is right; all else
+is an error of the call that says what is expected, in the program's words."""
+
+import pytest
+import torch
+
+import headrace
+
+AUTO, DYNAMIC = torch.export.Dim.AUTO, torch.export.Dim.DYNAMIC
+
+
+class Module(torch.nn.Module):
+    def __init__(self, function):
+        super().__init__()
+        self.function = function
+
+    def forward(self, *a):
+        return self.function(*a)
+
+
+def random(*shapes):
+    return tuple(torch.randn(shape) for shape in shapes)
+
+
+def check(function, shapes, dynamic, runs, errors, opt=2):
+    """`runs` give what torch gives; of `errors`, shapes with the message."""
+    program = torch.export.export(
+        Module(function), random(*shapes), dynamic_shapes=(tuple(dynamic),))
+    fast = headrace.compile(program, opt=opt)
+    reference = program.module()
+    for shapes in runs:
+        args = random(*shapes)
+        want, got = reference(*args), fast(*args)
+        assert got.shape == want.shape
+        torch.testing.assert_close(got, want, equal_nan=True, rtol=1e-4,
+                                   atol=1e-5)
+    for shapes, message in errors:
+        args = random(*shapes)
+        # What is refused here is refused by torch, too.
+        with pytest.raises(AssertionError):
+            reference(*args)
+        with pytest.raises(headrace.Error) as caught:
+            fast(*args)
+        assert message in str(caught.value)
+
+
+def windows(x):
+    b, h, w, c = x.shape
+    x = x.view(b, h // 4, 4, w // 4, 4, c).permute(0, 1, 3, 2, 4, 5)
+    return x.contiguous().view(-1, 16, c).mean(1)
+
+
+def patches(x):
+    b, c, _, _ = x.shape
+    x = x.unfold(2, 4, 4).unfold(3, 4, 4).permute(0, 2, 3, 1, 4, 5)
+    return x.reshape(b, -1, c * 16).sum(-1)
+
+
+def frames(x):
+    b, t, c = x.shape
+    return x[:, :(t // 3) * 3].reshape(b, t // 3, 3 * c).tanh()
+
+
+def padded_blocks(x):
+    return torch.nn.functional.pad(x, (0, (-x.shape[0]) % 8)).view(-1, 8).sum(0)
+
+
+def skip_connection(x):
+    down = torch.nn.functional.max_pool2d(x, 2)
+    return torch.cat(
+        [x, torch.nn.functional.interpolate(down, scale_factor=2.0)], 1)
+
+
+def branch(x, y):
+    if x.shape[0] * 2 > y.shape[0] + 3:
+        return x.sum() + y.sum()
+    return x.sum() - y.sum()
+
+
+def checked(x):
+    torch._check(x.shape[0] != 9)
+    torch._check(x.shape[0] % 3 == 0)
+    torch._check(x.shape[0] / 2 < 10.5)
+    return x * 2
+
+
+@pytest.mark.parametrize("opt", [0, 2])
+def test_halves(opt):
+    check(lambda x: x[0::2] + x[1::2], [(8,)], [{0: AUTO}],
+          [[(8,)], [(4,)], [(100,)], [(10000,)]],
+          [([(9,)], "input 'a_0': dimension 0: expected a multiple of 2 but "
+                    "got 9"),
+           ([(2,)], "expected at least 4 but got 2"),
+           ([(0,)], "expected at least 4 but got 0")], opt)
+
+
+def test_chunks():
+    check(lambda x: x.chunk(2)[0] * x.chunk(2)[1], [(8, 3)], [{0: AUTO}],
+          [[(8, 3)], [(100, 3)]],
+          [([(7, 3)], "expected a multiple of 2 but got 7")])
+    check(lambda x: torch.cat([c * 2 for c in x.chunk(2)]), [(8, 3)],
+          [{0: AUTO}], [[(8, 3)], [(7, 3)], [(9, 3)]],
+          [([(2, 3)], "expected at least 3 but got 2")])
+
+
+@pytest.mark.parametrize("opt", [0, 2])
+def test_views(opt):
+    check(lambda x: x.view(-1, 4).sum(1), [(8,)], [{0: AUTO}],
+          [[(8,)], [(12,)], [(4004,)]],
+          [([(6,)], "expected a multiple of 4 but got 6"),
+           ([(4,)], "expected at least 8 but got 4")], opt)
+    check(padded_blocks, [(13,)], [{0: AUTO}], [[(13,)], [(16,)], [(9,)]],
+          [([(5,)], "expected at least 9 but got 5")], opt)
+
+
+def test_stack():
+    check(lambda x: torch.stack([x[0::2], x[1::2]], -1), [(8,)], [{0: AUTO}],
+          [[(8,)], [(6,)]], [([(7,)], "expected a multiple of 2 but got 7")])
+
+
+def test_checks_of_the_user():
+    check(checked, [(12,)], [{0: DYNAMIC}], [[(12,)], [(3,)], [(18,)], [(0,)]],
+          [([(10,)], "expected a multiple of 3 but got 10"),
+           ([(21,)], "expected 0 to 18 but got 21"),
+           ([(9,)], "expected sizes with a_0.shape[0] != 9, but got "
+                    "a_0.shape[0] = 9")])
+
+
+def test_branch():
+    check(branch, [(9,), (5,)], [{0: AUTO}, {0: AUTO}],
+          [[(9,), (5,)], [(5,), (5,)], [(2,), (0,)]],
+          [([(4,), (5,)], "expected sizes with 2*a_0.shape[0] > 3 + "
+                          "a_1.shape[0], but got a_0.shape[0] = 4, "
+                          "a_1.shape[0] = 5")])
+
+
+def test_images():
+    every = {2: AUTO, 3: AUTO}
+    check(lambda x: torch.nn.functional.pixel_unshuffle(x, 2), [(1, 3, 8, 8)],
+          [every], [[(1, 3, 8, 8)], [(1, 3, 6, 10)], [(1, 3, 4, 4)]],
+          [([(1, 3, 7, 8)], "dimension 2: expected a multiple of 2 but got 7"),
+           ([(1, 3, 8, 7)], "dimension 3: expected a multiple of 2 but got 7")])
+    check(skip_connection, [(1, 2, 8, 8)], [every],
+          [[(1, 2, 8, 8)], [(1, 2, 10, 6)]],
+          [([(1, 2, 9, 8)], "dimension 2: expected a multiple of 2 but got 9")])
+    check(patches, [(2, 3, 8, 12)], [{0: AUTO, **every}],
+          [[(2, 3, 8, 12)], [(1, 3, 8, 8)], [(2, 3, 9, 12)]],
+          [([(2, 3, 16, 4)], "expected at least 8 but got 4")])
+    check(windows, [(2, 8, 12, 5)], [{0: AUTO, 1: AUTO, 2: AUTO}],
+          [[(2, 8, 12, 5)], [(1, 8, 8, 5)], [(2, 12, 20, 5)]],
+          [([(3, 8, 10, 5)], "expected a multiple of 4 but got 10"),
+           ([(2, 16, 4, 5)], "expected at least 8 but got 4")])
+    check(frames, [(2, 10, 4)], [{0: AUTO, 1: AUTO}],
+          [[(2, 10, 4)], [(3, 11, 4)], [(1, 100, 4)]],
+          [([(2, 9, 4)], "(4*a_0.shape[1]) != (12*(a_0.shape[1] // 3))")])
+
+
+@pytest.mark.parametrize("opt", [0, 2])
+def test_zero_and_one(opt):
+    """Tracing takes sizes for at least 2; torch lets 0 and 1 through."""
+    runs = [[(4, 6)], [(1, 6)], [(2, 6)], [(0, 6)]]
+    for dim in (AUTO, torch.export.Dim.AUTO(min=1)):
+        check(lambda x: (x @ x.t()).softmax(-1), [(4, 6)], [{0: dim}], runs,
+              [], opt)
+    check(lambda x, y: x * y, [(4, 6), (4, 1)],
+          [{0: AUTO, 1: AUTO}, {0: AUTO, 1: AUTO}],
+          [[(5, 7), (5, 1)], [(1, 1), (1, 1)], [(0, 3), (0, 1)]], [], opt)
+    check(lambda x, y: x @ y, [(3, 8), (8, 5)],
+          [{0: AUTO, 1: AUTO}, {0: AUTO, 1: AUTO}],
+          [[(3, 7), (7, 5)], [(1, 7), (7, 1)], [(2, 0), (0, 3)]], [], opt)
+
+
+class Nested(torch.nn.Module):
+    def forward(self, x, d, *rest, n=3, z=None):
+        return (x.view(-1, 4).sum(1), d["k"][0].view(-1, 2) * n,
+                rest[0].view(-1, 5), z.view(-1, 3))
+
+
+@pytest.mark.parametrize("strict", [False, True])
+def test_names_of_nested_inputs(strict):
+    args = (torch.randn(8), {"k": [torch.randn(6)], "a": torch.randn(3)},
+            torch.randn(10))
+    kwargs = {"z": torch.randn(9), "n": 4}
+    one = (AUTO,)
+    program = torch.export.export(
+        Nested(), args, kwargs, strict=strict,
+        dynamic_shapes={"x": one, "d": {"k": [one], "a": one}, "rest": (one,),
+                        "n": None, "z": one})
+    fast = headrace.compile(program)
+
+    def call(x, k, rest, z):
+        return fast(torch.randn(x), {"k": [torch.randn(k)],
+                                     "a": torch.randn(3)},
+                    torch.randn(rest), z=torch.randn(z), n=4)
+
+    assert [tuple(t.shape) for t in call(12, 8, 15, 12)] == [
+        (3,), (4, 2), (3, 5), (4, 3)]
+    for sizes, message in [((9, 8, 15, 12), "'x': dimension 0"),
+                           ((12, 7, 15, 12), "'d_k_0': dimension 0"),
+                           ((12, 8, 14, 12), "'rest_0': dimension 0"),
+                           ((12, 8, 15, 13), "'z': dimension 0")]:
+        with pytest.raises(headrace.Error, match=message):
+            call(*sizes)
+
+
+def test_too_large_for_the_machine():
+    """The largest sizes are no reason to refuse a program; a call that does not
+    fit says so before anything runs."""
+    def function(x):
+        y = torch.exp(x[:, None, None] + x[None, :, None] + x[None, None, :])
+        return y.sum() / torch.cumsum(y, 0).mean()
+
+    batch = torch.export.Dim("batch")
+    program = torch.export.export(
+        Module(function), random((8,)), dynamic_shapes=(({0: batch},),))
+    fast = headrace.compile(program)
+    fast(torch.randn(20))
+    with pytest.raises(headrace.Error) as caught:
+        fast(torch.randn(200_000))
+    assert "out of memory: an arena of" in str(caught.value)
+    assert "a_0.shape[0] = 200000" in str(caught.value)
+    assert "this process can have" in str(caught.value)
+    fast(torch.randn(20))
