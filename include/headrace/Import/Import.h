@@ -21,6 +21,8 @@ struct EntryFile {
   std::string name;
   /// A `.pt2` archive written by `torch.export.save`.
   std::string path;
+  /// What messages call it; empty: by its path.
+  std::string label = {};
 };
 
 /// Reads exported programs into one module of the aten dialect, one public
