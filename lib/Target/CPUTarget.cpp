@@ -36,6 +36,7 @@
 #include "mlir/Pass/PassManager.h"
 #include "mlir/Target/LLVMIR/Dialect/All.h"
 #include "mlir/Target/LLVMIR/Export.h"
+#include "llvm/ADT/StringExtras.h"
 #include "llvm/ADT/StringSet.h"
 #include "llvm/IR/LLVMContext.h"
 #include "llvm/Linker/Linker.h"
@@ -159,6 +160,12 @@ LogicalResult Emission::readEntries() {
     FailureOr<ImageEntry> entry = readEntry(function);
     if (failed(entry))
       return failure();
+    // It becomes a part of C functions' names, and an option of headrace-run.
+    StringRef name = entry->name;
+    if (name.empty() || llvm::isDigit(name.front()) ||
+        !llvm::all_of(name, [](char c) { return llvm::isAlnum(c) || c == '_'; }))
+      return function.emitError()
+             << "an entry's name is a C identifier, not '" << name << "'";
     numbers[function.getName()] = image.entries.size();
     image.entries.push_back(std::move(*entry));
   }

@@ -242,3 +242,28 @@ def test_output_names_of_any_length(hrcc, relu, tmp_path):
                           stderr=subprocess.PIPE, text=True)
     assert done.returncode == 1 and "File name too long" in done.stderr
     assert os.listdir(tmp_path) == [output.name]
+
+
+def test_names_of_entries_are_checked(program):
+    with pytest.raises(ValueError, match="C identifiers, but there is "
+                       "'my entry', '1st', 'a/b', 3$"):
+        headrace.compile({"my entry": program, "good": program, "1st": program,
+                          "a/b": program, 3: program})
+
+
+@pytest.mark.parametrize("options, message", [
+    ("noexec,size=64m", "its file system is mounted noexec: name another folder "
+     "in TMPDIR"),
+    ("size=1m", "cannot write the program to '{}.*': it has 16777216 bytes of "
+     "weights, and 1048576 are free; name another folder in TMPDIR"),
+    ("size=17m", "cannot write '{}.*model.so': No space left on device")])
+def test_temporary_folders_of_the_package(tmp_path, monkeypatch, options,
+                                          message):
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    with small_disk(folder, options):
+        monkeypatch.setattr("tempfile.tempdir", str(folder))
+        monkeypatch.setenv("TMPDIR", str(folder))
+        with pytest.raises(headrace.Error, match=message.format(folder)):
+            headrace.compile(Wide(), (torch.randn(2, 2048),))
+        assert os.listdir(folder) == []

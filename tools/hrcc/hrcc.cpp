@@ -78,6 +78,7 @@ static int printTarget(StringRef target, Messages &messages) {
 static int probe(StringRef output, bool verbose, Messages &messages) {
   hw::ProbeOptions options;
   options.log = verbose ? &errs() : nullptr;
+  options.note = [&](StringRef text) { messages.note(text); };
   std::string error;
   if (output == "-") {
     FailureOr<std::string> text = hw::probe(options, error);
