@@ -29,6 +29,7 @@
 #include "headrace/Dialect/HR/HR.h"
 #include "headrace/Dialect/Sched/Sched.h"
 #include "headrace/Runtime/Hash.h"
+#include "headrace/Runtime/Rename.h"
 #include "headrace/Schedule/ProgramIR.h"
 #include "headrace/Target/StageABI.h"
 #include "mlir/Dialect/LLVMIR/LLVMDialect.h"
@@ -151,6 +152,11 @@ LogicalResult Emission::keep(StringRef what, StringRef bytes) {
 LogicalResult Emission::readEntries() {
   image.name = options.name;
   image.producer = options.producer;
+  image.symbol = "hr_model_" + image.name;
+  // What is copied under another name has room for one.
+  if (options.output == TargetOptions::Output::SharedObject)
+    image.symbol.resize(std::max<size_t>(HR_NAME_ROOM, image.symbol.size()),
+                        '$');
   image.codegen = device.codegen;
   image.features = device.features;
   llvm::StringMap<size_t> numbers;
@@ -490,15 +496,14 @@ LogicalResult Emission::emitBinary() {
     return success();
 
   // 2. Link.
-  std::string symbol = "hr_model_" + image.name;
   bool isObject = options.output == TargetOptions::Output::Object;
   SmallVector<char, 0> linked;
-  if (failed(isObject
-                 ? linkRelocatable(objects, codegen.triple, symbol, linked,
-                                   error)
-                 : linkShared(objects, codegen.triple, symbol,
-                              llvm::sys::path::filename(path),
-                              options.debugInfo, linked, error)) ||
+  if (failed(isObject ? linkRelocatable(objects, codegen.triple, image.symbol,
+                                        linked, error)
+                      : linkShared(objects, codegen.triple, image.symbol,
+                                   image.name,
+                                   llvm::sys::path::filename(path),
+                                   options.debugInfo, linked, error)) ||
       !options.file->write(linked.data(), linked.size(), error))
     return fail(error);
 

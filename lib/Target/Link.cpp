@@ -20,6 +20,7 @@
 //===----------------------------------------------------------------------===//
 #include "Link.h"
 #include "headrace/Runtime/Embedded.h"
+#include "headrace/Runtime/Rename.h"
 #include "lld/Common/Driver.h"
 #include "llvm/BinaryFormat/ELF.h"
 #include "llvm/InterfaceStub/ELFObjHandler.h"
@@ -259,11 +260,14 @@ static StringRef getEmulation(const llvm::Triple &triple) {
 
 LogicalResult headrace::linkShared(ArrayRef<ObjectFile> objects,
                                    const llvm::Triple &triple, StringRef symbol,
-                                   StringRef soName, bool keepDebug,
-                                   SmallVectorImpl<char> &bytes,
+                                   StringRef name, StringRef soName,
+                                   bool keepDebug, SmallVectorImpl<char> &bytes,
                                    std::string &error) {
+  // A name that leaves room for others in the table of strings.
+  std::string longName = soName.str();
+  longName.resize(std::max<size_t>(HR_FILE_ROOM, longName.size()), '$');
   std::vector<std::string> arguments = {
-      "-m", getEmulation(triple).str(), "-shared", "-soname", soName.str(),
+      "-m", getEmulation(triple).str(), "-shared", "-soname", longName,
       "--hash-style=gnu", "--build-id=none", "-z", "defs", "-z", "now", "-z",
       "relro", "-z", "noexecstack", "--gc-sections", "--as-needed",
       "--threads=1"};
@@ -282,7 +286,14 @@ LogicalResult headrace::linkShared(ArrayRef<ObjectFile> objects,
     if (failed(addStub(library, triple, files, arguments.emplace_back(),
                        error)))
       return failure();
-  return runLLD(std::move(arguments), files, bytes, error);
+  if (failed(runLLD(std::move(arguments), files, bytes, error)))
+    return failure();
+  char message[1024];
+  if (hr_rename_code(bytes.data(), bytes.size(), name.str().c_str(),
+                     soName.str().c_str(), message, sizeof message))
+    return success();
+  error = std::string("linking failed: ") + message;
+  return failure();
 }
 
 LogicalResult headrace::linkRelocatable(ArrayRef<ObjectFile> objects,

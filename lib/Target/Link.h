@@ -23,12 +23,13 @@ struct ObjectFile {
 };
 
 /// Links `objects` and the runtime for `triple` to a shared object that exports
-/// `symbol` alone and needs libc (and libm, libpthread where used). Nothing is
-/// written to any file. On failure `error` says why.
+/// `symbol` alone, as hr_model_<name>, and needs libc (and libm, libpthread where
+/// used). Nothing is written to any file. On failure `error` says why.
 mlir::LogicalResult linkShared(llvm::ArrayRef<ObjectFile> objects,
                                const llvm::Triple &triple,
-                               llvm::StringRef symbol, llvm::StringRef soName,
-                               bool keepDebug, llvm::SmallVectorImpl<char> &bytes,
+                               llvm::StringRef symbol, llvm::StringRef name,
+                               llvm::StringRef soName, bool keepDebug,
+                               llvm::SmallVectorImpl<char> &bytes,
                                std::string &error);
 
 /// Merges `objects` and the runtime to one relocatable object in which `symbol`

@@ -244,6 +244,72 @@ def test_output_names_of_any_length(hrcc, relu, tmp_path):
     assert os.listdir(tmp_path) == [output.name]
 
 
+def exports(path):
+    """What a shared object exports, by its own tables."""
+    done = subprocess.run(["llvm-nm-22", "--dynamic", "--defined-only", path],
+                          stdout=subprocess.PIPE, check=True, text=True)
+    return [line.split()[-1] for line in done.stdout.splitlines()]
+
+
+@pytest.mark.parametrize("weights", ["embed", "external"])
+def test_names_of_saved_artifacts_follow_the_files(tmp_path, weights):
+    """Two models in one folder, each with its table and its weights; the second
+    neither takes nor loses anything of the first's."""
+    x = torch.randn(2, 8)
+    modules = {name: torch.nn.Linear(8, 4) for name in ("a", "b-2.x")}
+    saved = {}
+    for name, module in modules.items():
+        model = headrace.compile(module, (x,), options={"weights": weights})
+        saved[name] = str(tmp_path / f"{name}.so")
+        model.save(saved[name])
+    files = [f"{name}{ending}" for name in modules
+             for ending in (".so", ".weights")[:1 + (weights == "external")]]
+    assert sorted(os.listdir(tmp_path)) == sorted(files)
+    for (name, module), table in zip(modules.items(), ("a", "b_2_x")):
+        model = headrace.load(saved[name])
+        assert model.signature["name"] == table
+        if shutil.which("llvm-nm-22"):
+            assert exports(saved[name]) == [f"hr_model_{table}"]
+        model.check()
+        torch.testing.assert_close(model(x), module(x))
+    # The symbol is found through the hash table, by the loader.
+    code = ("import ctypes, sys; a, b = (ctypes.CDLL(p, ctypes.RTLD_GLOBAL) for "
+            "p in sys.argv[1:]); a.hr_model_a; b.hr_model_b_2_x; "
+            "assert not hasattr(a, 'hr_model_model')")
+    subprocess.run([sys.executable, "-c", code, *saved.values()], check=True)
+
+
+def test_a_copy_is_what_hrcc_writes_under_that_name(hrcc, relu, tmp_path):
+    first, second = tmp_path / "first.so", tmp_path / "the second.so"
+    subprocess.run([hrcc, relu, "-o", first], check=True)
+    headrace.load(first).save(tmp_path / "again.so")
+    headrace.load(tmp_path / "again.so").save(second)
+    subprocess.run([hrcc, relu, "-o", tmp_path / "direct.so",
+                    "--name=the_second"], check=True)
+    copied = headrace.load(second).signature
+    direct = headrace.load(tmp_path / "direct.so").signature
+    assert copied == direct
+    # A name that was asked for stays.
+    headrace.load(tmp_path / "direct.so").save(tmp_path / "other.so")
+    assert headrace.load(tmp_path / "other.so").signature == direct
+
+
+def test_a_name_is_cut_to_what_there_is_room_for(hrcc, relu, tmp_path):
+    subprocess.run([hrcc, relu, "-o", tmp_path / "a.so"], check=True)
+    path = tmp_path / ("n" * 200 + ".so")
+    headrace.load(tmp_path / "a.so").save(path)
+    assert headrace.load(path).signature["name"] == "n" * 118
+    headrace.load(path).check()
+
+
+def test_saving_replaces_no_device(hrcc, relu, tmp_path):
+    subprocess.run([hrcc, relu, "-o", tmp_path / "a.so"], check=True)
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(headrace.Error, match="it is no file"):
+        headrace.load(tmp_path / "a.so").save(tmp_path / "pipe")
+    assert sorted(os.listdir(tmp_path)) == ["a.so", "pipe"]
+
+
 def test_names_of_entries_are_checked(program):
     with pytest.raises(ValueError, match="C identifiers, but there is "
                        "'my entry', '1st', 'a/b', 3$"):
