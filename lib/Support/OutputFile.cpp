@@ -83,12 +83,10 @@ bool headrace::isFileName(const std::string &path) {
 // Temporary files and their locks
 //===----------------------------------------------------------------------===//
 
-/// The process in `.hrcc-<process>-<number>.tmp`, or, without the dot and the
-/// ending, that of a folder; 0 if `name` is nothing of ours.
-static pid_t parseOwner(const char *name, bool isFolder) {
+/// The process in `.hrcc-<process>-<number>.tmp`; 0 if `name` is nothing of ours.
+static pid_t parseOwner(const char *name) {
   int process = 0, number = 0, length = 0;
-  const char *format = isFolder ? "hrcc-%d-%d%n" : ".hrcc-%d-%d.tmp%n";
-  if (std::sscanf(name, format, &process, &number, &length) < 2 ||
+  if (std::sscanf(name, ".hrcc-%d-%d.tmp%n", &process, &number, &length) < 2 ||
       length == 0 || name[length] != 0 || process <= 0)
     return 0;
   return process;
@@ -109,7 +107,7 @@ static void removeUnlocked(const std::string &folder, bool folders,
   if (!list)
     return;
   while (dirent *entry = readdir(list)) {
-    pid_t owner = parseOwner(entry->d_name, folders);
+    pid_t owner = parseOwner(entry->d_name);
     if (!owner)
       continue;
     std::string path = folder + entry->d_name;
@@ -146,9 +144,12 @@ static bool lockOwn(int fd) {
   return fstat(fd, &status) == 0 && status.st_nlink > 0;
 }
 
-static unsigned nextNumber() {
+/// A temporary name that this process has not had yet.
+static std::string makeName() {
   static unsigned number = 0;
-  return __atomic_fetch_add(&number, 1, __ATOMIC_RELAXED);
+  return ".hrcc-" + std::to_string(getpid()) + "-" +
+         std::to_string(__atomic_fetch_add(&number, 1, __ATOMIC_RELAXED)) +
+         ".tmp";
 }
 
 std::string headrace::getTemporaryRoot() {
@@ -178,8 +179,7 @@ TemporaryFolder::TemporaryFolder() {
   std::string root = getTemporaryRoot();
   removeUnlocked(root + "/", /*folders=*/true, 0);
   for (int attempt = 0; attempt < 1000; ++attempt) {
-    path = root + "/hrcc-" + std::to_string(getpid()) + "-" +
-           std::to_string(nextNumber());
+    path = root + "/" + makeName();
     if (mkdir(path.c_str(), 0700) != 0) {
       if (errno == EEXIST)
         continue;
@@ -258,8 +258,7 @@ bool OutputFile::open(bool executable, std::string &error) {
   // Whether the file can be written turns out here, before the work.
   std::string folder = getFolder(path);
   for (int attempt = 0; attempt < 1000; ++attempt) {
-    temporary = folder + ".hrcc-" + std::to_string(getpid()) + "-" +
-                std::to_string(nextNumber()) + ".tmp";
+    temporary = folder + makeName();
     descriptor = ::open(temporary.c_str(),
                         O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC,
                         executable ? 0777 : 0666);

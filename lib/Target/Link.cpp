@@ -28,6 +28,8 @@
 #include "llvm/ObjCopy/ConfigManager.h"
 #include "llvm/ObjCopy/ObjCopy.h"
 #include "llvm/Object/Binary.h"
+#include "llvm/Support/Format.h"
+#include "llvm/Support/MathExtras.h"
 #include "llvm/Support/MemoryBuffer.h"
 #include "llvm/Support/raw_ostream.h"
 #include <cerrno>
@@ -59,8 +61,9 @@ public:
       close(file.descriptor);
   }
 
-  LogicalResult add(StringRef name, StringRef bytes, std::string &path,
-                    std::string &error);
+  /// A file of these parts, one after the other.
+  LogicalResult add(StringRef name, ArrayRef<StringRef> parts,
+                    std::string &path, std::string &error);
   /// `text` with the files' names for their paths.
   std::string nameFiles(std::string text) const;
 
@@ -76,27 +79,27 @@ private:
 };
 } // namespace
 
-LogicalResult MemoryFiles::add(StringRef name, StringRef bytes,
+LogicalResult MemoryFiles::add(StringRef name, ArrayRef<StringRef> parts,
                                std::string &path, std::string &error) {
-  int descriptor = memfd_create(name.str().c_str(), MFD_CLOEXEC);
-  if (descriptor < 0) {
+  auto fail = [&] {
     error = ("cannot keep '" + name + "' in memory: " + std::strerror(errno))
                 .str();
     return failure();
-  }
+  };
+  int descriptor = memfd_create(name.str().c_str(), MFD_CLOEXEC);
+  if (descriptor < 0)
+    return fail();
   files.push_back({descriptor, name.str()});
   path = files.back().getPath();
-  while (!bytes.empty()) {
-    ssize_t count = write(descriptor, bytes.data(), bytes.size());
-    if (count < 0 && errno == EINTR)
-      continue;
-    if (count <= 0) {
-      error = ("cannot keep '" + name + "' in memory: " + std::strerror(errno))
-                  .str();
-      return failure();
+  for (StringRef bytes : parts)
+    while (!bytes.empty()) {
+      ssize_t count = write(descriptor, bytes.data(), bytes.size());
+      if (count < 0 && errno == EINTR)
+        continue;
+      if (count <= 0)
+        return fail();
+      bytes = bytes.drop_front(static_cast<size_t>(count));
     }
-    bytes = bytes.drop_front(static_cast<size_t>(count));
-  }
   return success();
 }
 
@@ -200,33 +203,58 @@ static LogicalResult addStub(const StubLibrary &library,
 // Linking
 //===----------------------------------------------------------------------===//
 
-/// Makes files of objects and runtime; appends their paths.
+/// One archive of objects and runtime, all of which is linked: a program may have
+/// more stages than a process may have open files. Appends the arguments for it.
 static LogicalResult addInputs(ArrayRef<ObjectFile> objects,
                                const llvm::Triple &triple, MemoryFiles &files,
-                               std::vector<std::string> &paths,
+                               std::vector<std::string> &arguments,
                                std::string &error) {
+  std::vector<std::pair<std::string, StringRef>> members;
   for (const ObjectFile &object : objects)
-    if (failed(files.add(object.name,
-                         StringRef(object.bytes.data(), object.bytes.size()),
-                         paths.emplace_back(), error)))
-      return failure();
-  bool found = false;
+    members.emplace_back(object.name,
+                         StringRef(object.bytes.data(), object.bytes.size()));
   for (const hr_embedded_object *runtime = hr_embedded_objects; runtime->arch;
-       ++runtime) {
-    if (triple.getArchName() != runtime->arch)
-      continue;
-    found = true;
-    if (failed(files.add(
-            std::string("runtime.") + runtime->name,
-            StringRef(reinterpret_cast<const char *>(runtime->bytes),
-                      runtime->size),
-            paths.emplace_back(), error)))
-      return failure();
+       ++runtime)
+    if (triple.getArchName() == runtime->arch)
+      members.emplace_back(
+          std::string("runtime.") + runtime->name,
+          StringRef(reinterpret_cast<const char *>(runtime->bytes),
+                    runtime->size));
+  if (members.size() == objects.size()) {
+    error = "no runtime for " + triple.str();
+    return failure();
   }
-  if (found)
-    return success();
-  error = "no runtime for " + triple.str();
-  return failure();
+  // The GNU format: a table of names, then headers of 60 bytes, each before its
+  // member, at even places.
+  auto makeHeader = [](const std::string &name, size_t size) {
+    std::string header;
+    llvm::raw_string_ostream os(header);
+    os << llvm::left_justify(name, 16)
+       << llvm::left_justify("0           0     0     644", 32)
+       << llvm::left_justify(std::to_string(size), 10) << "`\n";
+    return header;
+  };
+  std::string names;
+  std::vector<std::string> headers;
+  for (const auto &[name, bytes] : members) {
+    headers.push_back(makeHeader("/" + std::to_string(names.size()),
+                                 bytes.size()));
+    names += name + "/\n";
+  }
+  names.resize(llvm::alignTo(names.size(), 2), '\n');
+  std::string tableHeader = makeHeader("//", names.size());
+  SmallVector<StringRef> parts = {"!<arch>\n", tableHeader, names};
+  for (const auto &[header, member] : llvm::zip(headers, members)) {
+    parts.append({header, member.second});
+    if (member.second.size() % 2)
+      parts.push_back("\n");
+  }
+  std::string path;
+  if (failed(files.add("objects", parts, path, error)))
+    return failure();
+  arguments.insert(arguments.end(),
+                   {"--whole-archive", path, "--no-whole-archive"});
+  return success();
 }
 
 /// Runs lld, with its output in `bytes`.
@@ -275,9 +303,8 @@ LogicalResult headrace::linkShared(ArrayRef<ObjectFile> objects,
     arguments.push_back("--strip-debug");
   MemoryFiles files;
   std::string script;
-  if (failed(files.add("exports",
-                       ("{ global: " + symbol + "; local: *; };\n").str(),
-                       script, error)))
+  std::string exports = ("{ global: " + symbol + "; local: *; };\n").str();
+  if (failed(files.add("exports", StringRef(exports), script, error)))
     return failure();
   arguments.push_back("--version-script=" + script);
   if (failed(addInputs(objects, triple, files, arguments, error)))

@@ -96,7 +96,7 @@ def test_an_interrupt_leaves_nothing(hrcc, program, tmp_path, monkeypatch,
     monkeypatch.setenv("TMPDIR", str(tmp_path))
     process, _ = begin(hrcc, program, tmp_path, *more)
     if more:  # not before the second compilation
-        wait_for(lambda: any(name.startswith("hrcc-") for name in
+        wait_for(lambda: any(os.path.isdir(tmp_path / name) for name in
                              os.listdir(tmp_path)))
     process.send_signal(number)
     _, messages = process.communicate(timeout=60)
@@ -133,10 +133,12 @@ def test_what_two_dead_left_goes_with_the_next_run(hrcc, program, relu, tmp_path
 def test_files_of_others_stay(hrcc, relu, tmp_path):
     """Only names that are ours are removed."""
     names = [".hrcc-1-2.tmp.bak", "hrcc-1-2", ".hrcc-x-1.tmp", "a.tmp"]
+    (tmp_path / ".hrcc-1-3.tmp").mkdir()  # is none of an output
     for name in [*names, ".hrcc-999999999-0.tmp"]:
         (tmp_path / name).write_text("x")
     subprocess.run([hrcc, relu, "-o", tmp_path / "relu.so"], check=True)
-    assert sorted(os.listdir(tmp_path)) == sorted([*names, "relu.so"])
+    assert sorted(os.listdir(tmp_path)) == sorted([*names, ".hrcc-1-3.tmp",
+                                                   "relu.so"])
 
 
 @pytest.mark.parametrize("blocks", [8, 64, 4096])
@@ -233,6 +235,33 @@ def test_a_temporary_folder_that_is_not_there_is_named(hrcc, relu, tmp_path,
                           stderr=subprocess.PIPE, text=True)
     assert done.returncode == 1
     assert f"'{tmp_path}/none' (TMPDIR" in done.stderr
+
+
+def test_a_failure_is_one_where_children_are_ignored(hrcc, relu, tmp_path):
+    """Who starts it may have told the system to forget its children."""
+    def ignore():
+        signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+    done = subprocess.run([hrcc, tmp_path / "none.mlir", "-o", tmp_path / "a.so"],
+                          preexec_fn=ignore, stderr=subprocess.DEVNULL)
+    assert done.returncode == 1
+
+
+class Long(torch.nn.Module):
+    """More stages, without fusion, than there may be files."""
+
+    def forward(self, x):
+        for i in range(100):
+            x = torch.sin(x + i)
+        return x
+
+
+def test_more_stages_than_open_files(hrcc, tmp_path):
+    program = str(tmp_path / "long.pt2")
+    torch.export.save(torch.export.export(Long(), (torch.randn(3),)), program)
+    subprocess.run(["bash", "-c", "ulimit -n 40; exec \"$@\"", "_", hrcc, program,
+                    "-O0", "-o", str(tmp_path / "long.so")], check=True)
+    x = torch.randn(3)
+    torch.testing.assert_close(headrace.load(tmp_path / "long.so")(x), Long()(x))
 
 
 def test_output_names_of_any_length(hrcc, relu, tmp_path):

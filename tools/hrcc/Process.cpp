@@ -66,6 +66,8 @@ static void onSignal(int signal) {
 }
 
 void headrace::catchSignals() {
+  // Where it is ignored, the status of a child is lost.
+  std::signal(SIGCHLD, SIG_DFL);
   for (Caught &entry : caught) {
     struct sigaction action = {};
     sigaction(entry.signal, nullptr, &entry.before);

@@ -13,10 +13,9 @@
 //   - what a program that was killed has left is removed by its parent, or by
 //     the next run in the same folder.
 //
-// A temporary file lies in its output's folder and is called
-// `.hrcc-<process>-<number>.tmp`; a temporary folder lies in TMPDIR and is called
-// `hrcc-<process>-<number>`. Its owner holds a lock on it (flock), which goes
-// with the owner's death: what is not locked is nobody's.
+// A temporary file lies in its output's folder, a temporary folder in TMPDIR. Both
+// are called `.hrcc-<process>-<number>.tmp`, and their owner holds a lock on them
+// (flock), which goes with the owner's death: what is not locked is nobody's.
 //
 // Needs nothing of LLVM: headrace-run writes its files in the same way.
 //
