@@ -21,11 +21,19 @@ PAGES = {
         "sections": [
             ("EXIT STATUS", "0 if the output was written. 1 after an error: "
              "all messages are on standard error, and there is no output file "
-             "that was not there before."),
+             "that was not there before. A signal that ends it ends it as any "
+             "other program."),
+            ("FILES", "Outputs are written under names of the form "
+             "\\fB.hrcc-*.tmp\\fR in their folders and renamed when all are "
+             "complete. What a killed hrcc has left is removed by the next one "
+             "in the same folder. No output replaces a file that is read; devices "
+             "and pipes are written to."),
             ("ENVIRONMENT", "\\fBHEADRACE_TARGET_DIR\\fR: a folder with "
              "your own hardware descriptions, and what \\fB--probe\\fR writes "
              "(default: headrace/targets in \\fBXDG_CONFIG_HOME\\fR or "
-             "~/.config)."),
+             "~/.config). \\fBTMPDIR\\fR: where \\fB--verify\\fR, standard input "
+             "from a pipe, and the reproducer of a crash are kept (default: "
+             "/tmp)."),
             ("EXAMPLES", ".nf\n"
              "hrcc model.pt2 -o model.so\n"
              "hrcc prefill=p.pt2 decode=d.pt2 -o lm.so\n"

@@ -20,29 +20,30 @@
 #include "headrace/Driver/Pipelines.h"
 #include "headrace/Driver/Registration.h"
 #include "headrace/Driver/WeightsFile.h"
+#include "headrace/Hardware/Lookup.h"
 #include "headrace/Hardware/System.h"
 #include "headrace/Import/Import.h"
 #include "headrace/Report/Report.h"
+#include "headrace/Support/OutputStream.h"
 #include "headrace/Target/Target.h"
 #include "mlir/IR/AsmState.h"
 #include "mlir/Parser/Parser.h"
 #include "mlir/Pass/PassInstrumentation.h"
 #include "mlir/Support/Timing.h"
+#include "llvm/ADT/StringExtras.h"
 #include "llvm/Support/FileSystem.h"
 #include "llvm/Support/Path.h"
-#include "llvm/Support/Process.h"
 #include "llvm/Support/SourceMgr.h"
 #include "llvm/Support/ThreadPool.h"
+#include <cerrno>
 #include <chrono>
+#include <cstring>
+#include <unistd.h>
 
 using namespace mlir;
 using namespace headrace;
 namespace fs = llvm::sys::fs;
 namespace path = llvm::sys::path;
-
-std::string headrace::getTemporaryName(StringRef output, long process) {
-  return (output + ".hrcc-" + Twine(process) + ".tmp").str();
-}
 
 namespace {
 /// Tells which pass runs.
@@ -54,57 +55,6 @@ struct StepInstrumentation : PassInstrumentation {
       onPass(pass->getArgument());
   }
   std::function<void(StringRef)> onPass;
-};
-
-/// A file under a temporary name, which is there from the start, so that a
-/// place that cannot be written to is found before the work.
-class PendingFile {
-public:
-  explicit PendingFile(StringRef path)
-      : path(path), temporary(getTemporaryName(
-                        path, llvm::sys::Process::getProcessId())) {}
-  PendingFile(const PendingFile &) = delete;
-  PendingFile(PendingFile &&other)
-      : path(std::move(other.path)), temporary(std::move(other.temporary)),
-        os(std::move(other.os)) {
-    other.temporary.clear();
-  }
-  ~PendingFile() {
-    if (!temporary.empty() && os) {
-      os->clear_error();
-      os.reset();
-      fs::remove(temporary);
-    }
-  }
-
-  std::error_code open() {
-    if (fs::is_directory(path))
-      return std::make_error_code(std::errc::is_a_directory);
-    std::error_code error;
-    os = std::make_unique<llvm::raw_fd_ostream>(temporary, error);
-    if (error)
-      os.reset();
-    return error;
-  }
-  raw_ostream &stream() { return *os; }
-  std::error_code flush() {
-    os->flush();
-    return os->error();
-  }
-  std::error_code commit() {
-    os->close();
-    if (std::error_code error = os->error())
-      return error;
-    std::error_code error = fs::rename(temporary, path);
-    if (!error)
-      temporary.clear();
-    return error;
-  }
-  StringRef getPath() const { return path; }
-
-private:
-  std::string path, temporary;
-  std::unique_ptr<llvm::raw_fd_ostream> os;
 };
 
 class Compilation {
@@ -121,7 +71,11 @@ public:
 
 private:
   LogicalResult checkInputs();
+  LogicalResult addInput(StringRef path);
   LogicalResult loadSystem();
+  /// Begins every output there is sure to be, and checks the others.
+  LogicalResult openOutputs();
+  LogicalResult readProfiles();
   void printPlan();
   void setUpContext();
   LogicalResult read();
@@ -129,10 +83,9 @@ private:
   LogicalResult readMLIR();
   LogicalResult runPhase(const PhaseInfo &info);
   LogicalResult saveTemps(const PhaseInfo &info);
-  LogicalResult writeModule(StringRef file, bool forReading);
+  void printModule(raw_ostream &os, bool forReading);
   LogicalResult writeOutput();
   LogicalResult writeArtifact();
-  LogicalResult openReports();
   LogicalResult writeReports();
   LogicalResult writeDepfile();
   LogicalResult fail(const Twine &text) {
@@ -159,8 +112,13 @@ private:
   /// Every file read, for -MD.
   SmallVector<std::string> dependencies;
 
+  OutputFiles files;
+  /// Null: standard output, or none.
+  OutputFile *output = nullptr;
+  OutputFile *depfile = nullptr;
+
   // For reports.
-  std::vector<PendingFile> reports;
+  SmallVector<OutputFile *> reports;
   report::Sources reportSources;
   ArtifactInfo artifact;
 
@@ -184,8 +142,8 @@ private:
 } // namespace
 
 std::string Compilation::getStem() const {
-  SmallString<128> stem(options.output == "-" ? StringRef(options.name)
-                                              : StringRef(options.output));
+  SmallString<128> stem(output && output->isFile() ? StringRef(options.output)
+                                                   : StringRef(options.name));
   path::replace_extension(stem, "");
   return std::string(stem);
 }
@@ -214,31 +172,66 @@ void Compilation::endStep() {
   llvm::errs() << '\n';
 }
 
+LogicalResult Compilation::addInput(StringRef path) {
+  std::string error;
+  dependencies.push_back(path.str());
+  return files.addInput(path.str(), error) ? success() : fail(error);
+}
+
+/// Whether the file begins as a zip archive does.
+static bool isArchive(StringRef path) {
+  auto buffer = llvm::MemoryBuffer::getFileSlice(path, /*MapSize=*/2,
+                                                 /*Offset=*/0);
+  return buffer && (*buffer)->getBuffer() == "PK";
+}
+
 LogicalResult Compilation::checkInputs() {
+  bool good = true;
+  auto complain = [&](const Twine &text) {
+    messages.error(text);
+    good = false;
+  };
   for (const CompileOptions::Input &input : options.inputs) {
     fs::file_status status;
     if (std::error_code error = fs::status(input.path, status))
-      return fail("cannot read '" + input.path + "': " + error.message());
-    if (fs::is_directory(status))
-      return fail("cannot read '" + input.path + "': it is a folder");
-    dependencies.push_back(input.path);
-    if (StringRef(input.path).ends_with(".mlir"))
+      complain("cannot read '" + input.getLabel() + "': " + error.message());
+    else if (fs::is_directory(status))
+      complain("cannot read '" + input.getLabel() + "': it is a folder");
+    else if (::access(input.path.c_str(), R_OK) != 0)
+      complain("cannot read '" + input.getLabel() +
+               "': " + std::strerror(errno));
+    if (std::string error; !files.addInput(input.path, error, input.label))
+      complain(error);
+    if (input.label.empty())
+      dependencies.push_back(input.path);
+    // Standard input has no name to go by.
+    if (input.label.empty() ? StringRef(input.path).ends_with(".mlir")
+                            : !isArchive(input.path))
       fromMLIR = true;
     for (const CompileOptions::Input &other : options.inputs) {
       if (&other == &input)
         break;
-      if (other.entry == input.entry)
-        return fail("two entries are called '" + input.entry +
-                    "': name them, as in prefill=a.pt2 decode=b.pt2");
+      if (other.entry == input.entry) {
+        complain("two entries are called '" + input.entry +
+                 "': name them, as in prefill=a.pt2 decode=b.pt2");
+        break;
+      }
     }
   }
   if (fromMLIR && options.inputs.size() > 1)
-    return fail("an .mlir file holds all of a program's entries: it cannot be "
-                "compiled with other inputs");
-  return success();
+    complain("an .mlir file holds all of a program's entries: it cannot be "
+             "compiled with other inputs");
+  std::string error;
+  for (const std::string &path : options.alsoRead)
+    if (!files.addInput(path, error))
+      complain(error);
+  return success(good);
 }
 
 LogicalResult Compilation::loadSystem() {
+  std::string file = hw::findDescriptionFile(options.target);
+  if (!file.empty() && failed(addInput(file)))
+    return failure();
   std::string error;
   FailureOr<hw::System> loaded = hw::System::load(options.target, error);
   if (failed(loaded)) {
@@ -249,14 +242,72 @@ LogicalResult Compilation::loadSystem() {
     return failure();
   }
   system = std::move(*loaded);
-  if (StringRef(options.target).ends_with(".mlir"))
-    dependencies.push_back(options.target);
   return success();
+}
+
+LogicalResult Compilation::readProfiles() {
+  bool good = true;
+  for (const std::string &path : options.profiles) {
+    if (failed(addInput(path))) {
+      good = false;
+      continue;
+    }
+    llvm::Expected<report::Profile> profile = report::readProfile(path);
+    if (profile) {
+      reportSources.profiles.push_back(std::move(*profile));
+      continue;
+    }
+    messages.error(llvm::toString(profile.takeError()));
+    good = false;
+  }
+  return success(good);
+}
+
+LogicalResult Compilation::openOutputs() {
+  bool good = true;
+  std::string error;
+  auto open = [&](const std::string &path, bool executable = false) {
+    OutputFile *file = files.add(path, error, executable);
+    if (!file) {
+      messages.error(error);
+      good = false;
+    }
+    return file;
+  };
+  auto reserve = [&](const std::string &path) {
+    if (files.reserve(path, error))
+      return;
+    messages.error(error);
+    good = false;
+  };
+  // The output first: it gets its name when all others have theirs.
+  if (!options.output.empty() && options.output != "-")
+    output = open(options.output, options.emit == Phase::So);
+  if (output && output->isFile()) {
+    if (getPhaseInfo(options.emit).isMLIR())
+      reserve(getStem() + ".safetensors");
+    if (options.emit == Phase::Obj)
+      reserve(getHeaderPath(options.output));
+    if (options.emit >= Phase::Obj &&
+        options.weights.value_or(options.emit == Phase::Obj ? "external"
+                                                            : "embed") ==
+            "external")
+      reserve(getWeightsPath(options.output));
+  } else if (output && options.weights == "external") {
+    messages.error("there is no place for weights beside '" + options.output +
+                   "': it is no file");
+    good = false;
+  }
+  for (const std::string &path : options.reports)
+    reports.push_back(open(path));
+  if (!options.depfile.empty())
+    depfile = open(options.depfile);
+  return success(good);
 }
 
 void Compilation::printPlan() {
   for (const CompileOptions::Input &input : options.inputs)
-    llvm::errs() << "read \"" << input.path << "\""
+    llvm::errs() << "read \"" << input.getLabel() << "\""
                  << (fromMLIR ? "" : " as entry " + input.entry) << '\n';
   for (const PhaseInfo &info : getPhases()) {
     if (!info.isMLIR() || info.phase > options.emit)
@@ -310,7 +361,7 @@ void Compilation::setUpContext() {
 LogicalResult Compilation::readPt2() {
   SmallVector<EntryFile> entries;
   for (const CompileOptions::Input &input : options.inputs)
-    entries.push_back({input.entry, input.path, input.dimNames});
+    entries.push_back({input.entry, input.path, input.dimNames, input.label});
   FailureOr<OwningOpRef<ModuleOp>> read = importPt2(context.get(), entries);
   if (failed(read))
     return failure();
@@ -319,12 +370,18 @@ LogicalResult Compilation::readPt2() {
 }
 
 LogicalResult Compilation::readMLIR() {
-  const std::string &file = options.inputs.front().path;
+  const CompileOptions::Input &input = options.inputs.front();
   llvm::SourceMgr sources;
-  auto buffer = llvm::MemoryBuffer::getFile(file);
+  auto buffer = llvm::MemoryBuffer::getFile(input.path);
   if (!buffer)
-    return fail("cannot read '" + file + "': " + buffer.getError().message());
-  sources.AddNewSourceBuffer(std::move(*buffer), SMLoc());
+    return fail("cannot read '" + input.getLabel() +
+                "': " + buffer.getError().message());
+  sources.AddNewSourceBuffer(
+      input.label.empty()
+          ? std::move(*buffer)
+          : llvm::MemoryBuffer::getMemBufferCopy((*buffer)->getBuffer(),
+                                                 input.label),
+      SMLoc());
   module = parseSourceFile<ModuleOp>(sources, context.get());
   if (!module)
     return failure();
@@ -332,11 +389,13 @@ LogicalResult Compilation::readMLIR() {
   if (auto name = module->getOperation()->getAttrOfType<StringAttr>(
           weightsFileAttr)) {
     SmallString<128> weights(name.getValue());
-    if (path::is_relative(weights)) {
-      weights = path::parent_path(file);
+    // What comes from standard input lies in the working folder.
+    if (path::is_relative(weights) && input.label.empty()) {
+      weights = path::parent_path(input.path);
       path::append(weights, name.getValue());
     }
-    dependencies.push_back(std::string(weights));
+    if (failed(addInput(weights)))
+      return failure();
     if (llvm::Error error = readWeightsFile(*module, weights))
       return fail(llvm::toString(std::move(error)));
     module->getOperation()->removeAttr(weightsFileAttr);
@@ -384,28 +443,21 @@ LogicalResult Compilation::runPhase(const PhaseInfo &info) {
   return success();
 }
 
-/// Writes the module under a temporary name that is then renamed.
-LogicalResult Compilation::writeModule(StringRef file, bool forReading) {
+void Compilation::printModule(raw_ostream &os, bool forReading) {
   OpPrintingFlags flags;
   if (forReading || options.debugInfo)
     flags.enableDebugInfo(true);
   if (!forReading)
     flags.elideLargeElementsAttrs(64);
-  llvm::Error error = llvm::writeToOutput(file, [&](raw_ostream &os) {
-    module->print(os, flags);
-    os << '\n';
-    return llvm::Error::success();
-  });
-  if (error)
-    return fail("cannot write '" + file +
-                "': " + llvm::toString(std::move(error)));
-  return success();
+  module->print(os, flags);
+  os << '\n';
 }
 
 LogicalResult Compilation::saveTemps(const PhaseInfo &info) {
   std::string stem = getStem() + "." +
                      std::to_string(static_cast<unsigned>(info.phase) + 1) +
                      "." + info.name.str();
+  std::string error;
   // 1. Write the weights, unless a file has these already.
   WeightStore &store =
       context->getOrLoadDialect<hr::HRDialect>()->getWeights();
@@ -420,9 +472,10 @@ LogicalResult Compilation::saveTemps(const PhaseInfo &info) {
   if (!saved) {
     savedWeightsFile = stem + ".safetensors";
     savedWeights.clear();
-    if (llvm::Error error = writeWeightsFile(*module, savedWeightsFile))
-      return fail("cannot write '" + savedWeightsFile +
-                  "': " + llvm::toString(std::move(error)));
+    OutputFile *file = files.add(savedWeightsFile, error);
+    if (!file || failed(writeWeightsFile(*module, *file, error)) ||
+        !file->commit(error))
+      return fail(error);
     for (hr::WeightOp weight : weights)
       if (const WeightStore::Entry *entry = store.lookup(weight.getSymName()))
         savedWeights[weight.getSymName()] = {entry->storage.get(),
@@ -434,28 +487,44 @@ LogicalResult Compilation::saveTemps(const PhaseInfo &info) {
     op->setAttr(weightsFileAttr,
                 StringAttr::get(context.get(),
                                 path::filename(savedWeightsFile)));
-  LogicalResult result = writeModule(stem + ".mlir", /*forReading=*/true);
+  OutputFile *file = files.add(stem + ".mlir", error);
+  auto print = [&](raw_ostream &os, std::string &) {
+    printModule(os, /*forReading=*/true);
+    return success();
+  };
+  bool good = file && succeeded(writeTo(*file, print, error)) &&
+              file->commit(error);
   op->removeAttr(weightsFileAttr);
-  return result;
+  return good ? success() : fail(error);
 }
 
 LogicalResult Compilation::writeOutput() {
   beginStep("write");
   TimingScope scope = rootScope.nest("write");
-  if (options.output == "-")
-    return writeModule("-", /*forReading=*/false);
+  if (options.output.empty())
+    return success();
+  if (!output) {
+    printModule(llvm::outs(), /*forReading=*/false);
+    return success();
+  }
+  std::string error;
   Operation *op = module->getOperation();
-  if (!module->getOps<hr::WeightOp>().empty()) {
+  if (output->isFile() && !module->getOps<hr::WeightOp>().empty()) {
     std::string weights = getStem() + ".safetensors";
-    if (llvm::Error error = writeWeightsFile(*module, weights))
-      return fail("cannot write '" + weights +
-                  "': " + llvm::toString(std::move(error)));
+    OutputFile *file = files.add(weights, error);
+    if (!file || failed(writeWeightsFile(*module, *file, error)))
+      return fail(error);
     op->setAttr(weightsFileAttr,
                 StringAttr::get(context.get(), path::filename(weights)));
   }
-  LogicalResult result = writeModule(options.output, /*forReading=*/true);
+  auto print = [&](raw_ostream &os, std::string &) {
+    printModule(os, /*forReading=*/output->isFile());
+    return success();
+  };
+  if (failed(writeTo(*output, print, error)))
+    return fail(error);
   endStep();
-  return result;
+  return success();
 }
 
 LogicalResult Compilation::writeArtifact() {
@@ -483,6 +552,8 @@ LogicalResult Compilation::writeArtifact() {
     target.weights = *options.weights == "external"
                          ? TargetOptions::Weights::External
                          : TargetOptions::Weights::Embed;
+  target.files = &files;
+  target.file = output;
   target.name = options.name;
   target.optLevel = options.optLevel;
   target.debugInfo = options.debugInfo;
@@ -493,7 +564,7 @@ LogicalResult Compilation::writeArtifact() {
   TimingScope scope = rootScope.nest(getPhaseInfo(options.emit).name);
   target.configure = [&](PassManager &pm) { pm.enableTiming(scope); };
   ArtifactInfo &info = artifact;
-  if (failed(emitArtifact(*module, *system, target, options.output, &info)))
+  if (failed(emitArtifact(*module, *system, target, &info)))
     return failure();
   endStep();
   if (options.verbose && !options.output.empty())
@@ -504,22 +575,6 @@ LogicalResult Compilation::writeArtifact() {
   return success();
 }
 
-LogicalResult Compilation::openReports() {
-  for (const std::string &path : options.reports) {
-    PendingFile &file = reports.emplace_back(path);
-    if (std::error_code error = file.open())
-      return fail("cannot write '" + path + "': " + error.message());
-  }
-  for (const std::string &path : options.profiles) {
-    llvm::Expected<report::Profile> profile = report::readProfile(path);
-    if (!profile)
-      return fail(llvm::toString(profile.takeError()));
-    dependencies.push_back(path);
-    reportSources.profiles.push_back(std::move(*profile));
-  }
-  return success();
-}
-
 LogicalResult Compilation::writeReports() {
   beginStep("report");
   TimingScope scope = rootScope.nest("report");
@@ -527,7 +582,7 @@ LogicalResult Compilation::writeReports() {
   reportSources.producer = options.producer;
   reportSources.optLevel = options.optLevel;
   for (const CompileOptions::Input &input : options.inputs)
-    reportSources.inputs.push_back({fromMLIR ? "" : input.entry, input.path});
+    reportSources.inputs.push_back({fromMLIR ? "" : input.entry, input.getLabel()});
   reportSources.stageCode = artifact.stageCode;
   reportSources.timelineCode = artifact.timelineCode;
   reportSources.sizes = options.reportSizes;
@@ -535,68 +590,75 @@ LogicalResult Compilation::writeReports() {
       report::build(*module, *system, reportSources);
   if (failed(report))
     return failure();
-  // All are complete before the first gets its name.
-  for (PendingFile &file : reports) {
-    report::write(*report, *report::getFormat(file.getPath()), file.stream());
-    if (std::error_code error = file.flush())
-      return fail("cannot write '" + file.getPath() + "': " + error.message());
+  for (OutputFile *file : reports) {
+    std::string error;
+    auto write = [&](raw_ostream &os, std::string &) {
+      report::write(*report, *report::getFormat(file->getPath()), os);
+      return success();
+    };
+    if (failed(writeTo(*file, write, error)))
+      return fail(error);
   }
-  for (PendingFile &file : reports)
-    if (std::error_code error = file.commit())
-      return fail("cannot write '" + file.getPath() + "': " + error.message());
   endStep();
   return success();
 }
 
+std::string headrace::quoteForMake(StringRef name) {
+  std::string text;
+  for (char c : name) {
+    if (c == ' ' || c == '#' || c == '\\')
+      text += '\\';
+    text += c;
+    if (c == '$')
+      text += '$';
+  }
+  return text;
+}
+
 LogicalResult Compilation::writeDepfile() {
-  llvm::Error error =
-      llvm::writeToOutput(options.depfile, [&](raw_ostream &os) {
-        auto escape = [&](StringRef name) {
-          for (char c : name) {
-            if (c == ' ' || c == '#' || c == '\\')
-              os << '\\';
-            os << c;
-            if (c == '$')
-              os << '$';
-          }
-        };
-        escape(options.output);
-        os << ':';
-        for (const std::string &file : dependencies) {
-          os << " \\\n  ";
-          escape(file);
-        }
-        os << '\n';
-        return llvm::Error::success();
-      });
-  if (error)
-    return fail("cannot write '" + options.depfile +
-                "': " + llvm::toString(std::move(error)));
-  return success();
+  std::string text = options.depTargets.empty()
+                         ? quoteForMake(options.output)
+                         : llvm::join(options.depTargets, " ");
+  text += ':';
+  for (const std::string &file : dependencies)
+    text += " \\\n  " + quoteForMake(file);
+  text += '\n';
+  std::string error;
+  return depfile->write(text.data(), text.size(), error) ? success()
+                                                         : fail(error);
 }
 
 LogicalResult Compilation::run() {
-  if (failed(checkInputs()))
-    return failure();
+  // 1. What is wrong with the command, all of it.
+  bool good = succeeded(checkInputs());
   setUpContext();
   if (options.emit > Phase::Tensor || options.dryRun)
-    if (failed(loadSystem()))
-      return failure();
+    good &= succeeded(loadSystem());
   if (options.dryRun) {
+    if (!good || options.checkOnly)
+      return failure();
     printPlan();
     return success();
   }
+  good &= succeeded(readProfiles());
+  good &= succeeded(openOutputs());
+  if (!good || options.checkOnly)
+    return failure();
+
+  // 2. The work.
   Phase lastMLIR = std::min(options.emit, Phase::Schedule);
   stepCount =
       2 + static_cast<unsigned>(lastMLIR) + 1 + !options.reports.empty();
-  if (failed(openReports()) || failed(read()))
+  if (failed(read()))
     return failure();
   if (fromMLIR && start > options.emit)
-    return fail("'" + options.inputs.front().path + "' stands after phase '" +
+    return fail("'" + options.inputs.front().getLabel() +
+                "' stands after phase '" +
                 getPhaseInfo(start).name + "' already: --emit=" +
                 getPhaseInfo(options.emit).name + " lies before it");
   if (options.inDouble && fromMLIR && start > Phase::Tensor)
-    return fail("'" + options.inputs.front().path + "' stands after phase '" +
+    return fail("'" + options.inputs.front().getLabel() +
+                "' stands after phase '" +
                 getPhaseInfo(Phase::Tensor).name +
                 "': it has no form in f64");
   for (const PhaseInfo &info : getPhases()) {
@@ -615,14 +677,16 @@ LogicalResult Compilation::run() {
   if (failed(getPhaseInfo(options.emit).isMLIR() ? writeOutput()
                                                  : writeArtifact()))
     return failure();
-  if (!options.reports.empty() && failed(writeReports())) {
-    for (const std::string &file : artifact.files)
-      fs::remove(file);
+  if (!options.reports.empty() && failed(writeReports()))
     return failure();
-  }
-  if (!options.depfile.empty() && failed(writeDepfile()))
+  if (depfile && failed(writeDepfile()))
     return failure();
-  return success();
+
+  // 3. All is there: it gets its names.
+  std::string error;
+  if (failed(finishStandardOutput(error)))
+    return error.empty() ? failure() : fail(error);
+  return files.commit(error) ? success() : fail(error);
 }
 
 LogicalResult headrace::compile(const CompileOptions &options,

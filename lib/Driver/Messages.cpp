@@ -32,7 +32,15 @@ void Messages::emit(StringRef severity, StringRef text, const Place &place) {
     os.flush();
     return;
   }
-  os << program << ": " << severity << ": " << text << '\n';
+  if (color) {
+    // As gcc and clang color them: red, magenta, cyan.
+    char hue = severity == "error" ? '1' : severity == "warning" ? '5' : '6';
+    os << "\x1b[1m" << program << ": \x1b[1;3" << hue << 'm' << severity
+       << ":\x1b[0m " << (hue == '6' ? "" : "\x1b[1m") << text
+       << (hue == '6' ? "" : "\x1b[0m") << '\n';
+  } else {
+    os << program << ": " << severity << ": " << text << '\n';
+  }
   if (!place.file.empty()) {
     os << "  " << place.file << ':' << place.line;
     if (!place.node.empty())

@@ -10,6 +10,7 @@
 //===----------------------------------------------------------------------===//
 #include "headrace/Driver/WeightsFile.h"
 #include "headrace/Dialect/HR/HR.h"
+#include "headrace/Support/OutputStream.h"
 #include "llvm/Support/Endian.h"
 #include "llvm/Support/JSON.h"
 #include "llvm/Support/MathExtras.h"
@@ -55,7 +56,8 @@ static uint64_t getByteSize(RankedTensorType type) {
          getElementBytes(type.getElementType());
 }
 
-Error headrace::writeWeightsFile(ModuleOp module, StringRef path) {
+LogicalResult headrace::writeWeightsFile(ModuleOp module, OutputFile &file,
+                                         std::string &error) {
   WeightStore &store =
       module.getContext()->getOrLoadDialect<hr::HRDialect>()->getWeights();
   SmallVector<hr::WeightOp> weights(module.getOps<hr::WeightOp>());
@@ -64,9 +66,13 @@ Error headrace::writeWeightsFile(ModuleOp module, StringRef path) {
   for (hr::WeightOp weight : weights) {
     auto type = cast<RankedTensorType>(weight.getType());
     StringRef dtype = getDtypeName(type.getElementType());
-    if (dtype.empty())
-      return makeError("weight '" + weight.getSymName() +
-                       "' has an element type that no weights file holds");
+    if (dtype.empty()) {
+      error = ("cannot write '" + file.getPath() + "': weight '" +
+               weight.getSymName() +
+               "' has an element type that no weights file holds")
+                  .str();
+      return failure();
+    }
     uint64_t end = offset + getByteSize(type);
     header[weight.getSymName()] = llvm::json::Object{
         {"dtype", dtype},
@@ -79,19 +85,22 @@ Error headrace::writeWeightsFile(ModuleOp module, StringRef path) {
   // The bytes begin at a multiple of 64, so that mapped weights are aligned.
   text.resize(llvm::alignTo(text.size() + 8, 64) - 8, ' ');
 
-  return llvm::writeToOutput(path, [&](raw_ostream &os) -> Error {
+  auto write = [&](raw_ostream &os, std::string &error) -> LogicalResult {
     char length[8];
     llvm::support::endian::write64le(length, text.size());
     os.write(length, 8);
     os << text;
     for (hr::WeightOp weight : weights) {
       auto bytes = store.read(weight.getSymName());
-      if (failed(bytes))
-        return makeError("weight '" + weight.getSymName() + "' has no bytes");
+      if (failed(bytes)) {
+        error = ("weight '" + weight.getSymName() + "' has no bytes").str();
+        return failure();
+      }
       os.write(bytes->data.data(), bytes->data.size());
     }
-    return Error::success();
-  });
+    return success();
+  };
+  return writeTo(file, write, error);
 }
 
 Error headrace::readWeightsFile(ModuleOp module, StringRef path) {

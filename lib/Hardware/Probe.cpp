@@ -14,12 +14,15 @@
 //      really is faster, because virtual machines share it with strangers.
 //   4. Two workers: the time of a signal, spinning and sleeping.
 //   5. The description as text.
-// Every measurement is repeated and the fastest run counts: noise only slows.
+// Every measurement is repeated and the fastest run counts: noise only slows. What
+// is no noise but another program's work is waited for, or refused (ProbeLoad).
 //
 //===----------------------------------------------------------------------===//
 
 #include "headrace/Hardware/Probe.h"
 #include "ProbeKernels.h"
+#include "ProbeLoad.h"
+#include "headrace/Support/OutputFile.h"
 
 #include "llvm/ADT/StringExtras.h"
 #include "llvm/ADT/StringSet.h"
@@ -169,14 +172,22 @@ static void runOnAll(ArrayRef<int> cpus, int64_t workers,
     thread.join();
 }
 
-/// Instructions per second of one worker: the best of several runs.
+/// Seconds that this thread has had a CPU.
+static double readThreadTime() {
+  timespec time;
+  clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time);
+  return double(time.tv_sec) + 1e-9 * double(time.tv_nsec);
+}
+
+/// Instructions per second of one worker while it has its CPU: the best of
+/// several runs.
 static double measureRate(probe_kernels::Rate rate, double slice) {
   int64_t iterations = 1000;
   double best = 0;
   for (Clock::time_point begin = Clock::now(); secondsSince(begin) < slice;) {
-    Clock::time_point start = Clock::now();
+    double start = readThreadTime();
     rate.run(iterations);
-    double seconds = secondsSince(start);
+    double seconds = readThreadTime() - start;
     if (seconds < slice / 20) {
       iterations *= 2;
       continue;
@@ -184,9 +195,9 @@ static double measureRate(probe_kernels::Rate rate, double slice) {
     best = std::max(best, double(iterations * rate.perIteration) / seconds);
   }
   if (best == 0) { // the machine was taken away from us for the whole slice
-    Clock::time_point start = Clock::now();
+    double start = readThreadTime();
     rate.run(iterations);
-    best = double(iterations * rate.perIteration) / secondsSince(start);
+    best = double(iterations * rate.perIteration) / (readThreadTime() - start);
   }
   return best;
 }
@@ -510,6 +521,13 @@ FailureOr<std::string> hw::probe(const ProbeOptions &options,
                         ? std::min<int64_t>(options.workers, cpus.size())
                         : std::min<int64_t>(cpus.size(),
                                             System::getHostWorkerCount());
+  ProbeLoad load(ArrayRef(cpus).take_front(workers));
+  auto note = [&](StringRef text) {
+    if (options.note)
+      options.note(text);
+  };
+  if (!load.waitUntilIdle(options.mostTaken, options.patience, note, error))
+    return failure();
   std::vector<Cache> caches = getCaches(cpus.front());
   int64_t memory = sysconf(_SC_PHYS_PAGES) * sysconf(_SC_PAGESIZE);
   int64_t line = caches.front().line;
@@ -537,6 +555,7 @@ FailureOr<std::string> hw::probe(const ProbeOptions &options,
       sched_getaffinity(0, sizeof(callersMask), &callersMask) == 0;
   pinTo(cpus.front());
   std::memset(block.data, 0, block.size);
+  load.begin();
 
   // 2. One worker. The clock is measured beside the rates, before and after,
   // and the faster counts, as it does for the rates.
@@ -704,8 +723,16 @@ FailureOr<std::string> hw::probe(const ProbeOptions &options,
     spin = prober.measureSpin();
     wake = prober.measureWake();
   }
+  double taken = load.getTaken();
   if (restoreMask)
     sched_setaffinity(0, sizeof(callersMask), &callersMask);
+  if (taken > options.mostTaken) {
+    error = "cannot probe: other programs, or other machines on this one, took " +
+            std::to_string(int64_t(std::rint(taken * 100))) +
+            " % of the time of the measurements; try again when the machine is "
+            "idle";
+    return failure();
+  }
 
   // 5. Text.
   std::string text;
@@ -814,26 +841,12 @@ LogicalResult hw::probeToFile(StringRef path, const ProbeOptions &options,
       return failure();
     }
   }
-  std::string temporary = (path + ".part").str();
-  std::error_code ec;
-  llvm::raw_fd_ostream os(temporary, ec);
-  if (ec) {
-    error = ("cannot write '" + path + "': " + ec.message()).str();
+  OutputFiles files;
+  OutputFile *file = files.add(path.str(), error);
+  if (!file)
     return failure();
-  }
   FailureOr<std::string> text = probe(options, error);
-  if (succeeded(text)) {
-    os << *text;
-    os.close();
-    if (!os.has_error())
-      ec = llvm::sys::fs::rename(temporary, path);
-    else
-      ec = os.error();
-    if (!ec)
-      return success();
-    error = ("cannot write '" + path + "': " + ec.message()).str();
-    os.clear_error();
-  }
-  (void)llvm::sys::fs::remove(temporary);
-  return failure();
+  return success(succeeded(text) &&
+                 file->write(text->data(), text->size(), error) &&
+                 files.commit(error));
 }

@@ -15,6 +15,7 @@
 //
 //===----------------------------------------------------------------------===//
 
+#include "headrace/Hardware/Lookup.h"
 #include "headrace/Hardware/System.h"
 #include "headrace/Support/Environment.h"
 
@@ -27,9 +28,14 @@
 #include "llvm/TargetParser/Host.h"
 #include "llvm/TargetParser/Triple.h"
 #include <algorithm>
-#include <limits>
+#include <cstdio>
+#include <cstring>
+#include <fcntl.h>
 #include <sched.h>
+#include <unistd.h>
 #include <utility>
+
+#include "headrace/Runtime/ControlGroup.h" // wants libc declared
 
 using namespace mlir;
 using namespace headrace;
@@ -87,55 +93,6 @@ std::string System::getHostCodegen() {
   return triple.isAArch64() ? "aarch64" : triple.isX86() ? "x86_64" : "";
 }
 
-/// CPUs' worth of time that `quota` and `period` (microseconds) allow, rounded
-/// up; no limit if they are not numbers ("max", "-1").
-static int64_t getQuota(StringRef quota, StringRef period) {
-  int64_t allowed = 0, each = 0;
-  if (quota.trim().getAsInteger(10, allowed) ||
-      period.trim().getAsInteger(10, each) || allowed <= 0 || each <= 0)
-    return std::numeric_limits<int64_t>::max();
-  return (allowed + each - 1) / each;
-}
-
-static std::string readSmallFile(const Twine &path) {
-  auto file = llvm::MemoryBuffer::getFileAsStream(path);
-  return file ? (*file)->getBuffer().str() : "";
-}
-
-/// The tightest limit on CPU time of the control groups we are in. More workers
-/// than that would be stopped while others wait for them.
-static int64_t getControlGroupLimit() {
-  int64_t limit = std::numeric_limits<int64_t>::max();
-  std::string groups = readSmallFile("/proc/self/cgroup");
-  for (StringRef line : llvm::split(groups, '\n')) {
-    // Version 2 is "0::/path", version 1 "3:cpu,cpuacct:/path".
-    auto [controllers, path] = line.split(':').second.split(':');
-    bool unified = controllers.empty();
-    if (path.empty() || (!unified && !controllers.contains("cpu")))
-      continue;
-    std::string root = "/sys/fs/cgroup";
-    if (!unified)
-      root += ("/" + controllers).str();
-    // From our group up to the root; inside a container the path of the outside
-    // may not exist, but the root is ours.
-    for (StringRef group = path;; group = llvm::sys::path::parent_path(group)) {
-      std::string dir = root + (group == "/" ? StringRef() : group).str();
-      if (unified) {
-        std::string text = readSmallFile(dir + "/cpu.max");
-        auto [quota, period] = StringRef(text).split(' ');
-        limit = std::min(limit, getQuota(quota, period));
-      } else {
-        std::string quota = readSmallFile(dir + "/cpu.cfs_quota_us");
-        std::string period = readSmallFile(dir + "/cpu.cfs_period_us");
-        limit = std::min(limit, getQuota(quota, period));
-      }
-      if (group.empty() || group == "/")
-        break;
-    }
-  }
-  return limit;
-}
-
 int64_t System::getHostWorkerCount() {
   // The mask can be larger than cpu_set_t on big machines.
   for (int cpus = 1024; cpus <= 1 << 18; cpus *= 4) {
@@ -144,8 +101,12 @@ int64_t System::getHostWorkerCount() {
     int count = sched_getaffinity(0, size, set) == 0 ? CPU_COUNT_S(size, set)
                                                      : 0;
     CPU_FREE(set);
-    if (count > 0)
-      return std::min<int64_t>(count, getControlGroupLimit());
+    if (count <= 0)
+      continue;
+    // More workers than the control groups allow would be stopped while others
+    // wait for them.
+    uint32_t limit = hr_control_group_cpus("");
+    return limit ? std::min<int64_t>(count, limit) : count;
   }
   return 1;
 }
@@ -213,22 +174,69 @@ FailureOr<System> System::native(std::string &error) {
   return system->withWorkers(getHostWorkerCount());
 }
 
+/// `name` as it is spelled on the command line.
+static std::string withDashes(StringRef name) {
+  std::string text = name.str();
+  llvm::replace(text, '_', '-');
+  return text;
+}
+
+std::string hw::getTargetName(StringRef name) {
+  for (const auto &known : {System::getUserNames(), System::getShippedNames()})
+    for (const std::string &candidate : known)
+      if (withDashes(candidate) == withDashes(name))
+        return candidate;
+  return name.str();
+}
+
+std::string hw::findDescriptionFile(StringRef target) {
+  if (target.contains('/') || target.ends_with(".mlir"))
+    return target.str();
+  if (target == "native") {
+    std::string path = System::getProbedPath();
+    return !path.empty() && llvm::sys::fs::exists(path) ? path : "";
+  }
+  std::string dir = environment::getTargetDir();
+  // The exact name first; two files may differ in a dash only.
+  if (!dir.empty())
+    for (const std::string &name : {target.str(), getTargetName(target)}) {
+      std::string path = dir + "/" + name + ".mlir";
+      if (llvm::sys::fs::exists(path))
+        return path;
+    }
+  return "";
+}
+
 FailureOr<System> System::load(StringRef target, std::string &error) {
   if (target == "native")
     return native(error);
-  if (target.contains('/') || target.ends_with(".mlir"))
-    return loadFile(target, error);
-  std::string dir = environment::getTargetDir();
-  if (!dir.empty()) {
-    std::string path = (dir + "/" + target + ".mlir").str();
-    if (llvm::sys::fs::exists(path))
-      return loadFile(path, error);
+  if (std::string path = findDescriptionFile(target); !path.empty())
+    return loadFile(path, error);
+  std::string name = getTargetName(target);
+  if (std::optional<StringRef> text = getShippedText(name))
+    return parse(*text, name, error);
+  std::vector<std::string> names = getUserNames();
+  llvm::append_range(names, getShippedNames());
+  names.push_back("native");
+  // What it may have been meant to be: few letters differ, or one is the
+  // beginning of the other.
+  std::string nearest, spelled = withDashes(target.lower());
+  size_t least = std::max<size_t>(2, target.size() / 3) + 1;
+  for (const std::string &known : names) {
+    std::string candidate = withDashes(known);
+    size_t distance = StringRef(candidate).edit_distance(spelled);
+    if (spelled.size() > 3 && StringRef(candidate).contains(spelled))
+      distance = std::min<size_t>(distance, 1);
+    if (distance < least) {
+      least = distance;
+      nearest = known;
+    }
   }
-  if (std::optional<StringRef> text = getShippedText(target))
-    return parse(*text, target, error);
-  std::vector<std::string> names = getShippedNames();
-  error = ("unknown target '" + target + "', expected 'native', a file, or "
-           "one of " + llvm::join(names, ", "))
-              .str();
+  error = ("unknown target '" + target + "'").str();
+  if (!nearest.empty())
+    error += "; did you mean '" + nearest + "'?";
+  else
+    error += ", expected 'native', a file, or one of " +
+             llvm::join(ArrayRef(names).drop_back(), ", ");
   return failure();
 }

@@ -936,8 +936,9 @@ headrace::importPt2(MLIRContext *context, ArrayRef<EntryFile> entries) {
   llvm::StringSet<> names;
   std::vector<Program> programs;
   for (const EntryFile &entry : entries) {
-    Location file =
-        FileLineColLoc::get(context, entry.path, /*line=*/0, /*column=*/0);
+    Location file = FileLineColLoc::get(
+        context, entry.label.empty() ? entry.path : entry.label, /*line=*/0,
+        /*column=*/0);
     if (!isIdentifier(entry.name))
       return emitError(file) << "the entry's name '" << entry.name
                              << "' is not an identifier";

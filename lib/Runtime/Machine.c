@@ -9,6 +9,7 @@
 |*
 \*===----------------------------------------------------------------------===*/
 #include "Runtime.h"
+#include "headrace/Runtime/ControlGroup.h"
 
 int hr_fail(hr_message why, int status, const char *format, ...) {
   va_list arguments;
@@ -121,42 +122,6 @@ int hr_check_machine(hr_message why) {
  * CPUs
 \*===----------------------------------------------------------------------===*/
 
-/** Reads a small file; returns false when it is not there. */
-static bool read_file(const char *path, char *to, size_t size) {
-  int fd = open(path, O_RDONLY | O_CLOEXEC);
-  if (fd < 0)
-    return false;
-  size_t filled = 0;
-  int64_t count;
-  while (filled + 1 < size && (count = read(fd, to + filled, size - 1 - filled)) > 0)
-    filled += (size_t)count;
-  to[filled] = 0;
-  close(fd);
-  return true;
-}
-
-static uint64_t parse_number(const char **text) {
-  uint64_t value = 0;
-  while (**text >= '0' && **text <= '9')
-    value = value * 10 + (uint64_t)(*(*text)++ - '0');
-  return value;
-}
-
-/** CPUs' worth of time that a cpu.max file allows, rounded up; 0: no limit. */
-static uint32_t cpus_of_quota(const char *path) {
-  char text[64];
-  if (!read_file(path, text, sizeof text) || text[0] < '0' || text[0] > '9')
-    return 0;
-  const char *p = text;
-  uint64_t quota = parse_number(&p);
-  while (*p == ' ')
-    ++p;
-  uint64_t period = parse_number(&p);
-  if (!quota || !period)
-    return 0;
-  return (uint32_t)((quota + period - 1) / period);
-}
-
 uint32_t hr_available_cpus(void) {
   uint64_t mask[128]; /* 8192 CPUs */
   long bytes = syscall(SYS_GETAFFINITY, 0, sizeof mask, mask);
@@ -166,36 +131,9 @@ uint32_t hr_available_cpus(void) {
   if (cpus == 0)
     cpus = 1;
 
-  /* cgroup v2: the limits of our group and of all groups above it. */
-  char group[2048];
-  if (read_file("/proc/self/cgroup", group, sizeof group)) {
-    char *p = group;
-    while (*p && !(p[0] == '0' && p[1] == ':' && p[2] == ':')) {
-      while (*p && *p != '\n')
-        ++p;
-      p += *p == '\n';
-    }
-    if (*p) {
-      p += 3;
-      size_t length = 0;
-      while (p[length] && p[length] != '\n')
-        ++length;
-      for (;;) {
-        while (length && p[length - 1] == '/')
-          --length;
-        char path[2200];
-        snprintf(path, sizeof path, "/sys/fs/cgroup%.*s/cpu.max", (int)length,
-                 p);
-        uint32_t limit = cpus_of_quota(path);
-        if (limit && limit < cpus)
-          cpus = limit;
-        if (!length)
-          break;
-        while (length && p[length - 1] != '/')
-          --length;
-      }
-    }
-  }
+  uint32_t limit = hr_control_group_cpus("");
+  if (limit && limit < cpus)
+    cpus = limit;
   return cpus;
 }
 

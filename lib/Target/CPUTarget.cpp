@@ -11,24 +11,25 @@
 // 2. cut every stage into a module of its own, lower and compile these on all
 //    threads of the context;
 // 3. transcribe the programs, emit the tables;
-// 4. link with the runtime; append weights, signature and footer; rename.
+// 4. link with the runtime; append weights, signature and footer.
 //
 // Both families of CPU go the same way. What differs between them and between
 // their members is in the description, and in the runtime's objects.
 //
 //===----------------------------------------------------------------------===//
 #include "CPUTarget.h"
+#include "ArtifactFile.h"
 #include "Atoms.h"
 #include "Codegen.h"
 #include "Image.h"
 #include "Link.h"
 #include "Lowering.h"
-#include "OutputFile.h"
 #include "Timeline.h"
 #include "WeightLayout.h"
 #include "headrace/Dialect/HR/HR.h"
 #include "headrace/Dialect/Sched/Sched.h"
 #include "headrace/Runtime/Hash.h"
+#include "headrace/Runtime/Rename.h"
 #include "headrace/Schedule/ProgramIR.h"
 #include "headrace/Target/StageABI.h"
 #include "mlir/Dialect/LLVMIR/LLVMDialect.h"
@@ -36,11 +37,11 @@
 #include "mlir/Pass/PassManager.h"
 #include "mlir/Target/LLVMIR/Dialect/All.h"
 #include "mlir/Target/LLVMIR/Export.h"
+#include "llvm/ADT/StringExtras.h"
 #include "llvm/ADT/StringSet.h"
 #include "llvm/IR/LLVMContext.h"
 #include "llvm/Linker/Linker.h"
 #include "llvm/Object/ObjectFile.h"
-#include "llvm/Support/FileSystem.h"
 #include "llvm/Support/Path.h"
 
 using namespace mlir;
@@ -73,9 +74,9 @@ namespace {
 class Emission {
 public:
   Emission(ModuleOp module, const hw::Device &device,
-           const TargetOptions &options, StringRef path, ArtifactInfo &info)
-      : module(module), device(device), options(options), path(path.str()),
-        info(info), codegen(Codegen::forDevice(device, options.optLevel)),
+           const TargetOptions &options, ArtifactInfo &info)
+      : module(module), device(device), options(options), info(info),
+        path(options.file ? options.file->getPath() : ""), codegen(Codegen::forDevice(device, options.optLevel)),
         weights(*module.getContext()
                      ->getOrLoadDialect<hr::HRDialect>()
                      ->shareWeights()) {}
@@ -99,6 +100,8 @@ private:
                                                llvm::TargetMachine &machine);
   LogicalResult emitText();
   LogicalResult emitBinary();
+  /// Writes all but the `linkedBytes` bytes of code.
+  LogicalResult writeData(uint64_t linkedBytes);
   LogicalResult keep(StringRef what, StringRef bytes);
 
   /// One program of an entry.
@@ -110,8 +113,8 @@ private:
   ModuleOp module;
   const hw::Device &device;
   const TargetOptions &options;
-  std::string path;
   ArtifactInfo &info;
+  std::string path;
   Codegen codegen;
   WeightLayout weights;
   Placement placement;
@@ -133,16 +136,12 @@ private:
 LogicalResult Emission::keep(StringRef what, StringRef bytes) {
   if (options.saveTemps.empty())
     return success();
-  std::string error, file = options.saveTemps + "." + what.str();
-  if (failed(writeToFile(
-          file, /*append=*/false,
-          [&](raw_ostream &os, std::string &) {
-            os << bytes;
-            return success();
-          },
-          error)))
+  std::string error;
+  OutputFile *file =
+      options.files->add(options.saveTemps + "." + what.str(), error);
+  if (!file || !file->write(bytes.data(), bytes.size(), error) ||
+      !file->commit(error))
     return fail(error);
-  info.files.push_back(file);
   return success();
 }
 
@@ -153,6 +152,11 @@ LogicalResult Emission::keep(StringRef what, StringRef bytes) {
 LogicalResult Emission::readEntries() {
   image.name = options.name;
   image.producer = options.producer;
+  image.symbol = "hr_model_" + image.name;
+  // What is copied under another name has room for one.
+  if (options.output == TargetOptions::Output::SharedObject)
+    image.symbol.resize(std::max<size_t>(HR_NAME_ROOM, image.symbol.size()),
+                        '$');
   image.codegen = device.codegen;
   image.features = device.features;
   llvm::StringMap<size_t> numbers;
@@ -162,6 +166,12 @@ LogicalResult Emission::readEntries() {
     FailureOr<ImageEntry> entry = readEntry(function);
     if (failed(entry))
       return failure();
+    // It becomes a part of C functions' names, and an option of headrace-run.
+    StringRef name = entry->name;
+    if (name.empty() || llvm::isDigit(name.front()) ||
+        !llvm::all_of(name, [](char c) { return llvm::isAlnum(c) || c == '_'; }))
+      return function.emitError()
+             << "an entry's name is a C identifier, not '" << name << "'";
     numbers[function.getName()] = image.entries.size();
     image.entries.push_back(std::move(*entry));
   }
@@ -259,11 +269,10 @@ LogicalResult Emission::placeData() {
   bool isObject = options.output == TargetOptions::Output::Object;
   bool external = options.weights == TargetOptions::Weights::External ||
                   (options.weights == TargetOptions::Weights::Auto &&
-                   isObject && image.weightBytes > embedLimit);
+                   isObject && image.weightBytes > embedLimit &&
+                   options.file && options.file->isFile());
   if (external && image.weightBytes)
-    image.weightsFile =
-        (llvm::sys::path::stem(llvm::sys::path::filename(path)) + ".weights")
-            .str();
+    image.weightsFile = llvm::sys::path::filename(getWeightsPath(path)).str();
   else if (isObject)
     image.embedWeights = true;
   if (image.embedWeights && image.weightBytes > embedMaximum)
@@ -430,21 +439,12 @@ LogicalResult Emission::emitText() {
   }
   StringRef bytes(text.data(), text.size());
   info.outputBytes = static_cast<int64_t>(bytes.size());
-  if (path == "-") {
+  if (!options.file) {
     llvm::outs() << bytes;
     return success();
   }
-  OutputFiles files;
-  if (failed(writeToFile(
-          files.add(path), /*append=*/false,
-          [&](raw_ostream &os, std::string &) {
-            os << bytes;
-            return success();
-          },
-          error)) ||
-      failed(files.commit(error)))
+  if (!options.file->write(bytes.data(), bytes.size(), error))
     return fail(error);
-  info.files.push_back(path);
   return success();
 }
 
@@ -464,8 +464,6 @@ static int64_t countInstructionBytes(const ObjectFile &object) {
 }
 
 LogicalResult Emission::emitBinary() {
-  if (path == "-")
-    return fail("an artifact cannot be written to standard output");
   // 1. Objects.
   SmallVector<ObjectFile> objects;
   std::string error;
@@ -498,70 +496,54 @@ LogicalResult Emission::emitBinary() {
     return success();
 
   // 2. Link.
-  OutputFiles files;
-  TempFolder temps;
-  std::string symbol = "hr_model_" + image.name;
-  std::string output = files.add(path);
   bool isObject = options.output == TargetOptions::Output::Object;
-  LogicalResult linked =
-      isObject ? linkRelocatable(objects, codegen.triple, symbol, temps, output,
-                                 error)
-               : linkShared(objects, codegen.triple, symbol,
-                            llvm::sys::path::filename(path), options.debugInfo,
-                            temps, output, error);
-  if (failed(linked))
+  SmallVector<char, 0> linked;
+  if (failed(isObject ? linkRelocatable(objects, codegen.triple, image.symbol,
+                                        linked, error)
+                      : linkShared(objects, codegen.triple, image.symbol,
+                                   image.name,
+                                   llvm::sys::path::filename(path),
+                                   options.debugInfo, linked, error)) ||
+      !options.file->write(linked.data(), linked.size(), error))
     return fail(error);
 
   // 3. Data: behind the code, or in files beside it.
+  return writeData(linked.size());
+}
+
+LogicalResult Emission::writeData(uint64_t linkedBytes) {
+  std::string error;
+  bool isObject = options.output == TargetOptions::Output::Object;
   hr_footer footer = {};
   footer.id[0] = id[0];
   footer.id[1] = id[1];
   auto writeWeights = [&](raw_ostream &os, std::string &error) {
     return weights.write(os, error);
   };
+  llvm::function_ref<LogicalResult(raw_ostream &, std::string &)> none;
   bool external = !image.weightsFile.empty();
   if (!isObject) {
     bool here = !external && image.weightBytes;
-    if (failed(appendArtifactData(
-            output, here ? image.weightBytes : 0,
-            here ? llvm::function_ref<LogicalResult(raw_ostream &,
-                                                    std::string &)>(
-                       writeWeights)
-                 : nullptr,
-            signature, footer, error)))
+    if (failed(appendArtifactData(*options.file, linkedBytes,
+                                  here ? image.weightBytes : 0,
+                                  here ? writeWeights : none, signature, footer,
+                                  error)))
       return fail(error);
   }
-  SmallString<128> sibling(path);
+  info.outputBytes = options.file->getBytes();
   if (external) {
-    llvm::sys::path::remove_filename(sibling);
-    llvm::sys::path::append(sibling, image.weightsFile);
-    std::string file = files.add(sibling);
-    auto nothing = [](raw_ostream &, std::string &) { return success(); };
-    if (failed(writeToFile(file, /*append=*/false, nothing, error)) ||
-        failed(appendArtifactData(file, image.weightBytes, writeWeights,
-                                  signature, footer, error)))
+    OutputFile *file = options.files->add(getWeightsPath(path), error);
+    if (!file ||
+        failed(appendArtifactData(*file, /*codeBytes=*/0, image.weightBytes,
+                                  writeWeights, signature, footer, error)))
       return fail(error);
   }
-  if (isObject) {
-    sibling = path;
-    llvm::sys::path::replace_extension(sibling, "h");
-    if (failed(writeToFile(
-            files.add(sibling), /*append=*/false,
-            [&](raw_ostream &os, std::string &) {
-              os << writeHeader(image);
-              return success();
-            },
-            error)))
+  if (isObject && options.file->isFile()) {
+    std::string header = writeHeader(image);
+    OutputFile *file = options.files->add(getHeaderPath(path), error);
+    if (!file || !file->write(header.data(), header.size(), error))
       return fail(error);
   }
-
-  // 4. All there: give them their names.
-  uint64_t bytes = 0;
-  llvm::sys::fs::file_size(output, bytes);
-  info.outputBytes = static_cast<int64_t>(bytes);
-  if (failed(files.commit(error)))
-    return fail(error);
-  llvm::append_range(info.files, files.getPaths());
   return success();
 }
 
@@ -577,7 +559,7 @@ LogicalResult Emission::run() {
 }
 
 LogicalResult CPUTarget::emit(ModuleOp module, const hw::System &system,
-                              const TargetOptions &options, StringRef path,
+                              const TargetOptions &options,
                               ArtifactInfo *info) const {
-  return Emission(module, system.getDevice(), options, path, *info).run();
+  return Emission(module, system.getDevice(), options, *info).run();
 }

@@ -17,7 +17,7 @@ public:
   bool claims(const hw::Device &device) const override;
   bool emits(const hw::Device &device, const hw::Atom &atom) const override;
   mlir::LogicalResult emit(mlir::ModuleOp module, const hw::System &system,
-                           const TargetOptions &options, llvm::StringRef path,
+                           const TargetOptions &options,
                            ArtifactInfo *info) const override;
 };
 

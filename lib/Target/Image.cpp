@@ -7,6 +7,7 @@
 #include "Image.h"
 #include "headrace/Dialect/HR/HRUtils.h"
 #include "headrace/Runtime/Layout.h"
+#include "headrace/Runtime/Rename.h"
 #include "headrace/Runtime/headrace.h"
 #include "headrace/Support/WeightStore.h"
 #include "llvm/ADT/StringSet.h"
@@ -567,6 +568,41 @@ static llvm::Constant *buildEntry(TableBuilder &b, const ImageEntry &entry) {
                    b.array(schedules, "schedules")});
 }
 
+namespace {
+/// The names that a copy of the artifact may have to change, in one block.
+struct NameBlock {
+  NameBlock(TableBuilder &b, const Image &image, StringRef signature) {
+    std::string bytes(sizeof(hr_names), '\0');
+    auto add = [&](StringRef text, size_t room) {
+      size_t at = bytes.size();
+      bytes += text;
+      bytes.resize(at + llvm::alignTo(std::max(room, text.size() + 1), 8));
+      return bytes.size() - at;
+    };
+    hr_names header = {HR_NAMES_MAGIC, 0, 0, 0};
+    header.name_bytes = add(image.name, HR_NAME_ROOM);
+    header.weights_file_bytes = add(image.weightsFile, HR_FILE_ROOM);
+    header.signature_bytes =
+        add(signature, signature.size() + HR_SIGNATURE_ROOM);
+    std::memcpy(bytes.data(), &header, sizeof header);
+    llvm::GlobalVariable *block = b.define(
+        llvm::ConstantDataArray::getString(b.context, bytes, /*AddNull=*/false),
+        "names");
+    uint64_t at = sizeof header;
+    auto take = [&](uint64_t size) {
+      llvm::Constant *offset = b.number(static_cast<int64_t>(at));
+      at += size;
+      return llvm::ConstantExpr::getGetElementPtr(
+          llvm::Type::getInt8Ty(b.context), block, offset);
+    };
+    name = take(header.name_bytes);
+    weightsFile = take(header.weights_file_bytes);
+    this->signature = take(header.signature_bytes);
+  }
+  llvm::Constant *name, *weightsFile, *signature;
+};
+} // namespace
+
 void headrace::emitImage(const Image &image, StringRef signature,
                          ArrayRef<uint64_t> id, llvm::Module &module,
                          ArrayRef<char> embeddedWeights) {
@@ -595,8 +631,9 @@ void headrace::emitImage(const Image &image, StringRef signature,
     data->setAlignment(llvm::Align(4096));
     weights = data;
   }
+  NameBlock names(b, image, signature);
   llvm::Constant *table = b.record(
-      {b.number(HR_FOOTER_VERSION), b.string(image.name), b.string(signature),
+      {b.number(HR_FOOTER_VERSION), names.name, names.signature,
        b.number(static_cast<int64_t>(features.size())),
        b.number(static_cast<int64_t>(entries.size())),
        b.number(static_cast<int64_t>(states.size())),
@@ -604,7 +641,7 @@ void headrace::emitImage(const Image &image, StringRef signature,
        b.numbers(features, "features"), b.array(entries, "entries"),
        b.array(states, "states"), b.array(sites, "sites"),
        b.number(image.stateBytes), b.number(image.weightBytes), weights,
-       image.weightsFile.empty() ? b.null() : b.string(image.weightsFile),
+       image.weightsFile.empty() ? b.null() : names.weightsFile,
        b.number(static_cast<int64_t>(id[0])),
        b.number(static_cast<int64_t>(id[1]))});
   llvm::GlobalVariable *global = b.define(table, "hr_rt_image");
@@ -618,15 +655,14 @@ void headrace::emitImage(const Image &image, StringRef signature,
   };
   SmallVector<llvm::Constant *> fields = {
       pair(HR_ABI_VERSION, sizeof(hr_table)), pair(sizeof(DLTensor), 0),
-      b.string(image.name)};
+      names.name};
   for (const char *name :
        {"hr_rt_describe", "hr_rt_open", "hr_rt_close", "hr_pool_create",
         "hr_pool_destroy", "hr_rt_create_context", "hr_rt_destroy_context",
         "hr_rt_reset", "hr_rt_workers", "hr_rt_find_entry", "hr_rt_infer",
         "hr_rt_run", "hr_rt_message"})
     fields.push_back(b.function(name));
-  llvm::GlobalVariable *model =
-      b.define(b.record(fields), "hr_model_" + image.name);
+  llvm::GlobalVariable *model = b.define(b.record(fields), image.symbol);
   model->setLinkage(llvm::GlobalValue::ExternalLinkage);
   model->setVisibility(llvm::GlobalValue::ProtectedVisibility);
 }

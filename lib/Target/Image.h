@@ -96,6 +96,8 @@ struct Image {
   /// Where the weights are, when not behind the code in the same file.
   std::string weightsFile;
   bool embedWeights = false;
+  /// The table's symbol; of a shared object with room for another (Rename.h).
+  std::string symbol;
 };
 
 /// What an entry takes and gives, from its function's attributes. Emits

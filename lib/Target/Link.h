@@ -16,43 +16,29 @@
 
 namespace headrace {
 
-/// A folder for intermediate files that goes away with its owner.
-class TempFolder {
-public:
-  TempFolder();
-  ~TempFolder();
-  TempFolder(const TempFolder &) = delete;
-  TempFolder &operator=(const TempFolder &) = delete;
-  bool isValid() const { return !path.empty(); }
-  llvm::StringRef getError() const { return error; }
-  /// `<folder>/<name>`
-  std::string file(llvm::StringRef name) const;
-
-private:
-  std::string path, error;
-};
-
 /// An object file in memory; `name` is for messages and order.
 struct ObjectFile {
   std::string name;
   llvm::SmallVector<char, 0> bytes;
 };
 
-/// Links `objects` and the runtime for `triple` to a shared object at `path`
-/// that exports `symbol` alone and needs libc (and libm, libpthread where used).
-/// On failure `error` says why.
+/// Links `objects` and the runtime for `triple` to a shared object that exports
+/// `symbol` alone, as hr_model_<name>, and needs libc (and libm, libpthread where
+/// used). Nothing is written to any file. On failure `error` says why.
 mlir::LogicalResult linkShared(llvm::ArrayRef<ObjectFile> objects,
                                const llvm::Triple &triple,
-                               llvm::StringRef symbol, llvm::StringRef soName,
-                               bool keepDebug, TempFolder &temps,
-                               llvm::StringRef path, std::string &error);
+                               llvm::StringRef symbol, llvm::StringRef name,
+                               llvm::StringRef soName, bool keepDebug,
+                               llvm::SmallVectorImpl<char> &bytes,
+                               std::string &error);
 
-/// Merges `objects` and the runtime to one relocatable object at `path` in
-/// which `symbol` alone is global.
+/// Merges `objects` and the runtime to one relocatable object in which `symbol`
+/// alone is global.
 mlir::LogicalResult linkRelocatable(llvm::ArrayRef<ObjectFile> objects,
                                     const llvm::Triple &triple,
-                                    llvm::StringRef symbol, TempFolder &temps,
-                                    llvm::StringRef path, std::string &error);
+                                    llvm::StringRef symbol,
+                                    llvm::SmallVectorImpl<char> &bytes,
+                                    std::string &error);
 
 } // namespace headrace
 #endif // HEADRACE_LIB_TARGET_LINK_H

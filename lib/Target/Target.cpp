@@ -6,6 +6,8 @@
 //===----------------------------------------------------------------------===//
 #include "headrace/Target/Target.h"
 #include "CPUTarget.h"
+#include "llvm/ADT/SmallString.h"
+#include "llvm/Support/Path.h"
 #include "mlir/IR/Diagnostics.h"
 
 using namespace mlir;
@@ -24,12 +26,29 @@ const Target *headrace::findTarget(const hw::System &system) {
 
 LogicalResult headrace::emitArtifact(ModuleOp module, const hw::System &system,
                                      const TargetOptions &options,
-                                     StringRef path, ArtifactInfo *info) {
+                                     ArtifactInfo *info) {
   const Target *target = findTarget(system);
   if (!target)
     return emitError(module.getLoc())
            << "'" << system.getName() << "' is described, but hrcc does not "
            << "generate code for '" << system.getDevice().codegen << "' yet";
   ArtifactInfo ignored;
-  return target->emit(module, system, options, path, info ? info : &ignored);
+  return target->emit(module, system, options, info ? info : &ignored);
+}
+
+std::string headrace::getWeightsPath(StringRef output) {
+  SmallString<128> path(output);
+  StringRef extension = llvm::sys::path::extension(output);
+  // `a` and `a.so`, or `a.1` and `a.2`, are two artifacts.
+  if (extension == ".so" || extension == ".o")
+    llvm::sys::path::replace_extension(path, "weights");
+  else
+    path += ".weights";
+  return std::string(path);
+}
+
+std::string headrace::getHeaderPath(StringRef output) {
+  SmallString<128> path(output);
+  llvm::sys::path::replace_extension(path, "h");
+  return std::string(path);
 }

@@ -29,6 +29,8 @@ _export_lock = threading.Lock()
 #: How the reader and the conversion word it.
 _UNSUPPORTED = re.compile(
     r"^unsupported (use of )?operator|^operator .* is not supported").search
+#: What names of entries are, from the first letter to the last.
+_IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]*").fullmatch
 #: Keys of ``options`` and how hrcc spells them.
 _OPTIONS = {"weights": "--weights={}", "name": "--name={}", "threads": "-j{}"}
 _FLAGS = {"debug_info": "-g"}
@@ -58,6 +60,7 @@ def compile(model: Any, args: Sequence[Any] = (),
                f"--target={target}", *_translate(options or {})]
     folder = tempfile.mkdtemp(prefix="headrace-")
     try:
+        _check_folder(folder)
         path = os.path.join(folder, "model.so")
         _write(model, args, kwargs, dynamic_shapes, command, path)
         return Model(path, workers=workers, pool=pool, _folder=folder)
@@ -71,6 +74,7 @@ def _write(model: Any, args: Sequence[Any], kwargs: Mapping[str, Any] | None,
     """Exports what has to be, and runs hrcc."""
     with tempfile.TemporaryDirectory(prefix="headrace-") as programs:
         if isinstance(model, Mapping):
+            _check_names(model)
             for name, program in model.items():
                 file = _to_file(program, (), None, None, programs, name)
                 command.append(f"{name}={file}")
@@ -81,6 +85,24 @@ def _write(model: Any, args: Sequence[Any], kwargs: Mapping[str, Any] | None,
         command += [f"--report={stem}.report{form}"
                     for form in (".json", ".html")]
         _run(command + ["-o", path], programs)
+
+
+def _check_names(entries: Mapping[str, Any]) -> None:
+    """Raises a ValueError that names every entry whose name is none."""
+    if not entries:
+        raise ValueError("there are no entries to compile")
+    bad = [repr(name) for name in entries
+           if not isinstance(name, str) or not _IDENTIFIER(name)]
+    if bad:
+        raise ValueError("names of entries are C identifiers, but there is "
+                         + ", ".join(bad))
+
+
+def _check_folder(folder: str) -> None:
+    """Raises an Error if what is compiled in there cannot be loaded."""
+    if os.statvfs(folder).f_flag & os.ST_NOEXEC:
+        raise Error(f"what is compiled is loaded from '{folder}', but its file "
+                    "system is mounted noexec: name another folder in TMPDIR")
 
 
 def check_options(options: Mapping[str, Any],
@@ -129,9 +151,29 @@ def _to_file(program: Any, args: Sequence[Any],
         raise TypeError("expected an nn.Module, an ExportedProgram or a path, "
                         f"got a {type(program).__name__}")
     path = os.path.join(folder, name + ".pt2")
+    # torch ends the process where the disk turns out to be full.
+    needed = _count_bytes([*program.state_dict.values(),
+                           *program.constants.values()])
+    disk = os.statvfs(folder)
+    free = disk.f_bavail * disk.f_frsize
+    if needed > free:
+        raise Error(f"cannot write the program to '{path}': it has {needed} "
+                    f"bytes of weights, and {free} are free; name another folder "
+                    "in TMPDIR")
     with _export_lock:
         torch.export.save(program, path)
     return path
+
+
+def _count_bytes(values: Sequence[Any]) -> int:
+    """Bytes of the tensors' storages, each counted once."""
+    import torch
+    storages: dict[int, int] = {}
+    for value in values:
+        if type(value) in (torch.Tensor, torch.nn.Parameter):
+            storage = value.untyped_storage()
+            storages[storage.data_ptr()] = storage.nbytes()
+    return sum(storages.values())
 
 
 def _separate(arguments: Any) -> Any:

@@ -9,12 +9,13 @@ import sys
 import threading
 import weakref
 from functools import cache
-from typing import Any, Iterator, Mapping
+from typing import Any, Mapping
 
 from ._errors import Error
 from ._native import runtime
 from ._pytree import Spec
 from ._report import Report
+from ._save import save
 
 Tensor = runtime.Tensor
 
@@ -313,25 +314,10 @@ class Model:
         runtime.check(self.path, True, self._weights or "")
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Copies the artifact, and the file with its weights if it has one."""
-        target = os.path.abspath(os.fspath(path))
-        for source, name in self._files(target):
-            part = f"{name}.{os.getpid()}.part"
-            try:
-                shutil.copyfile(source, part)
-                os.replace(part, name)
-            finally:
-                if os.path.exists(part):
-                    os.remove(part)
-
-    def _files(self, target: str) -> Iterator[tuple[str, str]]:
-        external = self.signature.get("weights_file")
-        if external:
-            # The artifact looks for this name in its own folder.
-            source = self._weights or os.path.join(
-                os.path.dirname(self.path), external)
-            yield source, os.path.join(os.path.dirname(target), external)
-        yield self.path, target
+        """Writes the artifact to ``path``, and the file with its weights, if it
+        has one, beside it, as hrcc would have: its names follow the file's,
+        unless it was given one."""
+        save(self.path, self.signature, self._weights, path)
 
     def __repr__(self) -> str:
         names = ", ".join(e["name"] for e in self.signature["entries"])

@@ -20,6 +20,7 @@
 //
 //===----------------------------------------------------------------------===//
 #include "headrace/Runtime/Artifact.h"
+#include "headrace/Runtime/Rename.h"
 #include "headrace/Runtime/headrace.h"
 #include <cstdlib>
 #include <cstring>
@@ -521,6 +522,20 @@ std::string check(const std::string &path, bool weights,
   std::free(signature);
   return result;
 }
+
+/// Writes the artifact to an open file, under another name.
+void copy(const std::string &path, int to, const std::string &name,
+          const std::string &fileName, const std::string &weightsFile) {
+  char message[1024] = "";
+  int good;
+  {
+    py::gil_scoped_release release;
+    good = hr_artifact_copy(path.c_str(), to, name.c_str(), fileName.c_str(),
+                            weightsFile.c_str(), message, sizeof message);
+  }
+  if (!good)
+    raise(HR_ERROR_ARTIFACT, message);
+}
 } // namespace
 
 PYBIND11_MODULE(_runtime, module) {
@@ -532,6 +547,8 @@ PYBIND11_MODULE(_runtime, module) {
   });
   module.def("check", &check, py::arg("path"), py::arg("weights") = false,
              py::arg("weights_path") = "");
+  module.def("copy", &copy, py::arg("path"), py::arg("to"), py::arg("name"),
+             py::arg("file_name"), py::arg("weights_file"));
   py::class_<Tensor>(module, "Tensor", py::buffer_protocol(),
                      "An output; numpy.from_dlpack, torch.from_dlpack and "
                      "memoryview take it without a copy.")

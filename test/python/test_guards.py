@@ -100,7 +100,7 @@ def test_chunks():
           [([(7, 3)], "expected a multiple of 2 but got 7")])
     check(lambda x: torch.cat([c * 2 for c in x.chunk(2)]), [(8, 3)],
           [{0: AUTO}], [[(8, 3)], [(7, 3)], [(9, 3)]],
-          [([(2, 3)], "expected at least 3 but got 2")])
+          [([(2, 3)], "expected at least 4 but got 2")])
 
 
 @pytest.mark.parametrize("opt", [0, 2])

@@ -8,11 +8,20 @@
 #include "headrace/Hardware/Probe.h"
 #include "headrace/Hardware/System.h"
 
+#include <cstdio>
+#include <cstring>
+#include <fcntl.h>
+#include <unistd.h>
+
+#include "headrace/Runtime/ControlGroup.h"
 #include "llvm/ADT/SmallString.h"
 #include "llvm/Support/FileSystem.h"
+#include "llvm/Support/Path.h"
 #include "llvm/Support/raw_ostream.h"
 #include "gtest/gtest.h"
+#include <atomic>
 #include <cstdlib>
+#include <thread>
 
 using namespace headrace::hw;
 using mlir::failed;
@@ -239,6 +248,35 @@ TEST(Hardware, UserFolderComesFirst) {
   llvm::sys::fs::remove_directories(dir);
 }
 
+TEST(Hardware, ABusyMachineIsNotProbed) {
+  if (System::matchShipped(System::getHostCodegen(), System::getHostFeatures())
+          .empty())
+    GTEST_SKIP() << "this CPU cannot be probed";
+  // More threads than CPUs, so that every CPU has one.
+  std::atomic<bool> done = false;
+  std::vector<std::thread> threads;
+  for (unsigned i = 0; i < std::thread::hardware_concurrency() + 1; ++i)
+    threads.emplace_back([&] {
+      while (!done)
+        ;
+    });
+  ProbeOptions options;
+  options.slice = 0.004;
+  options.patience = 0.5;
+  std::vector<std::string> notes;
+  options.note = [&](llvm::StringRef text) { notes.push_back(text.str()); };
+  std::string error;
+  mlir::FailureOr<std::string> text = probe(options, error);
+  done = true;
+  for (std::thread &thread : threads)
+    thread.join();
+  EXPECT_TRUE(failed(text));
+  EXPECT_NE(error.find("cannot probe: other programs take"), std::string::npos)
+      << error;
+  ASSERT_EQ(notes.size(), 1u);
+  EXPECT_NE(notes.front().find("waiting"), std::string::npos);
+}
+
 TEST(Hardware, ProbeWritesWhatParses) {
   if (System::matchShipped(System::getHostCodegen(), System::getHostFeatures())
           .empty())
@@ -246,6 +284,7 @@ TEST(Hardware, ProbeWritesWhatParses) {
   ProbeOptions options;
   options.name = "probed";
   options.slice = 0.004;
+  options.mostTaken = 1; // tests run beside each other
   std::string error;
   mlir::FailureOr<std::string> text = probe(options, error);
   ASSERT_TRUE(succeeded(text)) << error;
@@ -255,4 +294,83 @@ TEST(Hardware, ProbeWritesWhatParses) {
   EXPECT_GE(system.getDevice().getWorkerCount(), 1);
   EXPECT_GT(worker.f32FlopsPerSecond(), 1e9);
   EXPECT_GT(worker.getMainMemory()->read.value, 1e8);
+}
+
+//===----------------------------------------------------------------------===//
+// Control groups
+//===----------------------------------------------------------------------===//
+
+namespace {
+/// Files of /proc and of control groups below a folder.
+class ControlGroups : public testing::Test {
+protected:
+  void SetUp() override {
+    ASSERT_FALSE(llvm::sys::fs::createUniqueDirectory("headrace-test", root));
+  }
+  void TearDown() override { llvm::sys::fs::remove_directories(root); }
+  void write(llvm::StringRef path, llvm::StringRef text) {
+    llvm::SmallString<128> full(root);
+    full += path;
+    ASSERT_FALSE(llvm::sys::fs::create_directories(
+        llvm::sys::path::parent_path(full)));
+    std::error_code ec;
+    llvm::raw_fd_ostream(full, ec) << text;
+    ASSERT_FALSE(ec);
+  }
+  uint32_t count() { return hr_control_group_cpus(root.c_str()); }
+
+  llvm::SmallString<128> root;
+};
+} // namespace
+
+TEST_F(ControlGroups, NoneLimitNothing) { EXPECT_EQ(count(), 0u); }
+
+TEST_F(ControlGroups, Version2CountsTheTightest) {
+  write("/proc/self/cgroup", "0::/a/b\n");
+  write("/proc/self/mountinfo",
+        "22 1 0:20 / /proc rw - proc proc rw\n"
+        "30 1 0:26 / /sys/fs/cgroup rw shared:4 - cgroup2 cgroup2 rw\n");
+  write("/sys/fs/cgroup/a/b/cpu.max", "max 100000\n");
+  EXPECT_EQ(count(), 0u);
+  write("/sys/fs/cgroup/a/cpu.max", "250000 100000\n");
+  EXPECT_EQ(count(), 3u);
+  write("/sys/fs/cgroup/a/b/cpu.max", "50000 100000\n");
+  EXPECT_EQ(count(), 1u);
+}
+
+TEST_F(ControlGroups, Version1IsSeenAsVersion2Is) {
+  write("/proc/self/cgroup", "5:cpuset:/\n4:cpu,cpuacct:/user/x\n1:name=s:/\n");
+  write("/proc/self/mountinfo",
+        "31 1 0:27 / /sys/fs/cgroup/cpuset rw - cgroup cgroup rw,cpuset\n"
+        "32 1 0:28 / /sys/fs/cgroup/cpuacct,cpu rw shared:9 master:1 - cgroup "
+        "cgroup rw,cpu,cpuacct\n");
+  std::string group = "/sys/fs/cgroup/cpuacct,cpu/user";
+  write(group + "/x/cpu.cfs_period_us", "100000\n");
+  write(group + "/x/cpu.cfs_quota_us", "-1\n");
+  EXPECT_EQ(count(), 0u);
+  write(group + "/cpu.cfs_period_us", "50000\n");
+  write(group + "/cpu.cfs_quota_us", "100000\n");
+  EXPECT_EQ(count(), 2u);
+  write(group + "/x/cpu.cfs_quota_us", "100000\n");
+  EXPECT_EQ(count(), 1u);
+}
+
+TEST_F(ControlGroups, InAContainerTheMountIsItsOwn) {
+  // The mount's root is our group, under its name outside.
+  write("/proc/self/cgroup", "4:cpu:/docker/1234\n");
+  write("/proc/self/mountinfo",
+        "32 1 0:28 /docker/1234 /sys/fs/cgroup/cpu ro - cgroup cgroup rw,cpu\n");
+  write("/sys/fs/cgroup/cpu/cpu.cfs_period_us", "100000\n");
+  write("/sys/fs/cgroup/cpu/cpu.cfs_quota_us", "400000\n");
+  EXPECT_EQ(count(), 4u);
+  // A group that is not below it: what is seen is still a limit.
+  write("/proc/self/cgroup", "4:cpu:/docker/12345\n");
+  EXPECT_EQ(count(), 4u);
+  // Both versions at once.
+  write("/proc/self/cgroup", "4:cpu:/docker/1234\n0::/\n");
+  write("/proc/self/mountinfo",
+        "32 1 0:28 /docker/1234 /sys/fs/cgroup/cpu ro - cgroup cgroup rw,cpu\n"
+        "33 1 0:29 / /sys/fs/cgroup/unified ro - cgroup2 cgroup2 rw\n");
+  write("/sys/fs/cgroup/unified/cpu.max", "200000 100000\n");
+  EXPECT_EQ(count(), 2u);
 }

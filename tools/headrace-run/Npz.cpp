@@ -5,9 +5,10 @@
 //
 //===----------------------------------------------------------------------===//
 #include "Npz.h"
+#include <cerrno>
 #include <cstdlib>
 #include <cstring>
-#include <memory>
+#include <unistd.h>
 #include <zip.h>
 
 using namespace headrace;
@@ -155,6 +156,9 @@ bool headrace::readNpz(const std::string &path,
       error = "cannot read '" + name + "' of '" + path +
               "': " + (file ? zip_file_strerror(file) : zip_strerror(archive));
       good = false;
+    } else if (arrays.count(name)) {
+      error = "'" + path + "' has '" + name + "' twice";
+      good = false;
     } else if (std::string why; !parseNpy(bytes, arrays[name], why)) {
       error = "cannot read '" + name + "' of '" + path + "': " + why;
       good = false;
@@ -166,59 +170,152 @@ bool headrace::readNpz(const std::string &path,
   return good;
 }
 
-bool headrace::writeNpz(
-    const std::string &path,
-    const std::vector<std::pair<std::string, Array>> &arrays,
-    std::string &error) {
-  // libzip writes to a temporary file of its own and renames it when closed.
-  int code = 0;
-  zip_t *archive = zip_open(path.c_str(), ZIP_CREATE | ZIP_TRUNCATE, &code);
-  if (!archive) {
-    zip_error_t reason;
-    zip_error_init_with_code(&reason, code);
-    error = "cannot write '" + path + "': " + zip_error_strerror(&reason);
-    zip_error_fini(&reason);
-    return false;
+//===----------------------------------------------------------------------===//
+// Writing
+//===----------------------------------------------------------------------===//
+
+namespace {
+/// The file that libzip writes an archive to.
+struct Sink {
+  OutputFile &file;
+  zip_int64_t at = 0;
+  zip_error_t error;
+};
+} // namespace
+
+/// What libzip asks of a file. It would make a temporary file of its own and
+/// rename it; ours is one already.
+static zip_int64_t serveSink(void *state, void *data, zip_uint64_t size,
+                             zip_source_cmd_t command) {
+  Sink &sink = *static_cast<Sink *>(state);
+  int fd = sink.file.getDescriptor();
+  auto fail = [&](int code) {
+    zip_error_set(&sink.error, code, errno);
+    return zip_int64_t(-1);
+  };
+  switch (command) {
+  case ZIP_SOURCE_SUPPORTS:
+    return zip_source_make_command_bitmap(
+        ZIP_SOURCE_OPEN, ZIP_SOURCE_READ, ZIP_SOURCE_CLOSE, ZIP_SOURCE_STAT,
+        ZIP_SOURCE_ERROR, ZIP_SOURCE_FREE, ZIP_SOURCE_SEEK, ZIP_SOURCE_TELL,
+        ZIP_SOURCE_BEGIN_WRITE, ZIP_SOURCE_COMMIT_WRITE,
+        ZIP_SOURCE_ROLLBACK_WRITE, ZIP_SOURCE_WRITE, ZIP_SOURCE_SEEK_WRITE,
+        ZIP_SOURCE_TELL_WRITE, ZIP_SOURCE_REMOVE, -1);
+  case ZIP_SOURCE_STAT: {
+    auto *status = static_cast<zip_stat_t *>(data);
+    zip_stat_init(status);
+    status->size = zip_uint64_t(sink.file.getBytes());
+    status->valid = ZIP_STAT_SIZE;
+    return sizeof *status;
   }
-  std::vector<std::unique_ptr<std::vector<char>>> files;
+  case ZIP_SOURCE_ERROR:
+    return zip_error_to_data(&sink.error, data, size);
+  case ZIP_SOURCE_READ: {
+    ssize_t count = pread(fd, data, size, sink.at);
+    if (count < 0)
+      return fail(ZIP_ER_READ);
+    sink.at += count;
+    return count;
+  }
+  case ZIP_SOURCE_WRITE: {
+    ssize_t count = pwrite(fd, data, size, sink.at);
+    if (count < 0)
+      return fail(ZIP_ER_WRITE);
+    sink.at += count;
+    return count;
+  }
+  case ZIP_SOURCE_SEEK:
+  case ZIP_SOURCE_SEEK_WRITE: {
+    zip_int64_t to = zip_source_seek_compute_offset(
+        zip_uint64_t(sink.at), zip_uint64_t(sink.file.getBytes()), data, size,
+        &sink.error);
+    if (to < 0)
+      return -1;
+    sink.at = to;
+    return 0;
+  }
+  case ZIP_SOURCE_TELL:
+  case ZIP_SOURCE_TELL_WRITE:
+    return sink.at;
+  case ZIP_SOURCE_OPEN:
+  case ZIP_SOURCE_BEGIN_WRITE:
+    sink.at = 0;
+    return 0;
+  default: // what there is to be done at the end is the caller's
+    return 0;
+  }
+}
+
+/// The bytes of an .npy file.
+static std::vector<char> writeNpy(const Array &array) {
+  std::string header = "{'descr': '";
+  header +=
+      array.type == "b1" || array.type == "i1" || array.type == "u1" ? "|" : "<";
+  header += array.type + "', 'fortran_order': False, 'shape': (";
+  for (int64_t size : array.shape)
+    header += std::to_string(size) + ",";
+  header += "), }";
+  while ((10 + header.size() + 1) % 64)
+    header += ' ';
+  header += '\n';
+  std::vector<char> file;
+  file.reserve(10 + header.size() + array.bytes.size());
+  const char magic[] = "\x93NUMPY\x01";
+  file.insert(file.end(), magic, magic + 8);
+  file.push_back(char(header.size() & 0xff));
+  file.push_back(char(header.size() >> 8));
+  file.insert(file.end(), header.begin(), header.end());
+  file.insert(file.end(), array.bytes.begin(), array.bytes.end());
+  return file;
+}
+
+bool headrace::writeNpz(
+    OutputFile &file, const std::vector<std::pair<std::string, Array>> &arrays,
+    std::string &error) {
+  auto fail = [&](const std::string &why) {
+    error = "cannot write '" + file.getPath() + "': " + why;
+    return false;
+  };
+  // libzip makes no archive without entries.
+  if (arrays.empty())
+    return file.write("PK\x05\x06\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0", 22,
+                      error);
+  Sink sink{file, 0, {}};
+  zip_error_t reason;
+  zip_error_init(&sink.error);
+  zip_error_init(&reason);
+  zip_source_t *source = zip_source_function_create(serveSink, &sink, &reason);
+  zip_t *archive =
+      source ? zip_open_from_source(source, ZIP_TRUNCATE, &reason) : nullptr;
+  if (!archive) {
+    if (source)
+      zip_source_free(source);
+    std::string why = zip_error_strerror(&reason);
+    zip_error_fini(&reason);
+    return fail(why);
+  }
+  std::vector<std::vector<char>> files;
   for (const auto &[name, array] : arrays) {
-    std::string header = "{'descr': '";
-    header += array.type == "b1" || array.type == "i1" || array.type == "u1"
-                  ? "|"
-                  : "<";
-    header += array.type + "', 'fortran_order': False, 'shape': (";
-    for (int64_t size : array.shape)
-      header += std::to_string(size) + ",";
-    header += "), }";
-    while ((10 + header.size() + 1) % 64)
-      header += ' ';
-    header += '\n';
-    auto file = std::make_unique<std::vector<char>>();
-    const char magic[] = "\x93NUMPY\x01";
-    file->insert(file->end(), magic, magic + 8);
-    file->push_back(char(header.size() & 0xff));
-    file->push_back(char(header.size() >> 8));
-    file->insert(file->end(), header.begin(), header.end());
-    file->insert(file->end(), array.bytes.begin(), array.bytes.end());
-    zip_source_t *source =
-        zip_source_buffer(archive, file->data(), file->size(), 0);
+    files.push_back(writeNpy(array));
+    zip_source_t *part = zip_source_buffer(archive, files.back().data(),
+                                           files.back().size(), 0);
     zip_int64_t index =
-        source ? zip_file_add(archive, (name + ".npy").c_str(), source,
-                              ZIP_FL_OVERWRITE | ZIP_FL_ENC_UTF_8)
-               : -1;
+        part ? zip_file_add(archive, (name + ".npy").c_str(), part,
+                            ZIP_FL_OVERWRITE | ZIP_FL_ENC_UTF_8)
+             : -1;
+    if (part && index < 0)
+      zip_source_free(part);
     if (index < 0 ||
         zip_set_file_compression(archive, zip_uint64_t(index), ZIP_CM_STORE,
                                  0) != 0) {
-      error = "cannot write '" + path + "': " + zip_strerror(archive);
+      fail(zip_strerror(archive));
       zip_discard(archive);
       return false;
     }
-    files.push_back(std::move(file));
   }
-  if (zip_close(archive) != 0) {
-    error = "cannot write '" + path + "': " + zip_strerror(archive);
-    zip_discard(archive);
-    return false;
-  }
-  return true;
+  if (zip_close(archive) == 0)
+    return true;
+  fail(zip_strerror(archive));
+  zip_discard(archive);
+  return false;
 }

@@ -13,6 +13,7 @@
 #ifndef HEADRACE_RUN_NPZ_H
 #define HEADRACE_RUN_NPZ_H
 
+#include "headrace/Support/OutputFile.h"
 #include <cstdint>
 #include <map>
 #include <string>
@@ -30,11 +31,12 @@ struct Array {
   int64_t getNumElements() const;
 };
 
-/// Reads all arrays of a file. Returns false, with `error`, if it cannot.
+/// Reads all arrays of a file. Returns false, with `error`, if it cannot, or if
+/// two have the same name.
 bool readNpz(const std::string &path, std::map<std::string, Array> &arrays,
              std::string &error);
-/// Writes a file, uncompressed; to a temporary name first.
-bool writeNpz(const std::string &path,
+/// Writes a file, uncompressed; the caller commits it.
+bool writeNpz(OutputFile &file,
               const std::vector<std::pair<std::string, Array>> &arrays,
               std::string &error);
 

@@ -218,28 +218,14 @@ std::string Profiler::toTrace(const Entry &entry) const {
   return text + "\n]}\n";
 }
 
-bool Profiler::write(const std::string &path, const Model &model,
-                     const Entry &entry,
+bool Profiler::write(OutputFile &file, const Model &model, const Entry &entry,
                      const std::map<std::string, int64_t> &sizes,
                      std::string &error) const {
   static const std::string trace = ".trace.json";
+  const std::string &path = file.getPath();
   bool isTrace = path.size() >= trace.size() &&
                  path.compare(path.size() - trace.size(), trace.size(),
                               trace) == 0;
   std::string text = isTrace ? toTrace(entry) : toJson(model, entry, sizes);
-  std::string temporary = path + "." + std::to_string(getpid()) + ".tmp";
-  auto fail = [&] {
-    error = "cannot write '" + path + "': " + std::strerror(errno);
-    return false;
-  };
-  FILE *file = std::fopen(temporary.c_str(), "w");
-  if (!file)
-    return fail();
-  bool good = std::fwrite(text.data(), 1, text.size(), file) == text.size();
-  good &= std::fclose(file) == 0;
-  if (good && std::rename(temporary.c_str(), path.c_str()) == 0)
-    return true;
-  fail();
-  std::remove(temporary.c_str());
-  return false;
+  return file.write(text.data(), text.size(), error);
 }

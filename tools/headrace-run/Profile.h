@@ -8,6 +8,7 @@
 #define HEADRACE_RUN_PROFILE_H
 
 #include "Model.h"
+#include "headrace/Support/OutputFile.h"
 
 namespace headrace {
 
@@ -27,8 +28,9 @@ public:
   void finish();
 
   void printTable(const Entry &entry) const;
-  /// Writes the profile, or a trace if `path` ends in `.trace.json`.
-  bool write(const std::string &path, const Model &model, const Entry &entry,
+  /// Writes the profile, or a trace if the file is named `*.trace.json`; the
+  /// caller commits it.
+  bool write(OutputFile &file, const Model &model, const Entry &entry,
              const std::map<std::string, int64_t> &sizes,
              std::string &error) const;
 

@@ -10,155 +10,30 @@
 // of the compiler.
 //
 //===----------------------------------------------------------------------===//
+#include "Json.h"
 #include "Model.h"
+#include "Npz.h"
+#include "Options.h"
 #include "Profile.h"
+#include "headrace/Support/OutputFile.h"
 #include <algorithm>
 #include <chrono>
 #include <cmath>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <cerrno>
+#include <csignal>
+#include <fcntl.h>
 #include <memory>
+#include <sys/statvfs.h>
+#include <unistd.h>
 
 using namespace headrace;
-
-static const char usage[] =
-    "usage: headrace-run MODEL.so [options]\n"
-    "\n"
-    "  --inputs FILE.npz      inputs by name (without it: random inputs)\n"
-    "  --outputs FILE.npz     where to write the outputs\n"
-    "  --compare FILE.npz     compare the outputs with these; status 1 if they\n"
-    "                         differ by more than the tolerance\n"
-    "  --oracle FILE.npz      the same outputs in f64: errors against these may be\n"
-    "                         twice what those of --compare are, and 4 ulp of the\n"
-    "                         largest magnitude\n"
-    "  --tolerance X          of the largest expected magnitude (default 1e-5,\n"
-    "                         2e-2 for 16-bit floats; integers must be equal)\n"
-    "  --entry NAME           which entry to run, if there are several\n"
-    "  --size SYMBOL=N        a size of random inputs\n"
-    "  --seed N               of random inputs (default 0)\n"
-    "  --repeat N             run N times and print the times\n"
-    "  --profile[=FILE.json]  time every command, as medians of the runs (20 if\n"
-    "                         --repeat says nothing): print a table of stages,\n"
-    "                         or write a profile for hrcc --profile-use=, or\n"
-    "                         the timelines for Perfetto (FILE.trace.json)\n"
-    "  --workers N            use at most N workers\n"
-    "  --weights FILE         where the weights are, if not with the code\n"
-    "  --check                check code and weights, run nothing\n"
-    "  --describe             print the signature, run nothing\n"
-    "  --help\n"
-    "\n"
-    "bfloat16 tensors are kept in .npz files as the bits of each element,\n"
-    "dtype uint16.\n";
-
-namespace {
-struct Options {
-  std::string model, inputs, outputs, compare, oracle, entry, weights,
-      profileFile;
-  std::map<std::string, int64_t> sizes;
-  double tolerance = -1;
-  uint64_t seed = 0;
-  long repeat = 0;
-  uint32_t workers = 0;
-  bool check = false, describe = false, profile = false;
-};
-} // namespace
 
 static int fail(const std::string &message) {
   std::fprintf(stderr, "headrace-run: error: %s\n", message.c_str());
   return 1;
-}
-
-//===----------------------------------------------------------------------===//
-// Command line
-//===----------------------------------------------------------------------===//
-
-static bool parseCount(const std::string &text, long least, long &value) {
-  char *end;
-  value = std::strtol(text.c_str(), &end, 10);
-  return !text.empty() && *end == 0 && value >= least;
-}
-
-/// Returns an error, or nothing.
-static std::string parseOptions(int argc, char **argv, Options &options) {
-  for (int i = 1; i < argc; ++i) {
-    std::string flag = argv[i], value;
-    if (flag.compare(0, 2, "--") != 0) {
-      if (!options.model.empty())
-        return "more than one model: '" + options.model + "' and '" + flag +
-               "'";
-      options.model = flag;
-      continue;
-    }
-    if (flag == "--check" || flag == "--describe") {
-      (flag == "--check" ? options.check : options.describe) = true;
-      continue;
-    }
-    if (flag == "--profile") {
-      options.profile = true;
-      continue;
-    }
-    std::string name = flag;
-    size_t equals = flag.find('=');
-    if (equals != std::string::npos) {
-      name = flag.substr(0, equals);
-      value = flag.substr(equals + 1);
-    }
-    static const char *const known[] = {
-        "--inputs",    "--outputs", "--compare", "--oracle", "--entry",
-        "--tolerance", "--size",    "--seed",    "--repeat",
-        "--workers",   "--weights", "--profile"};
-    if (std::none_of(std::begin(known), std::end(known),
-                     [&](const char *k) { return name == k; }))
-      return "unknown option '" + flag + "'";
-    if (equals == std::string::npos) {
-      if (++i == argc)
-        return "no value for '" + name + "'";
-      value = argv[i];
-    }
-    long number = 0;
-    if (name == "--inputs") {
-      options.inputs = value;
-    } else if (name == "--outputs") {
-      options.outputs = value;
-    } else if (name == "--compare") {
-      options.compare = value;
-    } else if (name == "--oracle") {
-      options.oracle = value;
-    } else if (name == "--entry") {
-      options.entry = value;
-    } else if (name == "--weights") {
-      options.weights = value;
-    } else if (name == "--profile") {
-      size_t dot = value.rfind('.');
-      if (dot == std::string::npos || value.substr(dot) != ".json")
-        return "expected a file named *.json for --profile but got '" + value +
-               "'";
-      options.profile = true;
-      options.profileFile = value;
-    } else if (name == "--tolerance") {
-      char *end;
-      options.tolerance = std::strtod(value.c_str(), &end);
-      if (value.empty() || *end || !(options.tolerance >= 0))
-        return "expected a number for --tolerance but got '" + value + "'";
-    } else if (name == "--size") {
-      size_t at = value.find('=');
-      if (at == std::string::npos ||
-          !parseCount(value.substr(at + 1), 0, number))
-        return "expected SYMBOL=N for --size but got '" + value + "'";
-      options.sizes[value.substr(0, at)] = number;
-    } else {
-      if (!parseCount(value, name == "--seed" ? 0 : 1, number))
-        return "expected a number for " + name + " but got '" + value + "'";
-      if (name == "--seed")
-        options.seed = uint64_t(number);
-      else if (name == "--repeat")
-        options.repeat = number;
-      else
-        options.workers = uint32_t(number);
-    }
-  }
-  return options.model.empty() ? "no model given (see --help)" : "";
 }
 
 //===----------------------------------------------------------------------===//
@@ -317,6 +192,15 @@ static bool collectInputs(const Entry &entry, const Options &options,
     }
     inputs.push_back(std::move(array));
   }
+  for (const auto &[name, array] : arrays)
+    if (std::none_of(entry.inputs.begin(), entry.inputs.end(),
+                     [&](const Port &port) { return port.name == name; })) {
+      error = "'" + options.inputs + "' has '" + name +
+              "', but there is no such input; there are:";
+      for (const Port &port : entry.inputs)
+        error += " " + port.name;
+      return false;
+    }
   return true;
 }
 
@@ -466,6 +350,23 @@ static void printTimes(std::vector<double> &seconds, uint32_t workers) {
               n, workers, workers == 1 ? "" : "s", ms(0), ms(0.5), ms(0.9));
 }
 
+/// What is read, so that nothing of it is written.
+static bool addInputs(const Options &options, const Model &model,
+                      OutputFiles &files, std::string &error) {
+  Json signature;
+  std::string beside;
+  if (Json::parse(model.signature, signature) &&
+      !signature["weights_file"].string.empty())
+    beside = options.model.substr(0, options.model.rfind('/') + 1) +
+             signature["weights_file"].string;
+  for (const std::string &path :
+       {options.model, options.inputs, options.compare, options.oracle,
+        options.weights, beside})
+    if (!path.empty() && !files.addInput(path, error))
+      return false;
+  return true;
+}
+
 static int run(const Options &options) {
   Model model;
   std::string error;
@@ -479,14 +380,33 @@ static int run(const Options &options) {
   if (options.check || options.describe)
     return 0;
 
+  // What cannot be written is said before anything is run.
+  OutputFiles files;
+  OutputFile *outputFile = nullptr, *profileFile = nullptr;
+  if (!addInputs(options, model, files, error))
+    return fail(error);
+  if (!options.outputs.empty() &&
+      !(outputFile = files.add(options.outputs, error)))
+    return fail(error);
+  if (!options.profileFile.empty() &&
+      !(profileFile = files.add(options.profileFile, error)))
+    return fail(error);
+
   const Entry *entry = model.find(options.entry, error);
   std::vector<Array> inputs;
   if (!entry || !collectInputs(*entry, options, inputs, error))
     return fail(error);
 
   // 1. Open. The file was checked just before: from here on its code runs.
-  if (!model.load(options.model, error))
+  if (!model.load(options.model, error)) {
+    struct statvfs system;
+    if (statvfs(options.model.c_str(), &system) == 0 &&
+        (system.f_flag & ST_NOEXEC))
+      error += " (the file system of '" + options.model +
+               "' is mounted noexec: put it elsewhere; TMPDIR names the folder "
+               "for temporary files)";
     return fail(error);
+  }
   const hr_table *table = model.table;
   char message[1024];
   double start = now();
@@ -561,9 +481,8 @@ static int run(const Options &options) {
   table->close(handle);
   if (status)
     return fail(error);
-  if (!options.profileFile.empty() &&
-      !profiler.write(options.profileFile, model, *entry,
-                      findSizes(*entry, inputs), error))
+  if (profileFile && !profiler.write(*profileFile, model, *entry,
+                                     findSizes(*entry, inputs), error))
     return fail(error);
 
   // 3. Outputs.
@@ -590,26 +509,46 @@ static int run(const Options &options) {
                             options.tolerance);
     }
   }
-  if (!options.outputs.empty()) {
+  if (outputFile) {
     std::vector<std::pair<std::string, Array>> named;
     for (size_t i = 0; i < results.size(); ++i)
       named.emplace_back(entry->outputs[i].name, std::move(results[i]));
-    if (!writeNpz(options.outputs, named, error))
+    if (!writeNpz(*outputFile, named, error))
       return fail(error);
   }
+  if (!files.commit(error))
+    return fail(error);
   return good ? 0 : 1;
 }
 
+/// Errors of standard output are errors of the run; not those of a pipe whose
+/// reader has gone, who is nobody to be told.
+static int finishOutput(int status) {
+  if (std::fflush(stdout) == 0 && !std::ferror(stdout))
+    return status;
+  if (errno != EPIPE)
+    fail(std::string("cannot write to standard output: ") +
+         std::strerror(errno));
+  return 1;
+}
+
 int main(int argc, char **argv) {
-  for (int i = 1; i < argc; ++i) {
-    if (std::strcmp(argv[i], "--help") == 0) {
-      std::fputs(usage, stdout);
-      return 0;
-    }
-  }
+  // No file may get the number of a standard stream that was closed.
+  for (int fd : {0, 1, 2})
+    if (fcntl(fd, F_GETFD) < 0 && errno == EBADF)
+      (void)!open("/dev/null", fd == 0 ? O_WRONLY : O_RDONLY);
+  std::signal(SIGXFSZ, SIG_IGN); // a file that grows too large is an error
   Options options;
-  std::string error = parseOptions(argc, argv, options);
-  if (!error.empty())
-    return fail(error);
-  return run(options);
+  std::vector<std::string> errors = parseOptions(argc, argv, options);
+  for (const std::string &error : errors)
+    fail(error);
+  if (!errors.empty())
+    return 1;
+  if (options.help)
+    std::fputs(usage, stdout);
+  else if (options.version)
+    std::printf("headrace-run %s\nABI %d\n", HEADRACE_VERSION, HR_ABI_VERSION);
+  else
+    return finishOutput(run(options));
+  return finishOutput(0);
 }

@@ -22,9 +22,10 @@ def o : JoinedOrSeparate<["-"], "o">, MetaVarName<"<file>">,
     HelpText<"Write the output to <file>; - is standard output">;
 def c : F<"c", "Write an object file and a C header, do not link">;
 def S : F<"S", "Write assembly">;
-def emit_llvm : F<"emit-llvm", "Write LLVM IR; the same as --emit=llvm">;
+def emit_llvm : F<"emit-llvm", "Write LLVM IR">;
 def emit : Joined<["--"], "emit=">, MetaVarName<"<phase>">,
-    HelpText<"Stop after <phase> and write what stands there">;
+    HelpText<"Stop after <phase> and write what stands there: text to standard "
+             "output unless -o names a file">;
 def name : Joined<["--"], "name=">, MetaVarName<"<name>">,
     HelpText<"Name of the model: the artifact exports hr_model_<name> "
              "(default: from the output's file name)">;
@@ -35,6 +36,14 @@ def weights : Joined<["--"], "weights=">, MetaVarName<"embed|external">,
 def g : F<"g", "Write debug information: stages carry the lines of the "
                "Python program">;
 def MD : F<"MD", "Write a make rule with all files read to <output>.d">;
+def MMD : Flag<["-"], "MMD">, Alias<MD>, HelpText<"The same as -MD">;
+def MF : JoinedOrSeparate<["-"], "MF">, MetaVarName<"<file>">,
+    HelpText<"With -MD, write the make rule to <file>">;
+def MT : JoinedOrSeparate<["-"], "MT">, MetaVarName<"<target>">,
+    HelpText<"With -MD, the rule's target, as make reads it, instead of the "
+             "output's name; may be given several times">;
+def MQ : JoinedOrSeparate<["-"], "MQ">, MetaVarName<"<target>">,
+    HelpText<"The same as -MT, quoted for make">;
 }
 
 //===----------------------------------------------------------------------===//
@@ -43,8 +52,9 @@ def target_group : OptionGroup<"how it is compiled">,
 //===----------------------------------------------------------------------===//
 let Group = target_group in {
 def O : Joined<["-"], "O">, MetaVarName<"<level>">,
-    HelpText<"0: the oracle, plain loops and no fusion; 1: fusion, quick "
-             "planning; 2: the default; 3: wider plan search, larger code">;
+    HelpText<"0: the oracle, plain loops and no fusion; 1, or nothing: fusion, "
+             "quick planning; 2: the default; s: 2, since what makes code larger "
+             "is in 3; 3: wider plan search, larger code">;
 def target : Joined<["--"], "target=">, MetaVarName<"<description>">,
     HelpText<"Compile for a hardware description: a name of --print-targets, "
              "an .mlir file, or native (default)">;
@@ -79,12 +89,23 @@ def v : F<"v", "Say what is done, and for how long">;
 def hash_hash_hash : F<"###", "Print what would be done, and do nothing">;
 def save_temps : F<"save-temps",
     "Keep what stands after each phase, in files beside the output">;
+def save_temps_dashes : Flag<["--"], "save-temps">, Alias<save_temps>;
 def time_passes : F<"time-passes", "Print the time of each pass">;
 def Rpass : F<"Rpass", "Print what passes decided, with the predictions that "
                        "decided it">;
 def fdiagnostics_format : Joined<["-"], "fdiagnostics-format=">,
     MetaVarName<"text|json">,
     HelpText<"Form of the messages on standard error">;
+def fdiagnostics_color : F<"fdiagnostics-color",
+    "Color messages; the same as -fdiagnostics-color=always">;
+def fdiagnostics_color_EQ : Joined<["-"], "fdiagnostics-color=">,
+    MetaVarName<"auto|always|never">,
+    HelpText<"Color messages; auto, the default: on a terminal">;
+def fno_diagnostics_color : F<"fno-diagnostics-color", "Color no messages">;
+def fcolor_diagnostics : Flag<["-"], "fcolor-diagnostics">,
+    Alias<fdiagnostics_color>;
+def fno_color_diagnostics : Flag<["-"], "fno-color-diagnostics">,
+    Alias<fno_diagnostics_color>;
 }
 
 //===----------------------------------------------------------------------===//
@@ -94,6 +115,7 @@ let Group = info_group in {
 def help : FF<"help", "Print this text">;
 def h : Flag<["-"], "h">, Alias<help>;
 def version : FF<"version", "Print the versions of hrcc and of LLVM">;
+def dumpversion : F<"dumpversion", "Print the version of hrcc alone">;
 def print_targets : FF<"print-targets", "List the hardware descriptions">;
 def print_target : Joined<["--"], "print-target=">,
     MetaVarName<"<description>">, HelpText<"Print a hardware description">;
@@ -101,6 +123,8 @@ def probe : FF<"probe",
     "Measure this machine (about half a minute) and write its description: to "
     "-o, or where --target=native finds it">;
 }
+
+def dash_dash : Option<["--"], "", KIND_REMAINING_ARGS>;
 
 // For the test of the reproducer that a crash leaves.
 def crash_phase : Joined<["-"], "fcrash-phase=">, Flags<[HelpHidden]>;

@@ -7,7 +7,8 @@
 //
 // What `hrcc` does between its command line and its exit status: reads the
 // inputs, runs the phases from where the input stands up to the one asked for,
-// writes the output under a temporary name and renames it.
+// writes the outputs. What can be told to be wrong before the work is told
+// before it, all at once.
 //
 //===----------------------------------------------------------------------===//
 #ifndef HEADRACE_DRIVER_COMPILER_H
@@ -30,8 +31,13 @@ struct CompileOptions {
     std::string path;
     /// Of a .pt2 file.
     std::vector<DimName> dimNames = {};
+    /// What messages call it, where the path is none that the user gave.
+    std::string label = {};
+    const std::string &getLabel() const { return label.empty() ? path : label; }
   };
   std::vector<Input> inputs;
+  /// Files that were read already, and that no output may replace.
+  std::vector<std::string> alsoRead;
   /// "-" is standard output; empty: only reports are wanted.
   std::string output;
   /// Reports to write; the extension says in which form (Report.h).
@@ -59,23 +65,27 @@ struct CompileOptions {
   bool inDouble = false, exposeStages = false, plainStages = false;
   /// Say what would be done, and do nothing.
   bool dryRun = false;
+  /// Say what is wrong with files and target, and fail.
+  bool checkOnly = false;
   /// At most so many threads; 0: one per CPU.
   unsigned threads = 0;
   /// Where to write the make rule; empty: nowhere.
   std::string depfile;
+  /// Its targets, as make reads them; empty: the output.
+  std::vector<std::string> depTargets;
   /// Crash when this phase begins: for the test of the reproducer.
   std::optional<Phase> crashPhase;
   /// Told what is being done ("tensor", "tensor, pass 'canonicalize'").
   std::function<void(llvm::StringRef)> onStep;
 };
 
-/// The name under which `output` is written until it is complete. Whoever
-/// outlives a compilation that died removes it.
-std::string getTemporaryName(llvm::StringRef output, long process);
-
 /// All messages go to `messages`; failure means that there was an error and
-/// that no output was written.
+/// that no output was written. There is no message if standard output is a pipe
+/// whose reader has gone.
 mlir::LogicalResult compile(const CompileOptions &options, Messages &messages);
+
+/// A file's name as make reads it.
+std::string quoteForMake(llvm::StringRef name);
 
 } // namespace headrace
 #endif // HEADRACE_DRIVER_COMPILER_H

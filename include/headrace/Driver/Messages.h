@@ -29,8 +29,10 @@ enum class MessageFormat { Text, JSON };
 
 class Messages {
 public:
-  Messages(llvm::raw_ostream &os, MessageFormat format, llvm::StringRef program)
-      : os(os), format(format), program(program.str()) {}
+  /// With `color`, text is as on a terminal that has colors.
+  Messages(llvm::raw_ostream &os, MessageFormat format, llvm::StringRef program,
+           bool color = false)
+      : os(os), format(format), program(program.str()), color(color) {}
 
   void error(const llvm::Twine &text) { emit("error", text.str(), {}); }
   void warning(const llvm::Twine &text) { emit("warning", text.str(), {}); }
@@ -48,6 +50,7 @@ private:
   llvm::raw_ostream &os;
   MessageFormat format;
   std::string program;
+  bool color;
   std::mutex mutex;
   unsigned errors = 0;
 };

@@ -15,6 +15,7 @@
 #ifndef HEADRACE_DRIVER_WEIGHTSFILE_H
 #define HEADRACE_DRIVER_WEIGHTSFILE_H
 
+#include "headrace/Support/OutputFile.h"
 #include "mlir/IR/BuiltinOps.h"
 #include "llvm/Support/Error.h"
 
@@ -22,8 +23,10 @@ namespace headrace {
 
 constexpr llvm::StringLiteral weightsFileAttr = "hr.weights_file";
 
-/// Writes the bytes of every `hr.weight` of the module.
-llvm::Error writeWeightsFile(mlir::ModuleOp module, llvm::StringRef path);
+/// Writes the bytes of every `hr.weight` of the module. On failure `error` says
+/// why.
+mlir::LogicalResult writeWeightsFile(mlir::ModuleOp module, OutputFile &file,
+                                     std::string &error);
 
 /// Maps the file and enters every `hr.weight` of the module that it has into
 /// the context's WeightStore. Weights must have the type that the file says.

@@ -10,14 +10,15 @@
 // the shipped description with the nearest features; a figure that is labelled
 // `measured` there was measured elsewhere and becomes `assumed`.
 //
-// The probe runs only instructions that CPUID and XGETBV allow, takes 10 to 25
-// seconds, and wants an otherwise idle machine.
+// The probe runs only instructions that CPUID and XGETBV allow, and takes 10 to
+// 25 seconds of an otherwise idle machine: it waits for that, or fails.
 //
 //===----------------------------------------------------------------------===//
 #ifndef HEADRACE_HARDWARE_PROBE_H
 #define HEADRACE_HARDWARE_PROBE_H
 
 #include "headrace/Hardware/System.h"
+#include <functional>
 
 namespace llvm {
 class raw_ostream;
@@ -32,6 +33,12 @@ struct ProbeOptions {
   int64_t workers = 0;
   /// Seconds per single measurement; there are about 60.
   double slice = 0.1;
+  /// The part of a CPU's time that other programs may take; 1: all.
+  double mostTaken = 0.1;
+  /// Seconds to wait until they take no more.
+  double patience = 60;
+  /// Told that there is something to wait for; may be empty.
+  std::function<void(llvm::StringRef)> note;
   /// Where to say what is being measured; may be null.
   llvm::raw_ostream *log = nullptr;
 };

@@ -25,6 +25,8 @@ struct EntryFile {
   std::string path;
   /// Names of dimensions; one for an input that is not there is an error.
   std::vector<DimName> dimNames = {};
+  /// What messages call it; empty: by its path.
+  std::string label = {};
 };
 
 /// Reads exported programs into one module of the aten dialect, one public

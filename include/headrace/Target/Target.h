@@ -29,6 +29,9 @@ class PassManager;
 
 namespace headrace {
 
+class OutputFile;
+class OutputFiles;
+
 /// What is to be written, and how.
 struct TargetOptions {
   enum class Output {
@@ -46,11 +49,15 @@ struct TargetOptions {
     /// In the artifact; of an object, large weights beside it.
     Auto,
     Embed,
-    /// In `<stem of the output>.weights`, beside the output.
+    /// In a file beside the output: see getWeightsPath.
     External,
   };
 
   Output output = Output::SharedObject;
+  /// Where files beside the output are begun; the caller commits them.
+  OutputFiles *files = nullptr;
+  /// The output itself; null: standard output.
+  OutputFile *file = nullptr;
   Weights weights = Weights::Auto;
   /// The exported symbol is `hr_model_<name>`; letters, digits, underscores.
   std::string name = "model";
@@ -76,8 +83,6 @@ struct ArtifactInfo {
   /// where text was asked for.
   std::vector<std::pair<std::string, int64_t>> stageCode;
   int64_t timelineCode = 0;
-  /// Paths of all files written, the output first.
-  std::vector<std::string> files;
 };
 
 /// A family of machines that code can be generated for.
@@ -89,13 +94,12 @@ public:
   virtual bool claims(const hw::Device &device) const = 0;
   /// Whether it can emit the atom: plans use no other.
   virtual bool emits(const hw::Device &device, const hw::Atom &atom) const = 0;
-  /// Writes the artifact of `module` to `path`: to a temporary name first,
-  /// renamed when complete, so that a failure leaves nothing. `module` is not
-  /// changed. Emits diagnostics on failure.
+  /// Writes the artifact of `module` to `options.file`, and what lies beside it
+  /// to files begun in `options.files`. `module` is not changed. Emits
+  /// diagnostics on failure.
   virtual mlir::LogicalResult emit(mlir::ModuleOp module,
                                    const hw::System &system,
                                    const TargetOptions &options,
-                                   llvm::StringRef path,
                                    ArtifactInfo *info) const = 0;
 };
 
@@ -103,11 +107,16 @@ public:
 /// deleted.
 const Target *findTarget(const hw::System &system);
 
+/// Where the weights of the artifact `output` lie if they are not in it: beside
+/// it, under its name.
+std::string getWeightsPath(llvm::StringRef output);
+/// The header beside the object `output`.
+std::string getHeaderPath(llvm::StringRef output);
+
 /// Finds the target and lets it emit; says so if there is none.
 mlir::LogicalResult emitArtifact(mlir::ModuleOp module,
                                  const hw::System &system,
                                  const TargetOptions &options,
-                                 llvm::StringRef path,
                                  ArtifactInfo *info = nullptr);
 
 /// Registers what targets need in a context: call before the context is used

@@ -7,7 +7,7 @@
 #include "headrace/Dialect/HW/HW.h"
 #include "headrace/Schedule/Passes.h"
 #include "headrace/Schedule/SimulateProgram.h"
-#include "llvm/Support/FileSystem.h"
+#include "headrace/Support/OutputStream.h"
 #include "llvm/Support/raw_ostream.h"
 
 namespace headrace {
@@ -102,14 +102,17 @@ struct SimulatePass : headrace::impl::SimulatePassBase<SimulatePass> {
                                 llvm::outs());
       if (trace.empty())
         continue;
-      std::error_code failure;
-      llvm::raw_fd_ostream os(trace, failure);
-      if (failure) {
-        program.emitError() << "cannot write '" << trace
-                            << "': " << failure.message();
+      OutputFiles files;
+      OutputFile *file = files.add(trace, error);
+      auto write = [&](raw_ostream &os, std::string &) {
+        schedule::writeTrace(result->simulation, result->machine, os);
+        return success();
+      };
+      if (!file || failed(writeTo(*file, write, error)) ||
+          !files.commit(error)) {
+        program.emitError() << error;
         return signalPassFailure();
       }
-      schedule::writeTrace(result->simulation, result->machine, os);
     }
   }
 };
