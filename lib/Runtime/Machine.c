@@ -138,16 +138,20 @@ uint32_t hr_available_cpus(void) {
 }
 
 int64_t hr_available_memory(void) {
-  char text[256];
-  const char *p = text;
-  /* "MemTotal:       24576000 kB" is the first line. */
-  if (!read_file("/proc/meminfo", text, sizeof text))
-    return INT64_MAX;
-  while (*p && (*p < '0' || *p > '9'))
-    ++p;
-  uint64_t kib = parse_number(&p);
-  return kib && kib < (1u << 31) * (uint64_t)1024 ? (int64_t)(kib * 1024)
-                                                  : INT64_MAX;
+  int64_t bytes = INT64_MAX;
+  hr_cgroup_lines lines;
+  if (hr_cgroup_open(&lines, "/proc/meminfo")) {
+    /* "MemTotal:       24576000 kB" is the first line. */
+    char *line = hr_cgroup_next(&lines);
+    if (line)
+      hr_cgroup_word(&line, ':');
+    uint64_t kib = line ? hr_cgroup_number(&line) : 0;
+    close(lines.fd);
+    if (kib && kib < (uint64_t)INT64_MAX / 1024)
+      bytes = (int64_t)(kib * 1024);
+  }
+  uint64_t limit = hr_control_group_memory("");
+  return limit && limit < (uint64_t)bytes ? (int64_t)limit : bytes;
 }
 
 /*===----------------------------------------------------------------------===*\

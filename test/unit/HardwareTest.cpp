@@ -374,3 +374,23 @@ TEST_F(ControlGroups, InAContainerTheMountIsItsOwn) {
   write("/sys/fs/cgroup/unified/cpu.max", "200000 100000\n");
   EXPECT_EQ(count(), 2u);
 }
+
+TEST_F(ControlGroups, Memory) {
+  auto bytes = [&] { return hr_control_group_memory(root.c_str()); };
+  write("/proc/self/cgroup", "0::/a/b\n");
+  write("/proc/self/mountinfo",
+        "30 1 0:26 / /sys/fs/cgroup rw shared:4 - cgroup2 cgroup2 rw\n");
+  EXPECT_EQ(bytes(), 0u);
+  write("/sys/fs/cgroup/a/b/memory.max", "max\n");
+  EXPECT_EQ(bytes(), 0u);
+  write("/sys/fs/cgroup/a/memory.max", "1073741824\n");
+  EXPECT_EQ(bytes(), 1073741824u);
+  write("/proc/self/cgroup", "3:memory:/x\n");
+  write("/proc/self/mountinfo",
+        "31 1 0:27 / /sys/fs/cgroup/memory rw - cgroup cgroup rw,memory\n");
+  write("/sys/fs/cgroup/memory/x/memory.limit_in_bytes",
+        "9223372036854771712\n");
+  EXPECT_EQ(bytes(), 0u);
+  write("/sys/fs/cgroup/memory/memory.limit_in_bytes", "4096\n");
+  EXPECT_EQ(bytes(), 4096u);
+}

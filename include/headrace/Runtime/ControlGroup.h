@@ -1,4 +1,4 @@
-/*===- ControlGroup.h - CPUs that control groups allow --------------------===*\
+/*===- ControlGroup.h - CPUs and memory of control groups -----------------===*\
 |*
 |* Part of Headrace, under the Apache License v2.0 with LLVM Exceptions.
 |* SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
@@ -6,14 +6,15 @@
 |*===----------------------------------------------------------------------===*|
 |*
 |* The quota of CPU time of a process, for the compiler and for the runtime: both
-|* must see the same number of workers. Who includes this declares open, read,
+|* must see the same number of workers; and the memory that it may have. Who includes this declares open, read,
 |* close, snprintf, strlen and strcmp: the runtime has no headers of libc.
 |*
 |* /proc/self/cgroup says which groups the process is in, /proc/self/mountinfo
 |* where their file systems are mounted, and which group is the root of each: in
 |* a container that is often the container's own. Version 2 has one hierarchy and
 |* `cpu.max`; of version 1 that of the controller `cpu` counts, with
-|* `cpu.cfs_quota_us` and `cpu.cfs_period_us`. Every group up to the root limits.
+|* `cpu.cfs_quota_us` and `cpu.cfs_period_us`; likewise `memory.max`, and
+|* `memory.limit_in_bytes` of `memory`. Every group up to the root limits.
 |*
 \*===----------------------------------------------------------------------===*/
 #ifndef HEADRACE_RUNTIME_CONTROLGROUP_H
@@ -111,9 +112,17 @@ static inline uint64_t hr_cgroup_read(const char *folder, const char *name,
   return first;
 }
 
-/** CPUs' worth of time of the group in `folder`, rounded up; 0: no limit. */
-static inline uint32_t hr_cgroup_limit(const char *folder, int version) {
+/** What the group in `folder` allows of what `controller` counts: CPUs' worth of
+    time, rounded up, or bytes of memory; 0: no limit. */
+static inline uint64_t hr_cgroup_limit(const char *folder, int version,
+                                       const char *controller) {
   uint64_t quota, period = 0;
+  if (strcmp(controller, "memory") == 0) {
+    /* Without a limit version 1 has the largest number of pages. */
+    quota = hr_cgroup_read(
+        folder, version == 2 ? "memory.max" : "memory.limit_in_bytes", 0);
+    return quota > INT64_MAX / 2 ? 0 : quota;
+  }
   if (version == 2) {
     quota = hr_cgroup_read(folder, "cpu.max", &period);
   } else {
@@ -123,13 +132,13 @@ static inline uint32_t hr_cgroup_limit(const char *folder, int version) {
   if (!quota || !period)
     return 0;
   uint64_t cpus = (quota + period - 1) / period;
-  return cpus > 1u << 20 ? 0 : (uint32_t)cpus;
+  return cpus > 1u << 20 ? 0 : cpus;
 }
 
 /** Finds where the hierarchy is mounted: `folder` of our group, and how many
     bytes of it are the mount. */
 static inline int hr_cgroup_find(const char *root, int version,
-                                 const char *group, char *folder, size_t size,
+                                 const char *controller, const char *group, char *folder, size_t size,
                                  size_t *mount_bytes) {
   char path[HR_CGROUP_PATH];
   hr_cgroup_lines lines;
@@ -151,7 +160,7 @@ static inline int hr_cgroup_find(const char *root, int version,
     const char *type = hr_cgroup_word(&rest, ' ');
     hr_cgroup_word(&rest, ' ');
     if (version == 2 ? strcmp(type, "cgroup2") != 0
-                     : strcmp(type, "cgroup") != 0 || !hr_cgroup_has(rest, "cpu"))
+                     : strcmp(type, "cgroup") != 0 || !hr_cgroup_has(rest, controller))
       continue;
     /* The group as seen from the mount's root; where it lies outside, the root
        is all that can be seen. */
@@ -170,12 +179,14 @@ static inline int hr_cgroup_find(const char *root, int version,
   return found;
 }
 
-/** CPUs' worth of time that the control groups of this process allow, rounded
-    up; 0: no limit. `root` stands before /proc and all mounts (tests). */
-static inline uint32_t hr_control_group_cpus(const char *root) {
+/** The least that the control groups of this process allow of what `controller`
+    counts (see hr_cgroup_limit); 0: no limit. `root` stands before /proc and all
+    mounts (tests). */
+static inline uint64_t hr_control_group(const char *root,
+                                        const char *controller) {
   char path[HR_CGROUP_PATH];
   hr_cgroup_lines lines;
-  uint32_t least = 0;
+  uint64_t least = 0;
   snprintf(path, sizeof path, "%s/proc/self/cgroup", root);
   if (!hr_cgroup_open(&lines, path))
     return 0;
@@ -187,14 +198,15 @@ static inline uint32_t hr_control_group_cpus(const char *root) {
     int version = *controllers ? 1 : 2;
     char folder[2 * HR_CGROUP_PATH];
     size_t mount;
-    if ((version == 1 && !hr_cgroup_has(controllers, "cpu")) ||
-        !hr_cgroup_find(root, version, rest, folder, sizeof folder, &mount))
+    if ((version == 1 && !hr_cgroup_has(controllers, controller)) ||
+        !hr_cgroup_find(root, version, controller, rest, folder, sizeof folder,
+                        &mount))
       continue;
     for (size_t length = strlen(folder);;) {
       while (length > mount && folder[length - 1] == '/')
         --length;
       folder[length] = 0;
-      uint32_t limit = hr_cgroup_limit(folder, version);
+      uint64_t limit = hr_cgroup_limit(folder, version, controller);
       if (limit && (!least || limit < least))
         least = limit;
       if (length <= mount)
@@ -205,6 +217,16 @@ static inline uint32_t hr_control_group_cpus(const char *root) {
   }
   close(lines.fd);
   return least;
+}
+
+/** CPUs' worth of time, rounded up; 0: no limit. */
+static inline uint32_t hr_control_group_cpus(const char *root) {
+  return (uint32_t)hr_control_group(root, "cpu");
+}
+
+/** Bytes of memory; 0: no limit. */
+static inline uint64_t hr_control_group_memory(const char *root) {
+  return hr_control_group(root, "memory");
 }
 
 #endif /* HEADRACE_RUNTIME_CONTROLGROUP_H */
