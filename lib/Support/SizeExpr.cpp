@@ -737,21 +737,23 @@ SizeExpr SizeExpr::coverMax(const SizeExpr &lhs, const SizeExpr &rhs,
   return coverSums(a, b, ranges).value_or(max(a, b));
 }
 
-/// True if `expr >= 0` can be shown; `depth` bounds the case splits.
 static bool isNonNegative(const SizeExpr &expr, const SymbolRanges &ranges,
-                          unsigned depth) {
-  if (expr.bounds(ranges).min >= 0)
-    return true;
-  if (depth == 0)
-    return false;
+                          unsigned depth);
+
+/// `expr >= 0` by cases or estimates of the first minimum or maximum (with
+/// `extrema`) or quotient in it; nullopt if it has none.
+static std::optional<bool> splitFirstAtom(const SizeExpr &expr,
+                                          const SymbolRanges &ranges,
+                                          unsigned depth, bool extrema) {
   const Terms &terms = termsOf(expr);
   for (size_t i = 0, e = terms.size(); i != e; ++i) {
     // The term `coefficient * atom`, times what is known to be non-negative.
     const Term &term = terms[i];
     for (size_t f = 0; f != term.factors.size(); ++f) {
       const Atom &atom = *term.factors[f];
-      if (atom.kind == AtomKind::Symbol || atom.kind == AtomKind::Product ||
-          atom.kind == AtomKind::Mod)
+      bool isExtremum =
+          atom.kind == AtomKind::Min || atom.kind == AtomKind::Max;
+      if (extrema ? !isExtremum : atom.kind != AtomKind::FloorDiv)
         continue;
       Term others = term;
       others.factors.erase(others.factors.begin() + f);
@@ -777,6 +779,22 @@ static bool isNonNegative(const SizeExpr &expr, const SymbolRanges &ranges,
       return isNonNegative(rest + scale * atom.rhs, ranges, depth - 1);
     }
   }
+  return std::nullopt;
+}
+
+/// True if `expr >= 0` can be shown; `depth` bounds the case splits.
+static bool isNonNegative(const SizeExpr &expr, const SymbolRanges &ranges,
+                          unsigned depth) {
+  if (expr.bounds(ranges).min >= 0)
+    return true;
+  if (depth == 0)
+    return false;
+  // Extrema first: splitting them loses nothing, and what they hold may cancel
+  // a quotient that would be estimated otherwise.
+  for (bool extrema : {true, false})
+    if (std::optional<bool> split =
+            splitFirstAtom(expr, ranges, depth, extrema))
+      return *split;
   return false;
 }
 

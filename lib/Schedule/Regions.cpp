@@ -1,0 +1,351 @@
+//===- Regions.cpp - Rectangles whose corners are expressions -------------===//
+//
+// Part of Headrace, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+#include "Regions.h"
+#include "llvm/ADT/STLExtras.h"
+
+using namespace mlir;
+using namespace headrace;
+using namespace headrace::schedule;
+
+SizeExpr schedule::at(const SizeExpr &expr, StringRef index,
+                      const SizeExpr &value) {
+  return expr.substitute([&](StringRef name) -> std::optional<SizeExpr> {
+    if (name == index)
+      return value;
+    return std::nullopt;
+  });
+}
+
+namespace {
+/// Goes through an expression from the inside; knows of each part how it moves
+/// with `index`.
+struct MotionVisitor : SizeExpr::Visitor {
+  struct Part {
+    SizeExpr expr;
+    bool rises, falls; // never the other way; both: does not move
+    bool fixed() const { return rises && falls; }
+  };
+  MotionVisitor(StringRef index, const SymbolRanges &ranges)
+      : index(index), ranges(ranges) {}
+
+  void constant(int64_t value) override {
+    parts.push_back({SizeExpr(value), true, true});
+  }
+  void symbol(StringRef name) override {
+    parts.push_back({SizeExpr::symbol(name), true, name != index});
+  }
+  void binary(StringRef op) override {
+    Part b = parts.pop_back_val(), a = parts.pop_back_val();
+    auto least = [&](const Part &part) { return part.expr.bounds(ranges).min; };
+    Part result{SizeExpr(), a.rises && b.rises, a.falls && b.falls};
+    if (op == "+") {
+      result.expr = a.expr + b.expr;
+    } else if (op == "*") {
+      result.expr = a.expr * b.expr;
+      if (a.fixed())
+        std::swap(a, b);
+      bool fixed = a.fixed() && b.fixed();
+      bool positive = least(b) >= 0 && (b.fixed() || least(a) >= 0);
+      bool negative = b.fixed() && b.expr.bounds(ranges).max <= 0;
+      result.rises = fixed || (positive && a.rises && b.rises) ||
+                     (negative && a.falls);
+      result.falls = fixed || (positive && b.fixed() && a.falls) ||
+                     (negative && a.rises);
+    } else if (op == "floordiv") {
+      bool good = b.fixed() && least(b) >= 1;
+      result = {a.expr.floorDiv(b.expr), good && a.rises, good && a.falls};
+      if (a.fixed() && b.fixed())
+        result.rises = result.falls = true;
+    } else if (op == "mod") {
+      bool fixed = a.fixed() && b.fixed();
+      result = {a.expr.mod(b.expr), fixed, fixed};
+    } else if (op == "min") {
+      result.expr = SizeExpr::min(a.expr, b.expr);
+    } else {
+      result.expr = SizeExpr::max(a.expr, b.expr);
+    }
+    parts.push_back(std::move(result));
+  }
+
+  StringRef index;
+  const SymbolRanges &ranges;
+  SmallVector<Part, 8> parts;
+};
+} // namespace
+
+bool schedule::isMonotone(const SizeExpr &expr, StringRef index,
+                          const SymbolRanges &ranges) {
+  MotionVisitor visitor(index, ranges);
+  expr.visit(visitor);
+  return visitor.parts.back().rises;
+}
+
+std::string SymbolicBox::str() const {
+  std::string text;
+  for (const auto &[from, to] : dims) {
+    if (!text.empty())
+      text += " x ";
+    text += "[" + from.str() + ", " + to.str() + ")";
+  }
+  return text.empty() ? "its element" : text;
+}
+
+Regions::Regions(const Program &program)
+    : program(program), ranges(program.symbolRanges()) {}
+
+SymbolicBox Regions::getWhole(int buffer) const {
+  SymbolicBox whole;
+  for (const SizeExpr &dim : program.buffers[buffer].dims)
+    whole.dims.push_back({0, dim});
+  return whole;
+}
+
+const SymbolicBox &Regions::getOuter(const Command &command, int family,
+                                int operand) {
+  return get(command, family, operand).outer;
+}
+
+const SymbolicBoxes &Regions::getInner(const Command &command, int family,
+                                    int operand) {
+  return get(command, family, operand).inner;
+}
+
+const Regions::Touched &Regions::get(const Command &command, int family,
+                                     int operand) {
+  auto [entry, inserted] = known.try_emplace({&command, operand});
+  if (!inserted)
+    return entry->second;
+  entry->second = command.kind == Command::Kind::Copy
+                      ? makeCopy(command, family, operand)
+                      : makeRun(command, family, operand);
+  // Where each timeline has a slot of its own, none holds all of it.
+  command.operands[operand].slot.walkSymbols([&](StringRef name) {
+    if (name == program.families[family].index)
+      entry->second.inner.clear();
+  });
+  return entry->second;
+}
+
+//===----------------------------------------------------------------------===//
+// What commands touch
+//===----------------------------------------------------------------------===//
+
+/// Every tile is in the range of one of the timelines.
+bool Regions::runsAllTiles(const Command &command, int family) const {
+  const Family &own = program.families[family];
+  SizeExpr tiles = program.stages[command.stage].tileCount();
+  auto value = [&](const SizeExpr &expr, const SizeExpr &number) {
+    return at(expr, own.index, number);
+  };
+  if (value(command.from, 0) != SizeExpr(0) ||
+      value(command.to, own.count - 1) != tiles)
+    return false;
+  // Each begins where the one before ends: none is left out in between.
+  SizeExpr next = SizeExpr::symbol(own.index) + 1;
+  return own.count == 1 || value(command.from, next) == command.to;
+}
+
+/// Appends what all tiles of the grid touch in one dimension of `size` indices;
+/// false if `inner` cannot be told.
+bool Regions::appendDim(const Stage &stage, const FootprintDim &dim,
+                        const SizeExpr &size, Touched &result,
+                        SymbolicBox &inner) const {
+  SizeExpr zero = 0;
+  if (dim.origin) {
+    result.outer.dims.push_back({zero, size});
+    return false;
+  }
+  // Steps from small to large: none may leave a gap behind what the smaller
+  // ones reach.
+  SmallVector<std::pair<int64_t, SizeExpr>, 4> steps;
+  SizeExpr low = dim.base, high = SizeExpr(dim.base) + dim.extent;
+  for (auto [coefficient, count] : llvm::zip(dim.coefficients, stage.grid)) {
+    if (coefficient == 0 || count == SizeExpr(1))
+      continue;
+    SizeExpr way = (count - 1) * coefficient;
+    (coefficient < 0 ? low : high) = (coefficient < 0 ? low : high) + way;
+    steps.push_back({std::abs(coefficient), count});
+  }
+  llvm::stable_sort(steps, llvm::less_first());
+  bool exact = true;
+  SizeExpr reach = dim.extent;
+  for (const auto &[step, count] : steps) {
+    // Without tiles there is nothing; the rectangle must say so, too.
+    bool some = count.bounds(ranges).min >= 1 ||
+                (steps.size() == 1 && isLessEqual(dim.extent, step));
+    exact = exact && some && isLessEqual(step, reach);
+    reach = reach + (count - 1) * step;
+  }
+  auto clamp = [&](const SizeExpr &end, std::optional<SizeExpr> &value) {
+    if (isLessEqual(end, zero))
+      value = zero;
+    else if (isLessEqual(size, end))
+      value = size;
+    else if (isLessEqual(zero, end) && isLessEqual(end, size))
+      value = end;
+  };
+  std::optional<SizeExpr> from, to;
+  clamp(low, from);
+  clamp(high, to);
+  result.outer.dims.push_back({from.value_or(zero), to.value_or(size)});
+  inner.dims.push_back(result.outer.dims.back());
+  return exact && from && to;
+}
+
+/// Values, if all are constants.
+static bool collectConstants(ArrayRef<SizeExpr> exprs,
+                             SmallVectorImpl<int64_t> &values) {
+  for (const SizeExpr &expr : exprs) {
+    std::optional<int64_t> value = expr.getConstant();
+    if (!value)
+      return false;
+    values.push_back(*value);
+  }
+  return true;
+}
+
+Regions::Touched Regions::makeRun(const Command &command, int family,
+                                  int operand) const {
+  const Stage &stage = program.stages[command.stage];
+  const Footprint &print = stage.operands[operand].footprint;
+  const Buffer &buffer = program.buffers[command.operands[operand].buffer];
+  Touched result;
+  bool all = runsAllTiles(command, family);
+  if (print.whole) {
+    result.outer = getWhole(command.operands[operand].buffer);
+    if (all)
+      result.inner.push_back(result.outer);
+    return result;
+  }
+
+  // Where nothing depends on a size, boxes are exact whatever their shape.
+  SmallVector<int64_t> grid, dims, extents;
+  SmallVector<SizeExpr> extentExprs;
+  for (const FootprintDim &dim : print.dims)
+    extentExprs.push_back(dim.extent);
+  SymbolicBox inner;
+  bool exact = all;
+  for (auto [dim, size] : llvm::zip(print.dims, buffer.dims))
+    exact &= appendDim(stage, dim, size, result, inner);
+  // One coordinate that moves two dimensions runs along a diagonal; one that
+  // moves none says nothing about what is touched when it has no value.
+  for (auto [k, count] : llvm::enumerate(stage.grid)) {
+    if (count == SizeExpr(1))
+      continue;
+    unsigned moved = llvm::count_if(print.dims, [&](const FootprintDim &dim) {
+      return !dim.origin && dim.coefficients[k] != 0;
+    });
+    exact = exact &&
+            (moved == 1 || (moved == 0 && count.bounds(ranges).min >= 1));
+  }
+  if (exact) {
+    result.inner.push_back(std::move(inner));
+    return result;
+  }
+  if (!all || !collectConstants(stage.grid, grid) ||
+      !collectConstants(buffer.dims, dims) ||
+      !collectConstants(extentExprs, extents))
+    return result;
+  int64_t tiles = 1;
+  for (int64_t size : grid)
+    tiles *= size;
+  bool exactBoxes = true;
+  std::vector<Box> boxes =
+      touchedBoxes(print, grid, extents, dims, 0, tiles, {}, exactBoxes);
+  for (const Box &box : boxes) {
+    SymbolicBox &region = result.inner.emplace_back();
+    for (auto [from, to] : box.dims)
+      region.dims.push_back({from, to});
+  }
+  if (!exactBoxes)
+    result.inner.clear();
+  return result;
+}
+
+Regions::Touched Regions::makeCopy(const Command &command, int family,
+                                   int operand) const {
+  Touched result;
+  const std::vector<SizeExpr> &origin =
+      operand ? command.destOrigin : command.sourceOrigin;
+  // The number of the timeline or of the iteration: not the same for all.
+  bool differs = program.families[family].count > 1;
+  auto note = [&](StringRef name) { differs |= !ranges.contains(name); };
+  for (const SizeExpr &expr : origin)
+    expr.walkSymbols(note);
+  for (const SizeExpr &expr : command.extent)
+    expr.walkSymbols(note);
+  if (differs) {
+    result.outer = getWhole(command.operands[operand].buffer);
+    return result;
+  }
+  for (auto [from, extent] : llvm::zip(origin, command.extent))
+    result.outer.dims.push_back({from, from + extent});
+  result.inner.push_back(result.outer);
+  return result;
+}
+
+//===----------------------------------------------------------------------===//
+// Sets
+//===----------------------------------------------------------------------===//
+
+bool Regions::isEmpty(const SymbolicBox &region) const {
+  return llvm::any_of(region.dims, [&](const auto &dim) {
+    return isLessEqual(dim.second, dim.first);
+  });
+}
+
+SymbolicBoxes Regions::getUncovered(const SymbolicBox &region,
+                                 ArrayRef<SymbolicBox> cover) const {
+  SymbolicBoxes rest;
+  if (!isEmpty(region))
+    rest.push_back(region);
+  // What does not fit at first may once another has taken its part.
+  for (size_t before = 0; !rest.empty() && rest.size() != before;) {
+    before = rest.size();
+    for (const SymbolicBox &taken : cover)
+      subtract(rest, taken);
+  }
+  return rest;
+}
+
+void Regions::subtract(SymbolicBoxes &rest, const SymbolicBox &taken) const {
+  SymbolicBoxes result;
+  for (SymbolicBox &region : rest) {
+    // The one dimension in which `taken` does not reach over all of it.
+    int open = -1;
+    bool before = true, after = true, several = false;
+    for (auto [d, dim] : llvm::enumerate(region.dims)) {
+      bool left = isLessEqual(taken.dims[d].first, dim.first);
+      bool right = isLessEqual(dim.second, taken.dims[d].second);
+      if (left && right)
+        continue;
+      several |= open >= 0;
+      open = d;
+      before = left;
+      after = right;
+    }
+    if (open < 0)
+      continue;
+    const auto &dim = region.dims[open];
+    const auto &cut = taken.dims[open];
+    // Pieces are kept inside the region, or they would grow.
+    if (several || (!before && !isLessEqual(cut.first, dim.second)) ||
+        (!after && !isLessEqual(dim.first, cut.second))) {
+      result.push_back(std::move(region));
+      continue;
+    }
+    if (!before) {
+      SymbolicBox &piece = result.emplace_back(region);
+      piece.dims[open].second = cut.first;
+    }
+    if (!after) {
+      SymbolicBox &piece = result.emplace_back(region);
+      piece.dims[open].first = cut.second;
+    }
+  }
+  rest = std::move(result);
+}
