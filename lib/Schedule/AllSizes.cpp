@@ -86,7 +86,8 @@ private:
   std::string missingWait(int timeline, uint32_t signal) const;
 
   void checkRanges();
-  void checkRange(const Family &family, const Command &command);
+  void checkRange(const Family &family, const Command &command,
+                  SymbolRanges inside);
   void checkPlaces();
   void findSharedBytes();
   void check(int timeline, int command);
@@ -142,12 +143,16 @@ std::string AllSizes::missingWait(int timeline, uint32_t signal) const {
 // Tiles and places
 //===----------------------------------------------------------------------===//
 
-/// Runs stay among the tiles of their stage, copies inside their buffers.
-void AllSizes::checkRange(const Family &family, const Command &command) {
-  for (const Command &inner : command.body)
-    checkRange(family, inner);
-  SymbolRanges inside = ranges;
-  inside[family.index] = {0, family.count - 1};
+/// Runs stay among the tiles of their stage, copies inside their buffers;
+/// `inside` has the ranges of all names that the command may use.
+void AllSizes::checkRange(const Family &family, const Command &command,
+                          SymbolRanges inside) {
+  if (command.kind == Command::Kind::Repeat) {
+    inside[command.index] = {0, command.iterations - 1};
+    for (const Command &inner : command.body)
+      checkRange(family, inner, inside);
+    return;
+  }
   auto holds = [&](const SizeExpr &a, const SizeExpr &b) {
     return a == b || a.isLessEqual(b, inside);
   };
@@ -175,14 +180,13 @@ void AllSizes::checkRange(const Family &family, const Command &command) {
   auto numbered = [&](const SizeExpr &expr, int64_t number) {
     return at(expr, family.index, number);
   };
-  SymbolRanges next = inside;
-  next[family.index].max = family.count;
+  int number = &family - program.families.data();
+  bool inOrder = isRangeAscending(program, command, number);
   bool low = holds(0, command.from) ||
-             (isMonotone(command.from, family.index, next) &&
-              holds(0, numbered(command.from, 0)));
-  bool high = holds(command.to, tiles) ||
-              (isMonotone(command.to, family.index, next) &&
-               holds(numbered(command.to, family.count - 1), tiles));
+             (inOrder && holds(0, numbered(command.from, 0)));
+  bool high =
+      holds(command.to, tiles) ||
+      (inOrder && holds(numbered(command.to, family.count - 1), tiles));
   if (!low || !high)
     add(Fault::Kind::Malformed,
         "tiles [" + command.from.str() + ", " + command.to.str() + ") of @" +
@@ -192,8 +196,11 @@ void AllSizes::checkRange(const Family &family, const Command &command) {
 
 void AllSizes::checkRanges() {
   for (const Family &family : program.families)
-    for (const Command &command : family.commands)
-      checkRange(family, command);
+    for (const Command &command : family.commands) {
+      SymbolRanges inside = ranges;
+      inside[family.index] = {0, family.count - 1};
+      checkRange(family, command, std::move(inside));
+    }
 }
 
 /// Buffers lie inside their arenas, aligned.

@@ -77,11 +77,28 @@ struct MotionVisitor : SizeExpr::Visitor {
 };
 } // namespace
 
-bool schedule::isMonotone(const SizeExpr &expr, StringRef index,
-                          const SymbolRanges &ranges) {
-  MotionVisitor visitor(index, ranges);
-  expr.visit(visitor);
-  return visitor.parts.back().rises;
+bool schedule::isRangeAscending(const Program &program, const Command &command,
+                                int family) {
+  const Family &own = program.families[family];
+  SizeExpr w = SizeExpr::symbol(own.index);
+  SymbolRanges ranges = program.symbolRanges();
+  ranges[own.index] = {0, own.count};
+  auto rises = [&](const SizeExpr &expr, const SizeExpr &number) {
+    // An even share of some leading coordinates rises; written as a sum it is
+    // hard to tell.
+    const Stage &stage = program.stages[command.stage];
+    for (size_t k = 0; k <= stage.grid.size(); ++k) {
+      SizeExpr groups = 1, perGroup = 1;
+      for (auto [d, size] : llvm::enumerate(stage.grid))
+        (d < k ? groups : perGroup) = (d < k ? groups : perGroup) * size;
+      if (expr == (number * groups).floorDiv(own.count) * perGroup)
+        return true;
+    }
+    MotionVisitor visitor(own.index, ranges);
+    expr.visit(visitor);
+    return visitor.parts.back().rises;
+  };
+  return rises(command.from, w) && rises(command.to, w + 1);
 }
 
 std::string SymbolicBox::str() const {

@@ -24,10 +24,10 @@ namespace headrace::schedule {
 /// `expr` with `value` for `index`.
 SizeExpr at(const SizeExpr &expr, llvm::StringRef index, const SizeExpr &value);
 
-/// Whether `expr` never falls as `index` grows, for all bindings in `ranges`
-/// (those of `index` included).
-bool isMonotone(const SizeExpr &expr, llvm::StringRef index,
-                const SymbolRanges &ranges);
+/// Whether the first and the last tile of a run never fall as the number of the
+/// timeline grows, for all sizes.
+bool isRangeAscending(const Program &program, const Command &command,
+                      int family);
 
 /// Like Box, for all bindings of the entry's symbols.
 struct SymbolicBox {

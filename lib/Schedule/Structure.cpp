@@ -87,9 +87,7 @@ bool Structure::areTilesApart(const Command &commandA, int a,
   commandA.from.walkSymbols([&](StringRef name) {
     alike &= name == index || ranges.contains(name);
   });
-  SymbolRanges numbered = ranges;
-  numbered[index] = {0, program.families[family].count};
-  if (!alike || !isMonotone(commandA.from, index, numbered))
+  if (!alike || !isRangeAscending(program, commandA, family))
     return false;
   const Footprint &printA = stageA.operands[a].footprint;
   const Footprint &printB = stageB.operands[b].footprint;

@@ -737,14 +737,29 @@ SizeExpr SizeExpr::coverMax(const SizeExpr &lhs, const SizeExpr &rhs,
   return coverSums(a, b, ranges).value_or(max(a, b));
 }
 
-static bool isNonNegative(const SizeExpr &expr, const SymbolRanges &ranges,
-                          unsigned depth);
+namespace {
+/// Looks for a proof that an expression is never negative.
+class NonNegativeProof {
+public:
+  explicit NonNegativeProof(const SymbolRanges &ranges) : ranges(ranges) {}
 
-/// `expr >= 0` by cases or estimates of the first minimum or maximum (with
-/// `extrema`) or quotient in it; nullopt if it has none.
-static std::optional<bool> splitFirstAtom(const SizeExpr &expr,
-                                          const SymbolRanges &ranges,
-                                          unsigned depth, bool extrema) {
+  /// `estimates` bounds how many quotients may be estimated one inside another.
+  bool prove(const SizeExpr &expr, unsigned estimates = 5);
+
+private:
+  std::optional<bool> split(const SizeExpr &expr, unsigned estimates,
+                            bool extrema);
+
+  const SymbolRanges &ranges;
+  /// Cases of minima and maxima that may still be looked at.
+  unsigned casesLeft = 128;
+};
+} // namespace
+
+/// By cases of the first minimum or maximum (with `extrema`), or estimates of
+/// the first quotient; nullopt if there is none.
+std::optional<bool> NonNegativeProof::split(const SizeExpr &expr,
+                                            unsigned estimates, bool extrema) {
   const Terms &terms = termsOf(expr);
   for (size_t i = 0, e = terms.size(); i != e; ++i) {
     // The term `coefficient * atom`, times what is known to be non-negative.
@@ -767,40 +782,39 @@ static std::optional<bool> splitFirstAtom(const SizeExpr &expr,
         std::optional<int64_t> c = atom.rhs.getConstant();
         if (!c || *c <= 0 || *c == kMax)
           continue;
+        if (estimates == 0)
+          return false;
         // (a - c + 1) / c <= a floordiv c <= a / c
         SizeExpr numerator = up ? atom.lhs - SizeExpr(*c - 1) : atom.lhs;
-        return isNonNegative(rest * SizeExpr(*c) + scale * numerator, ranges,
-                             depth - 1);
+        return prove(rest * SizeExpr(*c) + scale * numerator, estimates - 1);
       }
-      bool first = isNonNegative(rest + scale * atom.lhs, ranges, depth - 1);
+      if (casesLeft < 2)
+        return false;
+      casesLeft -= 2;
+      bool first = prove(rest + scale * atom.lhs, estimates);
       bool needsBoth = up == (atom.kind == AtomKind::Min);
       if (first != needsBoth)
         return first;
-      return isNonNegative(rest + scale * atom.rhs, ranges, depth - 1);
+      return prove(rest + scale * atom.rhs, estimates);
     }
   }
   return std::nullopt;
 }
 
-/// True if `expr >= 0` can be shown; `depth` bounds the case splits.
-static bool isNonNegative(const SizeExpr &expr, const SymbolRanges &ranges,
-                          unsigned depth) {
+bool NonNegativeProof::prove(const SizeExpr &expr, unsigned estimates) {
   if (expr.bounds(ranges).min >= 0)
     return true;
-  if (depth == 0)
-    return false;
   // Extrema first: splitting them loses nothing, and what they hold may cancel
   // a quotient that would be estimated otherwise.
   for (bool extrema : {true, false})
-    if (std::optional<bool> split =
-            splitFirstAtom(expr, ranges, depth, extrema))
-      return *split;
+    if (std::optional<bool> result = split(expr, estimates, extrema))
+      return *result;
   return false;
 }
 
 bool SizeExpr::isLessEqual(const SizeExpr &rhs,
                            const SymbolRanges &ranges) const {
-  return isNonNegative(rhs - *this, ranges, /*depth=*/5);
+  return NonNegativeProof(ranges).prove(rhs - *this);
 }
 
 //===----------------------------------------------------------------------===//
