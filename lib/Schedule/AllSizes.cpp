@@ -175,19 +175,9 @@ void AllSizes::checkRange(const Family &family, const Command &command,
     return;
   const Stage &stage = program.stages[command.stage];
   SizeExpr tiles = stage.tileCount();
-  // The ends of a range that moves with the worker are those of the first and
-  // of the last.
-  auto numbered = [&](const SizeExpr &expr, int64_t number) {
-    return at(expr, family.index, number);
-  };
   int number = &family - program.families.data();
-  bool inOrder = isRangeAscending(program, command, number);
-  bool low = holds(0, command.from) ||
-             (inOrder && holds(0, numbered(command.from, 0)));
-  bool high =
-      holds(command.to, tiles) ||
-      (inOrder && holds(numbered(command.to, family.count - 1), tiles));
-  if (!low || !high)
+  if (!getTileSplit(program, command, number).isInside &&
+      !(holds(0, command.from) && holds(command.to, tiles)))
     add(Fault::Kind::Malformed,
         "tiles [" + command.from.str() + ", " + command.to.str() + ") of @" +
             stage.name + " may not be among its " + tiles.str(),

@@ -77,12 +77,13 @@ struct MotionVisitor : SizeExpr::Visitor {
 };
 } // namespace
 
-bool schedule::isRangeAscending(const Program &program, const Command &command,
-                                int family) {
-  const Family &own = program.families[family];
-  SizeExpr w = SizeExpr::symbol(own.index);
+/// Whether the first and the last tile of a run never fall as the number of the
+/// timeline grows.
+static bool isRangeAscending(const Program &program, const Command &command,
+                             const Family &family) {
+  SizeExpr w = SizeExpr::symbol(family.index);
   SymbolRanges ranges = program.symbolRanges();
-  ranges[own.index] = {0, own.count};
+  ranges[family.index] = {0, family.count};
   auto rises = [&](const SizeExpr &expr, const SizeExpr &number) {
     // An even share of some leading coordinates rises; written as a sum it is
     // hard to tell.
@@ -91,14 +92,76 @@ bool schedule::isRangeAscending(const Program &program, const Command &command,
       SizeExpr groups = 1, perGroup = 1;
       for (auto [d, size] : llvm::enumerate(stage.grid))
         (d < k ? groups : perGroup) = (d < k ? groups : perGroup) * size;
-      if (expr == (number * groups).floorDiv(own.count) * perGroup)
+      if (expr == (number * groups).floorDiv(family.count) * perGroup)
         return true;
     }
-    MotionVisitor visitor(own.index, ranges);
+    MotionVisitor visitor(family.index, ranges);
     expr.visit(visitor);
     return visitor.parts.back().rises;
   };
   return rises(command.from, w) && rises(command.to, w + 1);
+}
+
+TileSplit schedule::getTileSplit(const Program &program, const Command &command,
+                                 int familyNumber) {
+  const Family &family = program.families[familyNumber];
+  SizeExpr tiles = program.stages[command.stage].tileCount();
+  SymbolRanges ranges = program.symbolRanges();
+  auto isLessEqual = [&](const SizeExpr &a, const SizeExpr &b) {
+    return a == b || a.isLessEqual(b, ranges);
+  };
+  auto first = [&](int64_t number) {
+    return at(command.from, family.index, number);
+  };
+  auto end = [&](int64_t number) {
+    return at(command.to, family.index, number);
+  };
+  // The number of an iteration moves what all timelines do at different times.
+  bool alike = true;
+  for (const SizeExpr *expr : {&command.from, &command.to})
+    expr->walkSymbols([&](StringRef name) {
+      alike &= name == family.index || ranges.contains(name);
+    });
+
+  // 1. Each begins where the one before ends.
+  int64_t last = family.count - 1;
+  TileSplit split;
+  bool inARow =
+      last == 0 || at(command.from, family.index,
+                      SizeExpr::symbol(family.index) + 1) == command.to;
+  if (inARow) {
+    bool ascending = last == 0 || isRangeAscending(program, command, family);
+    split.coversAll = first(0) == SizeExpr(0) && end(last) == tiles;
+    split.isApart = alike && ascending;
+    split.isInside = ascending && isLessEqual(0, first(0)) &&
+                     isLessEqual(end(last), tiles);
+    return split;
+  }
+  // 2. In another order, or with gaps: one after the other, from the first tile.
+  split.isInside = true;
+  std::vector<std::pair<SizeExpr, SizeExpr>> parts;
+  for (int64_t w = 0; w <= last; ++w) {
+    if (isLessEqual(end(w), first(w)))
+      continue;
+    parts.push_back({first(w), end(w)});
+    split.isInside &= isLessEqual(0, parts.back().first) &&
+                      isLessEqual(parts.back().second, tiles);
+  }
+  SizeExpr reached = 0;
+  bool ascending = true;
+  for (bool found = true; found;) {
+    auto next = llvm::find_if(
+        parts, [&](const auto &part) { return part.first == reached; });
+    found = next != parts.end();
+    if (!found)
+      break;
+    ascending &= isLessEqual(next->first, next->second);
+    reached = next->second;
+    parts.erase(next);
+  }
+  split.coversAll = reached == tiles;
+  split.isApart = alike && ascending && parts.empty();
+  return split;
 }
 
 std::string SymbolicBox::str() const {
@@ -151,26 +214,27 @@ const Regions::Touched &Regions::get(const Command &command, int family,
 // What commands touch
 //===----------------------------------------------------------------------===//
 
-/// Every tile is in the range of one of the timelines.
-bool Regions::runsAllTiles(const Command &command, int family) const {
-  const Family &own = program.families[family];
-  SizeExpr tiles = program.stages[command.stage].tileCount();
-  auto value = [&](const SizeExpr &expr, const SizeExpr &number) {
-    return at(expr, own.index, number);
-  };
-  if (value(command.from, 0) != SizeExpr(0) ||
-      value(command.to, own.count - 1) != tiles)
-    return false;
-  // Each begins where the one before ends: none is left out in between.
-  SizeExpr next = SizeExpr::symbol(own.index) + 1;
-  return own.count == 1 || value(command.from, next) == command.to;
+/// Per coordinate of the grid: where it has no values, there are no tiles, and no
+/// indices in the buffer that they would have to touch.
+static SmallVector<bool> findNeverMissing(const Stage &stage,
+                                          ArrayRef<SizeExpr> dims,
+                                          const SymbolRanges &ranges) {
+  // No tile is larger than this in any dimension.
+  constexpr int64_t largestTile = 1 << 20;
+  SmallVector<bool> result;
+  for (const SizeExpr &count : stage.grid)
+    result.push_back(count.bounds(ranges).min >= 1 ||
+                     llvm::any_of(dims, [&](const SizeExpr &size) {
+                       return size.isLessEqual(count * largestTile, ranges);
+                     }));
+  return result;
 }
 
 /// Appends what all tiles of the grid touch in one dimension of `size` indices;
 /// false if `inner` cannot be told.
-bool Regions::appendDim(const Stage &stage, const FootprintDim &dim,
-                        const SizeExpr &size, Touched &result,
-                        SymbolicBox &inner) const {
+bool Regions::appendDim(const Stage &stage, ArrayRef<bool> neverMissing,
+                        const FootprintDim &dim, const SizeExpr &size,
+                        Touched &result, SymbolicBox &inner) const {
   SizeExpr zero = 0;
   if (dim.origin) {
     result.outer.dims.push_back({zero, size});
@@ -178,24 +242,32 @@ bool Regions::appendDim(const Stage &stage, const FootprintDim &dim,
   }
   // Steps from small to large: none may leave a gap behind what the smaller
   // ones reach.
-  SmallVector<std::pair<int64_t, SizeExpr>, 4> steps;
+  struct Step {
+    int64_t length;
+    SizeExpr count;
+    bool neverMissing;
+  };
+  SmallVector<Step, 4> steps;
   SizeExpr low = dim.base, high = SizeExpr(dim.base) + dim.extent;
-  for (auto [coefficient, count] : llvm::zip(dim.coefficients, stage.grid)) {
+  for (auto [coefficient, count, known] :
+       llvm::zip(dim.coefficients, stage.grid, neverMissing)) {
     if (coefficient == 0 || count == SizeExpr(1))
       continue;
     SizeExpr way = (count - 1) * coefficient;
     (coefficient < 0 ? low : high) = (coefficient < 0 ? low : high) + way;
-    steps.push_back({std::abs(coefficient), count});
+    steps.push_back({std::abs(coefficient), count, known});
   }
-  llvm::stable_sort(steps, llvm::less_first());
+  llvm::stable_sort(steps, [](const Step &a, const Step &b) {
+    return a.length < b.length;
+  });
   bool exact = true;
   SizeExpr reach = dim.extent;
-  for (const auto &[step, count] : steps) {
+  for (const Step &step : steps) {
     // Without tiles there is nothing; the rectangle must say so, too.
-    bool some = count.bounds(ranges).min >= 1 ||
-                (steps.size() == 1 && isLessEqual(dim.extent, step));
-    exact = exact && some && isLessEqual(step, reach);
-    reach = reach + (count - 1) * step;
+    bool isRight = step.neverMissing || (steps.size() == 1 &&
+                                         isLessEqual(dim.extent, step.length));
+    exact = exact && isRight && isLessEqual(step.length, reach);
+    reach = reach + (step.count - 1) * step.length;
   }
   auto clamp = [&](const SizeExpr &end, std::optional<SizeExpr> &value) {
     if (isLessEqual(end, zero))
@@ -231,10 +303,12 @@ Regions::Touched Regions::makeRun(const Command &command, int family,
   const Footprint &print = stage.operands[operand].footprint;
   const Buffer &buffer = program.buffers[command.operands[operand].buffer];
   Touched result;
-  bool all = runsAllTiles(command, family);
+  bool all = getTileSplit(program, command, family).coversAll;
+  SmallVector<bool> neverMissing =
+      findNeverMissing(stage, buffer.dims, ranges);
   if (print.whole) {
     result.outer = getWhole(command.operands[operand].buffer);
-    if (all)
+    if (all && llvm::all_of(neverMissing, [](bool known) { return known; }))
       result.inner.push_back(result.outer);
     return result;
   }
@@ -247,7 +321,7 @@ Regions::Touched Regions::makeRun(const Command &command, int family,
   SymbolicBox inner;
   bool exact = all;
   for (auto [dim, size] : llvm::zip(print.dims, buffer.dims))
-    exact &= appendDim(stage, dim, size, result, inner);
+    exact &= appendDim(stage, neverMissing, dim, size, result, inner);
   // One coordinate that moves two dimensions runs along a diagonal; one that
   // moves none says nothing about what is touched when it has no value.
   for (auto [k, count] : llvm::enumerate(stage.grid)) {
@@ -256,8 +330,7 @@ Regions::Touched Regions::makeRun(const Command &command, int family,
     unsigned moved = llvm::count_if(print.dims, [&](const FootprintDim &dim) {
       return !dim.origin && dim.coefficients[k] != 0;
     });
-    exact = exact &&
-            (moved == 1 || (moved == 0 && count.bounds(ranges).min >= 1));
+    exact = exact && (moved == 1 || (moved == 0 && neverMissing[k]));
   }
   if (exact) {
     result.inner.push_back(std::move(inner));

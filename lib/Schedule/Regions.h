@@ -24,10 +24,18 @@ namespace headrace::schedule {
 /// `expr` with `value` for `index`.
 SizeExpr at(const SizeExpr &expr, llvm::StringRef index, const SizeExpr &value);
 
-/// Whether the first and the last tile of a run never fall as the number of the
-/// timeline grows, for all sizes.
-bool isRangeAscending(const Program &program, const Command &command,
-                      int family);
+/// How a run's tiles are spread over the timelines of its family, as far as can
+/// be shown for all sizes and iterations.
+struct TileSplit {
+  /// Every tile is some timeline's.
+  bool coversAll = false;
+  /// No tile is that of two.
+  bool isApart = false;
+  /// Nobody runs a tile that the stage does not have.
+  bool isInside = false;
+};
+TileSplit getTileSplit(const Program &program, const Command &command,
+                       int family);
 
 /// Like Box, for all bindings of the entry's symbols.
 struct SymbolicBox {
@@ -68,9 +76,9 @@ private:
   const Touched &get(const Command &command, int family, int operand);
   Touched makeRun(const Command &command, int family, int operand) const;
   Touched makeCopy(const Command &command, int family, int operand) const;
-  bool runsAllTiles(const Command &command, int family) const;
-  bool appendDim(const Stage &stage, const FootprintDim &dim,
-                 const SizeExpr &size, Touched &result, SymbolicBox &inner) const;
+  bool appendDim(const Stage &stage, llvm::ArrayRef<bool> neverMissing,
+                 const FootprintDim &dim, const SizeExpr &size, Touched &result,
+                 SymbolicBox &inner) const;
   bool isLessEqual(const SizeExpr &a, const SizeExpr &b) const {
     return a == b || a.isLessEqual(b, ranges);
   }

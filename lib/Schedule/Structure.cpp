@@ -76,18 +76,10 @@ bool Structure::areTilesApart(const Command &commandA, int a,
     return false;
   const Stage &stageA = program.stages[commandA.stage];
   const Stage &stageB = program.stages[commandB.stage];
-  // The same ranges in every iteration, one beginning where the one before
-  // ends, and none beginning before that.
-  StringRef index = program.families[family].index;
+  // The same ranges, and no tile in two of them.
   if (stageA.grid != stageB.grid || commandA.from != commandB.from ||
       commandA.to != commandB.to ||
-      at(commandA.from, index, SizeExpr::symbol(index) + 1) != commandA.to)
-    return false;
-  bool alike = true;
-  commandA.from.walkSymbols([&](StringRef name) {
-    alike &= name == index || ranges.contains(name);
-  });
-  if (!alike || !isRangeAscending(program, commandA, family))
+      !getTileSplit(program, commandA, family).isApart)
     return false;
   const Footprint &printA = stageA.operands[a].footprint;
   const Footprint &printB = stageB.operands[b].footprint;

@@ -273,3 +273,22 @@ TEST(SizeExpr, RandomExpressionsKeepTheirValue) {
     }
   }
 }
+
+// Ends of blocks that lie on one another: what is below each is a maximum of
+// what is below that, deeper than quotients could be estimated.
+TEST(SizeExpr, MaximaOfSumsOfMaxima) {
+  SizeExpr s = SizeExpr::symbol("s"), t = SizeExpr::symbol("t");
+  SymbolRanges ranges;
+  ranges["s"] = {1, 512};
+  ranges["t"] = {1, 64};
+  SizeExpr below = (s * t * 3 + 15).floorDiv(16) * 64;
+  SizeExpr end = below + s * t * 4;
+  SizeExpr padded = below + (s * t + 15).floorDiv(16) * 64;
+  EXPECT_TRUE(end.isLessEqual(padded, ranges));
+  SizeExpr height = padded;
+  for (int64_t k = 1; k <= 8; ++k) {
+    height = SizeExpr::max(height, s * (100 * k) + 7) + t * k;
+    EXPECT_TRUE(end.isLessEqual(height, ranges)) << k;
+    EXPECT_FALSE(height.isLessEqual(end, ranges)) << k;
+  }
+}
