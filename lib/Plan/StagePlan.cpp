@@ -62,16 +62,16 @@ static LogicalResult verifyNest(const Nest &nest, const NestPlan &plan,
     if (loop >= int64_t(loops.size()))
       return fail(Twine(name) + " = " + Twine(loop) + ", but the nest has " +
                   Twine(loops.size()) + " loops");
-  if (plan.row >= 0 && !loops[plan.row].parallel)
+  NodeKind kind = nest.anchor->kind;
+  bool product = kind == NodeKind::Contraction;
+  if (product && plan.row >= 0 && !loops[plan.row].parallel)
     return fail("row = " + Twine(plan.row) + ", which is a reduction");
-  if (plan.group >= 0 && loops[plan.group].parallel)
+  if (product && plan.group >= 0 && loops[plan.group].parallel)
     return fail("group = " + Twine(plan.group) + ", which is no reduction");
-  if (plan.row < 0 && plan.rows != 1)
-    return fail("rows = " + Twine(plan.rows) + ", but no row");
-  bool product = nest.anchor->kind == NodeKind::Contraction;
-  if (!product && (plan.atom || plan.group >= 0 || !plan.packed.empty()))
-    return fail("an atom, a group or packed operands, but the nest is no "
-                "contraction");
+  if (!product && kind != NodeKind::SoftmaxSum &&
+      (plan.atom || plan.group >= 0 || !plan.packed.empty()))
+    return fail("an atom, a group or packed operands, but it computes no "
+                "products");
   return success();
 }
 

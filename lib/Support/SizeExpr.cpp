@@ -749,6 +749,7 @@ public:
 private:
   std::optional<bool> split(const SizeExpr &expr, unsigned estimates,
                             bool extrema);
+  SizeExpr dropOrdered(const SizeExpr &expr, unsigned estimates);
 
   const SymbolRanges &ranges;
   /// Cases of minima and maxima that may still be looked at.
@@ -756,11 +757,17 @@ private:
 };
 } // namespace
 
-/// By cases of the first minimum or maximum (with `extrema`), or estimates of
-/// the first quotient; nullopt if there is none.
+/// By cases of the first minimum or maximum (with `extrema`), or estimates of a
+/// quotient; nullopt if there is none.
 std::optional<bool> NonNegativeProof::split(const SizeExpr &expr,
                                             unsigned estimates, bool extrema) {
   const Terms &terms = termsOf(expr);
+  // Quotients of quotients first: what is inside may cancel.
+  unsigned deepest = 0;
+  for (const Term &term : terms)
+    for (const AtomRef &atom : term.factors)
+      if (!extrema && atom->kind == AtomKind::FloorDiv)
+        deepest = std::max(deepest, atom->lhs.depth());
   for (size_t i = 0, e = terms.size(); i != e; ++i) {
     // The term `coefficient * atom`, times what is known to be non-negative.
     const Term &term = terms[i];
@@ -768,7 +775,9 @@ std::optional<bool> NonNegativeProof::split(const SizeExpr &expr,
       const Atom &atom = *term.factors[f];
       bool isExtremum =
           atom.kind == AtomKind::Min || atom.kind == AtomKind::Max;
-      if (extrema ? !isExtremum : atom.kind != AtomKind::FloorDiv)
+      if (extrema ? !isExtremum
+                  : atom.kind != AtomKind::FloorDiv ||
+                        atom.lhs.depth() < deepest)
         continue;
       Term others = term;
       others.factors.erase(others.factors.begin() + f);
@@ -801,9 +810,47 @@ std::optional<bool> NonNegativeProof::split(const SizeExpr &expr,
   return std::nullopt;
 }
 
+/// The expression without pairs of quotients of which the one that is added is
+/// no smaller than the one that is subtracted: where `expr` is negative, what is
+/// left is, too.
+SizeExpr NonNegativeProof::dropOrdered(const SizeExpr &expr,
+                                       unsigned estimates) {
+  // A term `coefficient * (a floordiv c)` with a constant c > 0.
+  auto getQuotient = [](const Term &term) -> const Atom * {
+    if (term.factors.size() != 1 ||
+        term.factors.front()->kind != AtomKind::FloorDiv)
+      return nullptr;
+    const Atom *atom = term.factors.front().get();
+    return atom->rhs.getConstant().value_or(0) > 0 ? atom : nullptr;
+  };
+  const Terms &terms = termsOf(expr);
+  for (const Term &added : terms) {
+    const Atom *more = added.coefficient > 0 ? getQuotient(added) : nullptr;
+    for (const Term &taken : terms) {
+      const Atom *less =
+          more && taken.coefficient < 0 ? getQuotient(taken) : nullptr;
+      if (!less || taken.coefficient == kMin)
+        continue;
+      // a floordiv c >= b floordiv d if a >= b and, unless c = d, c < d, b >= 0.
+      int64_t c = *more->rhs.getConstant(), d = *less->rhs.getConstant();
+      if (c > d || (c < d && less->lhs.bounds(ranges).min < 0) ||
+          !prove(more->lhs - less->lhs, estimates - 1))
+        continue;
+      int64_t both = std::min(added.coefficient, -taken.coefficient);
+      Term up{both, added.factors}, down{-both, taken.factors};
+      return expr - SizeExprImpl::fromSorted({up}) -
+             SizeExprImpl::fromSorted({down});
+    }
+  }
+  return expr;
+}
+
 bool NonNegativeProof::prove(const SizeExpr &expr, unsigned estimates) {
   if (expr.bounds(ranges).min >= 0)
     return true;
+  if (estimates > 0)
+    if (SizeExpr rest = dropOrdered(expr, estimates); rest != expr)
+      return prove(rest, estimates);
   // Extrema first: splitting them loses nothing, and what they hold may cancel
   // a quotient that would be estimated otherwise.
   for (bool extrema : {true, false})

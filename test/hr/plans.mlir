@@ -5,8 +5,8 @@
 #nest = #hr.nest<vector = 1, vectors = 3, row = 0, rows = 8, block = 512, group = 2, packed = [1], atom = <instruction = "x86.vdpbf16ps", m = 1, n = 16, k = 2, fragments = false>>
 func.func @right() attributes {
   plan = #hr.plan<tile = [32, 0, 0], lanes = 16, stream = 128, nests = [#nest], nanoseconds = 120000, runner_up = "">,
-  print = #hr.footprint<affine_map<(d0, d1) -> (d0 * 32, 0)>, [#hr.size<"32">, #hr.size<"s0">]>,
-  whole = #hr.footprint<affine_map<(d0) -> ()>, [] touching #hr.size<"12288">>
+  print = #hr.footprint<(d0, d1) -> (d0 * 32, 0), [#hr.size<"32">, #hr.size<"s0">]>,
+  whole = #hr.footprint<(d0) -> (), [] touching #hr.size<"12288">>
 } { return }
 
 // -----
@@ -67,27 +67,27 @@ func.func @atom() attributes {x = #hr.atom<instruction = "a", m = 1, n = 0, k = 
 // -----
 
 // expected-error @+1 {{a footprint begins at 1 indices but has 2 extents}}
-func.func @extents() attributes {x = #hr.footprint<affine_map<(d0) -> (d0)>, [#hr.size<"32">, #hr.size<"8">]>} { return }
+func.func @extents() attributes {x = #hr.footprint<(d0) -> (d0), [#hr.size<"32">, #hr.size<"8">]>} { return }
 
 // -----
 
 // expected-error @+1 {{expected extents of type #hr.size but got 32}}
-func.func @extent_type() attributes {x = #hr.footprint<affine_map<(d0) -> (d0)>, [32]>} { return }
+func.func @extent_type() attributes {x = #hr.footprint<(d0) -> (d0), [32]>} { return }
 
 // -----
 
 // expected-error @+1 {{a footprint has the extent -1}}
-func.func @negative() attributes {x = #hr.footprint<affine_map<(d0) -> (d0)>, [#hr.size<"-1">]>} { return }
+func.func @negative() attributes {x = #hr.footprint<(d0) -> (d0), [#hr.size<"-1">]>} { return }
 
 // -----
 
 // expected-error @+1 {{the origin of a footprint is a map of the tile's coordinates alone, but has 1 symbols}}
-func.func @symbols() attributes {x = #hr.footprint<affine_map<(d0)[s0] -> (d0 + s0)>, [#hr.size<"1">]>} { return }
+func.func @symbols() attributes {x = #hr.footprint<(d0)[s0] -> (d0 + s0), [#hr.size<"1">]>} { return }
 
 // -----
 
 #first = affine_map<(i) -> (0)>
-#all = #hr.footprint<affine_map<(d0) -> (0)>, [#hr.size<"8">]>
+#all = #hr.footprint<(d0) -> (0), [#hr.size<"8">]>
 func.func @written_input() {
   %a = hr.buffer input number 0 dims [#hr.size<"8">] : !hr.buffer<f32>
   // expected-error @+1 {{operand 0 is written, but it is an input}}
@@ -98,7 +98,7 @@ func.func @written_input() {
 // -----
 
 #none = affine_map<(i) -> ()>
-#all = #hr.footprint<affine_map<(d0) -> (0)>, [#hr.size<"8">]>
+#all = #hr.footprint<(d0) -> (0), [#hr.size<"8">]>
 func.func @slot() {
   %a = hr.buffer output number 0 dims [#hr.size<"8">] : !hr.buffer<f32>
   // expected-error @+1 {{the slot of operand 0 is not one map of the iteration}}

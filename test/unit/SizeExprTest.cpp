@@ -292,3 +292,25 @@ TEST(SizeExpr, MaximaOfSumsOfMaxima) {
     EXPECT_FALSE(height.isLessEqual(end, ranges)) << k;
   }
 }
+
+// Shares of a number of tiles: what one begins with is no more than where it
+// ends, though the one quotient may round down by more than the other.
+TEST(SizeExpr, OrderedQuotients) {
+  SizeExpr s = SizeExpr::symbol("s");
+  SymbolRanges ranges;
+  ranges["s"] = {1, 1 << 20};
+  SizeExpr tiles = (s + 3).floorDiv(4);
+  EXPECT_TRUE(tiles.floorDiv(2).isLessEqual(tiles, ranges));
+  EXPECT_FALSE(tiles.isLessEqual(tiles.floorDiv(2), ranges));
+  for (int64_t w = 0; w < 7; ++w) {
+    EXPECT_TRUE((tiles * (w + 1)).floorDiv(7).isLessEqual(tiles, ranges)) << w;
+    SizeExpr from = (s * w).floorDiv(7), to = (s * (w + 1)).floorDiv(7);
+    EXPECT_TRUE(from.isLessEqual(to, ranges)) << w;
+    EXPECT_TRUE(to.isLessEqual(s, ranges)) << w;
+    EXPECT_FALSE(to.isLessEqual(from, ranges)) << w;
+    EXPECT_TRUE((from * 16 + 3).isLessEqual(to * 16 + 5, ranges)) << w;
+  }
+  // Of numbers that may be negative, the larger divisor gives the larger one.
+  ranges["s"] = {-8, 8};
+  EXPECT_FALSE(s.floorDiv(8).isLessEqual(s.floorDiv(4), ranges));
+}
