@@ -747,8 +747,9 @@ public:
   bool prove(const SizeExpr &expr, unsigned estimates = 5);
 
 private:
+  enum class Kind { Extrema, Relevant, Any };
   std::optional<bool> split(const SizeExpr &expr, unsigned estimates,
-                            bool extrema);
+                            Kind kind);
   SizeExpr dropOrdered(const SizeExpr &expr, unsigned estimates);
 
   const SymbolRanges &ranges;
@@ -757,16 +758,31 @@ private:
 };
 } // namespace
 
-/// By cases of the first minimum or maximum (with `extrema`), or estimates of a
-/// quotient; nullopt if there is none.
+/// Whether something in `expr` that may be negative could cancel against what the
+/// quotient in `term`, whose other factors are `scale`, is estimated by.
+static bool isRelevant(const SizeExpr &expr, const Term &term,
+                       const Atom &quotient, const SizeExpr &scale) {
+  if (term.coefficient < 0)
+    return true;
+  SizeExpr estimate = scale * quotient.lhs;
+  return llvm::any_of(termsOf(expr), [&](const Term &negative) {
+    return negative.coefficient < 0 &&
+           llvm::any_of(termsOf(estimate), [&](const Term &part) {
+             return compareFactors(part.factors, negative.factors) == 0;
+           });
+  });
+}
+
+/// By cases of the first minimum or maximum (`Extrema`), or estimates of a
+/// quotient: one that matters, or any; nullopt if there is none.
 std::optional<bool> NonNegativeProof::split(const SizeExpr &expr,
-                                            unsigned estimates, bool extrema) {
+                                            unsigned estimates, Kind kind) {
   const Terms &terms = termsOf(expr);
   // Quotients of quotients first: what is inside may cancel.
   unsigned deepest = 0;
   for (const Term &term : terms)
     for (const AtomRef &atom : term.factors)
-      if (!extrema && atom->kind == AtomKind::FloorDiv)
+      if (atom->kind == AtomKind::FloorDiv)
         deepest = std::max(deepest, atom->lhs.depth());
   for (size_t i = 0, e = terms.size(); i != e; ++i) {
     // The term `coefficient * atom`, times what is known to be non-negative.
@@ -775,9 +791,9 @@ std::optional<bool> NonNegativeProof::split(const SizeExpr &expr,
       const Atom &atom = *term.factors[f];
       bool isExtremum =
           atom.kind == AtomKind::Min || atom.kind == AtomKind::Max;
-      if (extrema ? !isExtremum
-                  : atom.kind != AtomKind::FloorDiv ||
-                        atom.lhs.depth() < deepest)
+      if (kind == Kind::Extrema ? !isExtremum
+                                : atom.kind != AtomKind::FloorDiv ||
+                                      atom.lhs.depth() < deepest)
         continue;
       Term others = term;
       others.factors.erase(others.factors.begin() + f);
@@ -790,6 +806,8 @@ std::optional<bool> NonNegativeProof::split(const SizeExpr &expr,
       if (atom.kind == AtomKind::FloorDiv) {
         std::optional<int64_t> c = atom.rhs.getConstant();
         if (!c || *c <= 0 || *c == kMax)
+          continue;
+        if (kind == Kind::Relevant && !isRelevant(expr, term, atom, scale))
           continue;
         if (estimates == 0)
           return false;
@@ -853,8 +871,8 @@ bool NonNegativeProof::prove(const SizeExpr &expr, unsigned estimates) {
       return prove(rest, estimates);
   // Extrema first: splitting them loses nothing, and what they hold may cancel
   // a quotient that would be estimated otherwise.
-  for (bool extrema : {true, false})
-    if (std::optional<bool> result = split(expr, estimates, extrema))
+  for (Kind kind : {Kind::Extrema, Kind::Relevant, Kind::Any})
+    if (std::optional<bool> result = split(expr, estimates, kind))
       return *result;
   return false;
 }
