@@ -26,9 +26,9 @@
 // eager's strides, never on what this pass makes of it.
 //
 //===----------------------------------------------------------------------===//
-#include "Promotion.h"
 #include "ViewStep.h"
 #include "headrace/Dialect/Aten/Aten.h"
+#include "headrace/Dialect/Aten/Promotion.h"
 #include "headrace/Dialect/HR/HRUtils.h"
 #include "headrace/Import/Passes.h"
 #include "headrace/Import/State.h"
@@ -425,7 +425,7 @@ FailureOr<Value> Functionalizer::compute(aten::CallOp call,
     args.push_back(*converted);
   }
   Type computed =
-      isOut ? elementType : getComputedType(call, elementType);
+      isOut ? elementType : aten::getComputedType(call, elementType);
   auto result = aten::CallOp::create(
       builder, loc, TypeRange(aten::getTensorType(dims, computed)),
       builder.getStringAttr(functional->name), inputs,

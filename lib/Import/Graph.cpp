@@ -13,6 +13,7 @@
 //
 //===----------------------------------------------------------------------===//
 #include "Graph.h"
+#include "headrace/Dialect/Aten/ResultTypes.h"
 #include "headrace/Dialect/HR/HRUtils.h"
 #include "llvm/ADT/STLExtras.h"
 #include "llvm/ADT/StringExtras.h"
@@ -727,6 +728,10 @@ LogicalResult GraphImporter::defineOutputs(ArrayRef<StringRef> names,
   return success();
 }
 
+/// What no range shows of sizes follows from torch's guards in a program that
+/// torch exported.
+void GraphImporter::acceptUnproved(const SizeExpr &) {}
+
 LogicalResult GraphImporter::importCall(const Object &node, StringRef callee,
                                         const aten::Schema &schema) {
   const Array *inputs = reader.array(node.get("inputs"), "inputs");
@@ -786,7 +791,11 @@ LogicalResult GraphImporter::importCall(const Object &node, StringRef callee,
   auto call = cast<aten::CallOp>(builder.create(state));
   // The file decides what a call looks like, so it is verified here, where the
   // error can still be told from a bug of ours.
-  if (failed(call.verify()))
+  if (failed(call.verify()) ||
+      failed(aten::verifyResultTypes(call, entry.ranges,
+                                     [&](const SizeExpr &nonNegative) {
+                                       acceptUnproved(nonNegative);
+                                     })))
     return failure();
   return defineOutputs(names, call.getResults());
 }

@@ -89,6 +89,8 @@ private:
   mlir::LogicalResult importCall(const llvm::json::Object &node,
                                  llvm::StringRef callee,
                                  const aten::Schema &schema);
+  /// Told of what a call relies on and the ranges do not show.
+  void acceptUnproved(const SizeExpr &nonNegative);
   mlir::LogicalResult importUnknown(const llvm::json::Object &node,
                                     llvm::StringRef target);
   mlir::LogicalResult importRegionCall(const llvm::json::Object &node,
