@@ -16,6 +16,7 @@
 //
 //===----------------------------------------------------------------------===//
 #include "headrace/Driver/Compiler.h"
+#include "headrace/Dialect/Aten/Obstacles.h"
 #include "headrace/Dialect/HR/HR.h"
 #include "headrace/Driver/Pipelines.h"
 #include "headrace/Driver/Registration.h"
@@ -599,6 +600,9 @@ LogicalResult Compilation::run() {
     return fail("'" + options.inputs.front().path + "' stands after phase '" +
                 getPhaseInfo(Phase::Tensor).name +
                 "': it has no form in f64");
+  // What the reader found in the way is reported with all else that is.
+  if (aten::Obstacles::hasAny(*module))
+    lastMLIR = std::max(lastMLIR, Phase::Tensor);
   for (const PhaseInfo &info : getPhases()) {
     if (info.phase > lastMLIR)
       break;

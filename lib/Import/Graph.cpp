@@ -237,14 +237,15 @@ void GraphImporter::checkBound(const SizeExpr &expr, const Twine &what) {
   expr.walkSymbols([&](StringRef symbol) {
     if (entry.boundSymbols.contains(symbol))
       return;
-    // Going on finds more errors of this kind; the import fails at the end.
-    if (!entry.reportedSymbols.insert(symbol).second)
-      return;
-    entry.hasErrors = true;
-    reader.error(what) << ": size '" << expr.str() << "' depends on data ('"
-                       << symbol
-                       << "' is not determined by the shapes of the inputs), "
-                          "which is not supported";
+    entry.boundSymbols.insert(symbol);
+    entry.symbols.push_back(symbol.str());
+    entry.obstacles.add("",
+                        (what + ": size '" + expr.str() +
+                         "' depends on data ('" + symbol +
+                         "' is not determined by the shapes of the inputs), "
+                         "which is not supported")
+                            .str(),
+                        reader.getLoc());
   });
 }
 
@@ -800,20 +801,40 @@ LogicalResult GraphImporter::importCall(const Object &node, StringRef callee,
   return defineOutputs(names, call.getResults());
 }
 
+/// The tensors that an argument names, as far as they are defined.
+void GraphImporter::collectTensors(const JsonValue &argument,
+                                   SmallVectorImpl<Value> &tensors) {
+  const Object *input = argument.getAsObject();
+  const Object *arg = input ? input->getObject("arg") : nullptr;
+  if (!arg)
+    return;
+  auto add = [&](const Object *tensor) {
+    std::optional<StringRef> name =
+        tensor ? tensor->getString("name") : std::nullopt;
+    if (auto it = name ? values.find(*name) : values.end(); it != values.end())
+      tensors.push_back(it->second);
+  };
+  add(arg->getObject("as_tensor"));
+  if (const Array *list = arg->getArray("as_tensors"))
+    for (const JsonValue &tensor : *list)
+      add(tensor.getAsObject());
+}
+
 LogicalResult GraphImporter::importUnknown(const Object &node,
                                            StringRef target) {
-  auto it = entry.unsupported
-                .try_emplace(target, EntryState::Unsupported{0, reader.getLoc()})
-                .first;
-  ++it->second.count;
-  entry.hasErrors = true;
+  entry.obstacles.add(printable(target), "", reader.getLoc());
+  // What it takes is used, so that what is unknown there is found as well.
+  SmallVector<Value> operands;
+  if (const Array *inputs = node.getArray("inputs"))
+    for (const JsonValue &value : *inputs)
+      collectTensors(value, operands);
   // Stand-ins let the import go on and find the other unknown operators.
   SmallVector<StringRef> names;
   SmallVector<Type> resultTypes;
   if (failed(readOutputs(node, names, resultTypes)))
     return failure();
   auto standIn = UnrealizedConversionCastOp::create(
-      builder, reader.getLoc(), resultTypes, ValueRange());
+      builder, reader.getLoc(), resultTypes, operands);
   return defineOutputs(names, standIn.getResults());
 }
 

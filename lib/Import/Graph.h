@@ -9,7 +9,7 @@
 
 #include "Json.h"
 #include "SymPy.h"
-#include "headrace/Dialect/Aten/Aten.h"
+#include "headrace/Dialect/Aten/Obstacles.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/IR/Builders.h"
 #include "llvm/ADT/MapVector.h"
@@ -21,8 +21,9 @@ namespace headrace {
 
 /// What all graphs of one entry share.
 struct EntryState {
-  EntryState(mlir::MLIRContext *context, mlir::Location file)
-      : builder(context), file(file) {}
+  EntryState(mlir::MLIRContext *context, mlir::Location file,
+             aten::Obstacles &obstacles)
+      : builder(context), file(file), obstacles(obstacles) {}
 
   mlir::OpBuilder builder;
   /// Where errors go that no node is to blame for.
@@ -31,18 +32,10 @@ struct EntryState {
   llvm::SmallVector<std::string> symbols;
   llvm::StringSet<> boundSymbols;
   SymbolRanges ranges;
-  /// Symbols already reported as depending on data.
-  llvm::StringSet<> reportedSymbols;
   /// What must hold of the sizes and could not be shown: each is >= 0.
   llvm::SetVector<mlir::Attribute> requirements;
-  /// Operators without a schema, with their uses: all are listed at the end.
-  struct Unsupported {
-    unsigned count = 0;
-    mlir::Location first;
-  };
-  llvm::MapVector<llvm::StringRef, Unsupported> unsupported;
-  /// Errors after which importing goes on, to report more of them.
-  bool hasErrors = false;
+  /// What cannot be compiled. Importing goes on, to find all of it.
+  aten::Obstacles &obstacles;
 
   /// Expressions are few and repeat a thousand times.
   llvm::StringMap<SymbolicValue> parsedExprs;
@@ -79,7 +72,7 @@ private:
                              llvm::StringRef name);
   mlir::FailureOr<SizeExpr> parseSymInt(const llvm::json::Value *value,
                                         const llvm::Twine &what);
-  /// Reports symbols that the inputs do not bind.
+  /// Notes symbols that the inputs do not bind; later they count as bound.
   void checkBound(const SizeExpr &expr, const llvm::Twine &what);
   mlir::FailureOr<mlir::RankedTensorType>
   readTensorMeta(const llvm::json::Value *meta, const llvm::Twine &what,
@@ -91,6 +84,8 @@ private:
                                  const aten::Schema &schema);
   /// Told of what a call relies on and the ranges do not show.
   void acceptUnproved(const SizeExpr &nonNegative);
+  void collectTensors(const llvm::json::Value &argument,
+                      llvm::SmallVectorImpl<mlir::Value> &tensors);
   mlir::LogicalResult importUnknown(const llvm::json::Object &node,
                                     llvm::StringRef target);
   mlir::LogicalResult importRegionCall(const llvm::json::Object &node,

@@ -125,6 +125,8 @@ private:
   hr::WeightOp lastWeight;
   /// Weights that an output of some entry is the new value of.
   llvm::SetVector<StringAttr> mutated;
+  /// What stands in the way of compiling all of it.
+  aten::Obstacles obstacles;
 };
 } // namespace
 
@@ -487,7 +489,7 @@ LogicalResult Importer::importFunction(Program &program, const Object &graph,
                                        JsonReader &reader) {
   const Object &model = *program.model.getAsObject();
   const Object &graphModule = *model.getObject("graph_module");
-  EntryState state(context, program.file);
+  EntryState state(context, program.file, obstacles);
   state.ranges.clear();
   if (failed(readRanges(model, state, reader)))
     return failure();
@@ -726,14 +728,6 @@ LogicalResult Importer::importFunction(Program &program, const Object &graph,
     results.push_back(tensor);
   }
 
-  for (auto &[target, uses] : state.unsupported) {
-    InFlightDiagnostic diag = emitError(aten::getUserLocation(uses.first));
-    diag << "operator '" << target << "' is not supported (" << uses.count
-         << (uses.count == 1 ? " use)" : " uses)");
-  }
-  if (state.hasErrors)
-    return failure();
-
   SmallVector<std::string> leafNames = getLeafNames(outSpec, outLeaves.size());
   SmallVector<DictionaryAttr> resultAttrs;
   for (auto [i, result] : llvm::enumerate(results)) {
@@ -810,6 +804,7 @@ FailureOr<OwningOpRef<ModuleOp>> Importer::finish(Location loc) {
     names.push_back(name.getValue());
   if (failed(makeStates(*module, names, loc)) || failed(verify(*module)))
     return failure();
+  obstacles.leave(*module);
   return std::move(module);
 }
 

@@ -371,6 +371,11 @@ static Rule lookup(StringRef callee) {
   StringRef base = callee.rsplit('.').first;
   std::string name =
       (base.consume_front("aten.") ? base : callee.rsplit('.').first).str();
+  // What gives its tensor another shape in place is refused, by name.
+  if (llvm::is_contained({"squeeze_", "unsqueeze_", "transpose_", "t_",
+                          "as_strided_", "swapaxes_", "swapdims_"},
+                         name))
+    return nullptr;
   const Table &table = getTable();
   if (auto it = table.find(name); it != table.end())
     return it->second;
