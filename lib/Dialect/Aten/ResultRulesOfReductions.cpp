@@ -46,6 +46,11 @@ static void giveScan(Call &c) {
   c.give(self, getSumType(c));
 }
 
+static void giveTrace(Call &c) {
+  if (c.rank(c.tensor("self"), 2, "self"))
+    c.give({}, getSumType(c));
+}
+
 static void giveReduced(Call &c) {
   c.give(getReduced(c), c.dtypeOr("dtype", c.type("self")));
 }
@@ -168,10 +173,10 @@ void rules::addReductions(Table &table) {
       table[name] = rule;
   };
   add(giveSum, {"sum", "prod", "nansum"});
-  add(giveReduced, {"mean"});
+  add(giveTrace, {"trace"});
   add(giveAnyAll, {"any", "all"});
   add(giveCount, {"count_nonzero"});
-  add(giveReduced, {"amax", "amin"});
+  add(giveReduced, {"mean", "amax", "amin"});
   add(giveExtremum, {"max", "min"});
   add(giveBothExtrema, {"aminmax"});
   add(givePosition, {"argmax", "argmin"});
