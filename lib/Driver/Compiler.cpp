@@ -221,7 +221,8 @@ LogicalResult Compilation::checkInputs() {
     if (std::error_code error = fs::status(input.path, status))
       return fail("cannot read '" + input.path + "': " + error.message());
     if (fs::is_directory(status))
-      return fail("cannot read '" + input.path + "': it is a folder");
+      return fail("cannot read '" + input.path + "': it is a folder; expected a file that "
+                  "torch.export.save wrote");
     dependencies.push_back(input.path);
     if (StringRef(input.path).ends_with(".mlir"))
       fromMLIR = true;

@@ -85,12 +85,15 @@ Archive::openBytes(ArrayRef<char> bytes, std::shared_ptr<void> owner) {
     std::string reason = zip_error_code_zip(&error) == ZIP_ER_EXISTS
                              ? "an entry appears twice"
                              : zip_error_strerror(&error);
-    if (zip_error_code_zip(&error) != ZIP_ER_EXISTS)
-      if (std::string kind = nameForeignFile(bytes); !kind.empty())
-        reason = "this is " + kind +
-                 (StringRef(kind).starts_with("an archive")
-                      ? " (" + reason + ")"
-                      : "");
+    std::string kind = zip_error_code_zip(&error) == ZIP_ER_EXISTS
+                           ? ""
+                           : nameForeignFile(bytes);
+    if (StringRef(kind).starts_with("an archive"))
+      reason = "this is " + kind + " (" + reason + ")";
+    else if (!kind.empty())
+      reason = "this is " + kind;
+    else if (zip_error_code_zip(&error) == ZIP_ER_NOZIP)
+      reason = "it is no zip archive, as torch.export.save writes";
     Error result = makeError("not a .pt2 archive: {0}", reason);
     zip_error_fini(&error);
     return result;
@@ -168,6 +171,10 @@ Error Archive::index() {
     auto [folder, rest] = name.split('/');
     if (top.empty())
       top = folder.str();
+    if (!hasProgram && (rest.empty() || folder != top))
+      return makeError("the archive has '{0}' but no entry 'models/*.json'; was "
+                       "it written by torch.export.save?",
+                       name);
     if (rest.empty() || folder != top)
       return makeError("expected all entries in one folder, but got '{0}' "
                        "beside '{1}/'",

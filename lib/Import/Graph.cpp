@@ -17,6 +17,7 @@
 #include "headrace/Dialect/HR/HRUtils.h"
 #include "llvm/ADT/STLExtras.h"
 #include "llvm/ADT/StringExtras.h"
+#include "llvm/ADT/StringSwitch.h"
 
 using namespace mlir;
 using namespace headrace;
@@ -79,6 +80,44 @@ Type headrace::getElementType(MLIRContext *context, int64_t dtype) {
   }
 }
 
+/// Text from the file that a message or a location may show.
+static std::string printable(StringRef text) {
+  std::string result = text.take_front(4096).str();
+  for (char &c : result)
+    if (static_cast<unsigned char>(c) < 0x20 || c == 0x7f)
+      c = '?';
+  return result;
+}
+
+/// The kinds of devices that torch has. Values are the same on all of them.
+static bool isKnownDevice(StringRef type) {
+  return llvm::StringSwitch<bool>(type)
+      .Cases({"cpu", "cuda", "mkldnn", "opengl", "opencl", "ideep", "hip", "ve",
+              "fpga", "maia", "xla", "lazy", "vulkan"},
+             true)
+      .Cases({"mps", "meta", "hpu", "mtia", "xpu", "ipu", "privateuseone"},
+             true)
+      .Default(false);
+}
+
+FailureOr<std::string> headrace::readDevice(JsonReader &reader,
+                                            const JsonValue *value,
+                                            const Twine &what) {
+  const Object *device = reader.object(value, what);
+  if (!device)
+    return failure();
+  FailureOr<StringRef> type = reader.string(device->get("type"), what);
+  if (failed(type))
+    return failure();
+  if (!isKnownDevice(*type))
+    return reader.error(what) << ": device '" << printable(*type)
+                              << "' is not known";
+  std::string name = type->str();
+  if (std::optional<int64_t> number = device->getInteger("index"))
+    name += ":" + std::to_string(*number);
+  return name;
+}
+
 Attribute headrace::getConstantLeaf(Builder &builder,
                                     const JsonReader::Union &value) {
   if (value.kind == "as_none")
@@ -108,15 +147,6 @@ Attribute headrace::getConstantLeaf(Builder &builder,
 //===----------------------------------------------------------------------===//
 // Locations
 //===----------------------------------------------------------------------===//
-
-/// Text from the file that a message or a location may show.
-static std::string printable(StringRef text) {
-  std::string result = text.take_front(4096).str();
-  for (char &c : result)
-    if (static_cast<unsigned char>(c) < 0x20 || c == 0x7f)
-      c = '?';
-  return result;
-}
 
 /// The innermost frame that is not torch's own, of a text like
 ///   File "/home/me/model.py", line 8, in forward
@@ -262,7 +292,8 @@ GraphImporter::readTensorMeta(const JsonValue *meta, const Twine &what,
   const Array *sizes = reader.array(fields->get("sizes"), what + ".sizes");
   const Array *strides =
       reader.array(fields->get("strides"), what + ".strides");
-  if (failed(dtype) || failed(layout) || !sizes || !strides)
+  if (failed(dtype) || failed(layout) || !sizes || !strides ||
+      failed(readDevice(reader, fields->get("device"), what + ".device")))
     return failure();
   Type elementType = getElementType(builder.getContext(), *dtype);
   if (!elementType)
@@ -575,16 +606,10 @@ FailureOr<Attribute> GraphImporter::importArgument(
         [&](auto v) { return aten::TorchLayoutAttr::get(context, v); },
         "layout");
   if (arg.kind == "as_device") {
-    const Object *device = reader.object(arg.value, what);
-    if (!device)
+    FailureOr<std::string> name = readDevice(reader, arg.value, what);
+    if (failed(name))
       return failure();
-    FailureOr<StringRef> type = reader.string(device->get("type"), what);
-    if (failed(type))
-      return failure();
-    std::string name = printable(*type);
-    if (std::optional<int64_t> number = device->getInteger("index"))
-      name += ":" + std::to_string(*number);
-    return Attribute(aten::DeviceAttr::get(context, name));
+    return Attribute(aten::DeviceAttr::get(context, *name));
   }
   if (arg.kind == "as_complex") {
     const Object *fields = reader.object(arg.value, what);

@@ -202,6 +202,7 @@ Importer::readWindow(Program &program, JsonReader &reader, StringRef fqn) {
       reader.integer(tensor->get("layout"), what + ".layout");
   SmallVector<int64_t> sizes, strides;
   if (failed(dtype) || failed(layout) ||
+      failed(readDevice(reader, tensor->get("device"), what + ".device")) ||
       failed(readConstantSizes(reader, tensor->get("sizes"), what + ".sizes",
                                sizes)) ||
       failed(readConstantSizes(reader, tensor->get("strides"),

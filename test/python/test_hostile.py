@@ -226,6 +226,16 @@ def unknown_dtype(a):
     a.graph["tensor_values"]["relu"]["dtype"] = 99
 
 
+@case("tensor 'relu'.device: device 'abacus' is not known")
+def unknown_device(a):
+    a.graph["tensor_values"]["relu"]["device"]["type"] = "abacus"
+
+
+@case("weight 'linear.weight'.device: device '?[31m' is not known")
+def unknown_device_of_weight(a):
+    a.meta["device"]["type"] = "\x1b[31m"
+
+
 @case("size -4 is negative")
 def negative_size(a):
     a.graph["tensor_values"]["relu"]["sizes"][0] = {"as_int": -4}
