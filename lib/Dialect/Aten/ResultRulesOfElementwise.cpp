@@ -176,6 +176,10 @@ static std::optional<SizeExpr> countSteps(Call &c) {
     by = c.op.getFloat("step");
   if (!from || !to || !by)
     return std::nullopt;
+  // For int64 the numbers are converted before, for other types after.
+  if (Type type = c.op.getDType("dtype"); type && type.isInteger(64))
+    for (std::optional<double> *number : {&from, &to, &by})
+      *number = std::trunc(**number);
   if (!c.require(*by != 0, "step is 0"))
     return std::nullopt;
   double count = std::ceil((*to - *from) / *by);

@@ -71,7 +71,15 @@ Element Call::dtypeOr(StringRef name, Element otherwise) {
 }
 
 Element Call::promoted(ArrayRef<StringRef> names) {
-  Type type = getPromotedType(op, names);
+  // A factor is converted to the others' type.
+  SmallVector<StringRef> operands(names);
+  if (operands.empty())
+    for (const SchemaArg &arg : op.getSchema()->args)
+      if ((arg.type.base == SchemaType::Base::Tensor ||
+           arg.type.base == SchemaType::Base::Scalar) &&
+          arg.name != "alpha" && arg.name != "beta" && arg.name != "value")
+        operands.push_back(arg.name);
+  Type type = getPromotedType(op, operands);
   // Python's floats have the default float type of the export, and a size that
   // was converted to a float is told from one that was not nowhere.
   bool hasFloats = llvm::any_of(op.getInputs().getTypes(), [](Type input) {
