@@ -265,7 +265,9 @@ def _start(command: list[str]) -> tuple[subprocess.Popen[str], bool]:
 def _render(message: Mapping[str, Any]) -> str:
     text = str(message["text"])
     if "file" in message:
-        place = f"{message['file']}:{message['line']}"
+        place = message["file"]
+        if message["line"]:  # a file as a whole has none
+            place += f":{message['line']}"
         if place not in text:
             text += f" ({place})"
     return text
