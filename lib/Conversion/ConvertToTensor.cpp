@@ -14,6 +14,7 @@
 
 #include "Lowering.h"
 #include "headrace/Conversion/Passes.h"
+#include "headrace/Dialect/Aten/Obstacles.h"
 
 namespace headrace {
 #define GEN_PASS_DEF_CONVERTTOTENSORPASS
@@ -61,61 +62,7 @@ static Tensor asTensor(Value value, Type atenType) {
   return {value, Dims(dims.begin(), dims.end()), dtype};
 }
 
-//===----------------------------------------------------------------------===//
-// What stands in the way
-//===----------------------------------------------------------------------===//
-
 namespace {
-/// Everything that cannot be converted, by operator (none if it is no call) and
-/// reason, in the order of appearance.
-class Obstacles {
-public:
-  void add(StringRef name, StringRef reason, Location loc) {
-    auto [it, isNew] = found.insert({{name.str(), reason.str()}, {loc, 0}});
-    ++it->second.count;
-  }
-  bool empty() const { return found.empty(); }
-
-  void report(ModuleOp module) const {
-    if (found.size() == 1) {
-      const auto &[key, uses] = *found.begin();
-      emitError(uses.first) << getText(key, uses);
-      return;
-    }
-    InFlightDiagnostic diagnostic =
-        emitError(found.begin()->second.first)
-        << found.size() << " unsupported operators or uses of operators";
-    for (const auto &[key, uses] : found)
-      diagnostic.attachNote(uses.first) << getText(key, uses);
-  }
-
-private:
-  using Key = std::pair<std::string, std::string>;
-  struct Uses {
-    Location first;
-    unsigned count;
-  };
-
-  static std::string getText(const Key &key, const Uses &uses) {
-    std::string text;
-    llvm::raw_string_ostream os(text);
-    if (key.first.empty())
-      return key.second;
-    os << "unsupported " << (key.second.empty() ? "" : "use of ")
-       << "operator " << key.first << " (" << uses.count
-       << (uses.count == 1 ? " use" : " uses, first");
-    Location user = aten::getUserLocation(uses.first);
-    if (auto line = dyn_cast<FileLineColLoc>(user))
-      os << " at " << line.getFilename().getValue() << ":" << line.getLine();
-    os << ")";
-    if (!key.second.empty())
-      os << ": " << key.second;
-    return text;
-  }
-
-  llvm::MapVector<Key, Uses, std::map<Key, unsigned>> found;
-};
-
 class ConvertToTensorPass
     : public headrace::impl::ConvertToTensorPassBase<ConvertToTensorPass> {
   void runOnOperation() override;
@@ -124,17 +71,32 @@ class ConvertToTensorPass
   void convertEntry(func::FuncOp func);
   void convertCall(aten::CallOp call, const SymbolRanges &ranges,
                    Requirements &requirements);
+  void convertRegions(aten::RegionCallOp op);
   void convertOther(Operation *op);
   void dropDeadCalls(func::FuncOp func);
 
   DenseMap<Value, Tensor> values;
-  Obstacles obstacles;
+  aten::Obstacles obstacles;
 };
 } // namespace
 
 //===----------------------------------------------------------------------===//
 // Calls
 //===----------------------------------------------------------------------===//
+
+/// Stands for a value that cannot be converted and lets the walk go on.
+static Tensor createPlaceholder(OpBuilder &builder, Value value) {
+  auto type = dyn_cast<RankedTensorType>(value.getType());
+  RankedTensorType converted = convertType(value.getType());
+  SmallVector<SizeExpr> dims =
+      type ? aten::getDims(type) : SmallVector<SizeExpr>();
+  Type elementType =
+      converted ? converted.getElementType() : builder.getF32Type();
+  DType dtype =
+      converted ? *getDType(type.getElementType()) : DType::Float32;
+  return {hr::createEmpty(builder, value.getLoc(), dims, elementType),
+          Dims(dims.begin(), dims.end()), dtype};
+}
 
 /// Assertions have no results, and hold by the types or are checked here.
 static bool hasNoResult(aten::CallOp call) {
@@ -180,25 +142,26 @@ void ConvertToTensorPass::convertCall(aten::CallOp call,
 
   results.resize(call.getNumResults());
   for (auto [result, value] : llvm::zip_equal(call.getResults(), results)) {
-    if (value) {
+    if (value)
       values[result] = *value;
-      continue;
-    }
-    if (result.use_empty())
-      continue;
-    // A placeholder that lets the walk go on.
-    auto type = dyn_cast<RankedTensorType>(result.getType());
-    RankedTensorType converted = convertType(result.getType());
-    SmallVector<SizeExpr> dims =
-        type ? aten::getDims(type) : SmallVector<SizeExpr>();
-    Type elementType =
-        converted ? converted.getElementType() : builder.getF32Type();
-    DType dtype = converted ? *getDType(type.getElementType())
-                            : DType::Float32;
-    values[result] = {
-        hr::createEmpty(builder, call.getLoc(), dims, elementType),
-        Dims(dims.begin(), dims.end()), dtype};
+    else if (!result.use_empty())
+      values[result] = createPlaceholder(builder, result);
   }
+}
+
+/// A call of graphs cannot be converted; nor can what is in them, if the table
+/// lacks it.
+void ConvertToTensorPass::convertRegions(aten::RegionCallOp op) {
+  obstacles.add(op.getCallee(), "", op.getLoc());
+  op->walk([&](aten::CallOp inner) {
+    if (!Registry::get().lookup(inner.getCallee()) &&
+        !(inner.getSchema() && inner.getSchema()->isMutating()))
+      obstacles.add(inner.getCallee(), "", inner.getLoc());
+  });
+  OpBuilder builder(op);
+  for (Value result : op.getResults())
+    if (!result.use_empty())
+      values[result] = createPlaceholder(builder, result);
 }
 
 /// Ops that are already of the tensor level: constants, state, and the region
@@ -218,6 +181,9 @@ void ConvertToTensorPass::convertOther(Operation *op) {
       obstacles.add("", "values of type " + toString(type) +
                             " are not supported",
                     op->getLoc());
+      OpBuilder builder(op->getContext());
+      builder.setInsertionPointAfter(op);
+      values[result] = createPlaceholder(builder, result);
       continue;
     }
     result.setType(converted);
@@ -253,7 +219,9 @@ void ConvertToTensorPass::convertEntry(func::FuncOp func) {
       obstacles.add("", "arguments of type " + toString(type) +
                             " are not supported",
                     arg.getLoc());
-      return;
+      OpBuilder builder(&body, body.begin());
+      values[arg] = createPlaceholder(builder, arg);
+      continue;
     }
     arg.setType(converted);
     values[arg] = asTensor(arg, type);
@@ -273,8 +241,9 @@ void ConvertToTensorPass::convertEntry(func::FuncOp func) {
       continue;
     }
     if (auto call = dyn_cast<aten::RegionCallOp>(op)) {
-      obstacles.add(call.getCallee(), "", call.getLoc());
-      return;
+      convertRegions(call);
+      calls.push_back(op);
+      continue;
     }
     if (auto returnOp = dyn_cast<func::ReturnOp>(op)) {
       OpBuilder builder(returnOp);
@@ -346,6 +315,8 @@ void ConvertToTensorPass::convertDeclarations() {
 
 void ConvertToTensorPass::runOnOperation() {
   obstacles = {};
+  // What the reader and functionalization met.
+  obstacles.take(getOperation());
   convertDeclarations();
   for (auto func : getOperation().getOps<func::FuncOp>())
     if (!func.isExternal())

@@ -9,9 +9,10 @@
 // the schema, the declared results, and the builders of Emitter. It gives its
 // results with `yield`, or says with `fail` why it cannot.
 //
-// The shapes that the exported program declares for the results are the truth:
-// an entry uses them where torch's rules would have to be repeated, and `yield`
-// checks them against what was built.
+// The shapes that the exported program declares for the results were compared
+// with what the arguments give (ResultTypes.h): an entry uses them where torch's
+// rules would have to be repeated, and `yield` checks them against what was
+// built.
 //
 //===----------------------------------------------------------------------===//
 #ifndef HEADRACE_LIB_CONVERSION_LOWERING_H

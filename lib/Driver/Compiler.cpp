@@ -16,6 +16,7 @@
 //
 //===----------------------------------------------------------------------===//
 #include "headrace/Driver/Compiler.h"
+#include "headrace/Dialect/Aten/Obstacles.h"
 #include "headrace/Dialect/HR/HR.h"
 #include "headrace/Driver/Pipelines.h"
 #include "headrace/Driver/Registration.h"
@@ -199,7 +200,8 @@ LogicalResult Compilation::checkInputs() {
     if (std::error_code error = fs::status(input.path, status))
       complain("cannot read '" + input.getLabel() + "': " + error.message());
     else if (fs::is_directory(status))
-      complain("cannot read '" + input.getLabel() + "': it is a folder");
+      complain("cannot read '" + input.getLabel() + "': it is a folder; expected a file "
+               "that torch.export.save wrote");
     else if (::access(input.path.c_str(), R_OK) != 0)
       complain("cannot read '" + input.getLabel() +
                "': " + std::strerror(errno));
@@ -683,6 +685,9 @@ LogicalResult Compilation::run() {
                 "': it has no form in f64");
   if (fromMLIR && failed(verifyInput()))
     return failure();
+  // What the reader found in the way is reported with all else that is.
+  if (aten::Obstacles::hasAny(*module))
+    lastMLIR = std::max(lastMLIR, Phase::Tensor);
   for (const PhaseInfo &info : getPhases()) {
     if (info.phase > lastMLIR)
       break;

@@ -42,7 +42,10 @@ void Messages::emit(StringRef severity, StringRef text, const Place &place) {
     os << program << ": " << severity << ": " << text << '\n';
   }
   if (!place.file.empty()) {
-    os << "  " << place.file << ':' << place.line;
+    os << "  " << place.file;
+    // A file as a whole has no line.
+    if (place.line > 0)
+      os << ':' << place.line;
     if (!place.node.empty())
       os << ", node '" << place.node << "'";
     os << '\n';

@@ -28,7 +28,9 @@ void headrace::buildTensorPipeline(OpPassManager &pm,
                                    const PipelineOptions &options) {
   // The conversion knows values only: what eager does in place, and through
   // views, has to be written out before it.
-  pm.addPass(createFunctionalizePass());
+  FunctionalizePassOptions functionalize;
+  functionalize.leaveObstacles = true;
+  pm.addPass(createFunctionalizePass(functionalize));
   // Everything that is not understood is refused here, all at once, so that no
   // later pass meets an operator it does not know.
   pm.addPass(createConvertToTensorPass());

@@ -12,6 +12,7 @@
 //
 //===----------------------------------------------------------------------===//
 #include "headrace/Import/Archive.h"
+#include "FileKind.h"
 
 #include "llvm/ADT/STLExtras.h"
 #include "llvm/ADT/StringExtras.h"
@@ -70,16 +71,29 @@ Archive::openBytes(ArrayRef<char> bytes, std::shared_ptr<void> owner) {
   archive->bytes = bytes;
   archive->owner = std::move(owner);
   // An archive without entries; libzip takes no bytes at all for one, too.
-  if (bytes.size() <= kEndSize)
-    return makeError("not a .pt2 archive: the file has {0} bytes",
-                     bytes.size());
+  if (bytes.size() <= kEndSize) {
+    std::string kind = nameForeignFile(bytes);
+    return makeError("not a .pt2 archive: {0}",
+                     kind.empty()
+                         ? formatv("the file has {0} bytes", bytes.size()).str()
+                         : "this is " + kind);
+  }
   zip_error_t error;
   zip_error_init(&error);
   auto fail = [&]() {
     // How libzip says that a name is there twice.
-    const char *reason = zip_error_code_zip(&error) == ZIP_ER_EXISTS
+    std::string reason = zip_error_code_zip(&error) == ZIP_ER_EXISTS
                              ? "an entry appears twice"
                              : zip_error_strerror(&error);
+    std::string kind = zip_error_code_zip(&error) == ZIP_ER_EXISTS
+                           ? ""
+                           : nameForeignFile(bytes);
+    if (StringRef(kind).starts_with("an archive"))
+      reason = "this is " + kind + " (" + reason + ")";
+    else if (!kind.empty())
+      reason = "this is " + kind;
+    else if (zip_error_code_zip(&error) == ZIP_ER_NOZIP)
+      reason = "it is no zip archive, as torch.export.save writes";
     Error result = makeError("not a .pt2 archive: {0}", reason);
     zip_error_fini(&error);
     return result;
@@ -123,6 +137,18 @@ Error Archive::index() {
   if (count <= 0 || static_cast<uint64_t>(count) > kMaxEntries)
     return makeError("expected 1 to {0} entries but got {1}", kMaxEntries,
                      count);
+  // What another program wrote is named before its entries are judged.
+  std::vector<std::string> all;
+  for (zip_int64_t i = 0; i < count; ++i)
+    if (const char *name = zip_get_name(zip, i, ZIP_FL_ENC_RAW))
+      all.push_back(name);
+  bool hasProgram = llvm::any_of(all, [](StringRef name) {
+    return name.contains("/models/") && name.ends_with(".json");
+  });
+  if (!hasProgram)
+    if (std::string kind = nameForeignArchive(all); !kind.empty())
+      return makeError("not a .pt2 archive of an exported program: this is {0}",
+                       kind);
   std::string top;
   uint64_t total = 0;
   for (zip_int64_t i = 0; i < count; ++i) {
@@ -145,6 +171,10 @@ Error Archive::index() {
     auto [folder, rest] = name.split('/');
     if (top.empty())
       top = folder.str();
+    if (!hasProgram && (rest.empty() || folder != top))
+      return makeError("the archive has '{0}' but no entry 'models/*.json'; was "
+                       "it written by torch.export.save?",
+                       name);
     if (rest.empty() || folder != top)
       return makeError("expected all entries in one folder, but got '{0}' "
                        "beside '{1}/'",
@@ -317,7 +347,9 @@ Expected<std::shared_ptr<const Storage>> Archive::map(StringRef name) const {
     return found.takeError();
   const Entry &entry = **found;
   if (!entry.isStored)
-    return makeError("entry '{0}' is compressed, but data must be stored",
+    return makeError("entry '{0}' is compressed, but data must be stored; write "
+                     "the archive by torch.export.save, or pack it again "
+                     "without compression (zip -0)",
                      name);
   uint64_t size = bytes.size();
   uint64_t header = entry.localHeader;

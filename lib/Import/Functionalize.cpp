@@ -26,9 +26,11 @@
 // eager's strides, never on what this pass makes of it.
 //
 //===----------------------------------------------------------------------===//
-#include "Promotion.h"
 #include "ViewStep.h"
 #include "headrace/Dialect/Aten/Aten.h"
+#include "headrace/Dialect/Aten/Obstacles.h"
+#include "headrace/Dialect/Aten/Promotion.h"
+#include "headrace/Dialect/Aten/ResultTypes.h"
 #include "headrace/Dialect/HR/HRUtils.h"
 #include "headrace/Import/Passes.h"
 #include "headrace/Import/State.h"
@@ -76,9 +78,11 @@ struct View {
 
 class Functionalizer {
 public:
-  Functionalizer(func::FuncOp func)
+  /// With `obstacles`, what cannot be written out is noted there and passed
+  /// over; without, it is an error.
+  Functionalizer(func::FuncOp func, aten::Obstacles *obstacles)
       : func(func), builder(func.getContext()),
-        ranges(hr::getSymbolRanges(func)) {}
+        ranges(hr::getSymbolRanges(func)), obstacles(obstacles) {}
 
   LogicalResult run();
 
@@ -86,6 +90,7 @@ public:
   llvm::MapVector<StringAttr, Location> writtenWeights;
 
 private:
+  LogicalResult visitOrNote(Operation *op);
   LogicalResult visit(Operation *op);
   LogicalResult visitCall(aten::CallOp call);
   LogicalResult visitWrite(aten::CallOp call, const aten::Schema &schema);
@@ -101,6 +106,7 @@ private:
   func::FuncOp func;
   OpBuilder builder;
   SymbolRanges ranges;
+  aten::Obstacles *obstacles;
   std::vector<std::unique_ptr<Base>> bases;
   llvm::DenseMap<Value, View> views;
   llvm::MapVector<StringAttr, Base *> weights;
@@ -112,6 +118,7 @@ private:
 
 class FunctionalizePass
     : public headrace::impl::FunctionalizePassBase<FunctionalizePass> {
+  using FunctionalizePassBase::FunctionalizePassBase;
   void runOnOperation() override;
 };
 } // namespace
@@ -425,7 +432,7 @@ FailureOr<Value> Functionalizer::compute(aten::CallOp call,
     args.push_back(*converted);
   }
   Type computed =
-      isOut ? elementType : getComputedType(call, elementType);
+      isOut ? elementType : aten::getComputedType(call, elementType);
   auto result = aten::CallOp::create(
       builder, loc, TypeRange(aten::getTensorType(dims, computed)),
       builder.getStringAttr(functional->name), inputs,
@@ -686,6 +693,40 @@ LogicalResult Functionalizer::finish(func::ReturnOp op) {
   return success();
 }
 
+/// A call that cannot be written out gives values of nowhere, so that the walk
+/// finds the others.
+LogicalResult Functionalizer::visitOrNote(Operation *op) {
+  if (!obstacles)
+    return visit(op);
+  bool isNoted = false;
+  ScopedDiagnosticHandler handler(op->getContext(), [&](Diagnostic &error) {
+    if (error.getSeverity() != DiagnosticSeverity::Error)
+      return failure();
+    obstacles->add("", error.str(), error.getLocation());
+    isNoted = true;
+    return success();
+  });
+  if (succeeded(visit(op)))
+    return success();
+  if (!isNoted)
+    return failure();
+  if (op->getNumResults() == 0)
+    return success();
+  // What it takes stays in use: more may stand in the way there.
+  SmallVector<Value> operands;
+  for (Value operand : op->getOperands())
+    if (auto it = views.find(operand); it != views.end())
+      operands.push_back(it->second.current);
+  builder.setInsertionPoint(op);
+  auto standIn = UnrealizedConversionCastOp::create(
+      builder, op->getLoc(), op->getResultTypes(), operands);
+  op->replaceAllUsesWith(standIn.getResults());
+  for (Value result : standIn.getResults())
+    if (isa<RankedTensorType>(result.getType()))
+      newBase(result);
+  return success();
+}
+
 LogicalResult Functionalizer::run() {
   for (BlockArgument arg : func.getArguments())
     if (isa<RankedTensorType>(arg.getType()))
@@ -693,7 +734,7 @@ LogicalResult Functionalizer::run() {
   SmallVector<Operation *> ops = llvm::map_to_vector(
       func.front(), [](Operation &op) { return &op; });
   for (Operation *op : ops)
-    if (failed(visit(op)))
+    if (failed(visitOrNote(op)))
       return failure();
   // Now nothing that stays uses a writing call or an outdated view.
   for (Operation &op :
@@ -707,8 +748,22 @@ LogicalResult Functionalizer::run() {
   return success();
 }
 
+/// What is a view, and of what, is taken from the calls' types. A program that
+/// was read was compared already; text may say anything.
+static LogicalResult verifyCalls(func::FuncOp func) {
+  SymbolRanges ranges = hr::getSymbolRanges(func);
+  WalkResult walk = func.walk([&](aten::CallOp call) {
+    return WalkResult(aten::verifyResultTypes(call, ranges,
+                                              [](const SizeExpr &) {}));
+  });
+  return failure(walk.wasInterrupted());
+}
+
 void FunctionalizePass::runOnOperation() {
   ModuleOp module = getOperation();
+  aten::Obstacles obstacles;
+  if (leaveObstacles)
+    obstacles.take(module);
   llvm::MapVector<StringAttr, Location> written;
   for (auto func : module.getOps<func::FuncOp>()) {
     if (func.isExternal())
@@ -718,7 +773,9 @@ void FunctionalizePass::runOnOperation() {
           << func.getBody().getBlocks().size();
       return signalPassFailure();
     }
-    Functionalizer functionalizer(func);
+    if (failed(verifyCalls(func)))
+      return signalPassFailure();
+    Functionalizer functionalizer(func, leaveObstacles ? &obstacles : nullptr);
     if (failed(functionalizer.run()))
       return signalPassFailure();
     for (auto &[name, loc] : functionalizer.writtenWeights)
@@ -727,4 +784,5 @@ void FunctionalizePass::runOnOperation() {
   for (auto &[name, loc] : written)
     if (failed(makeStates(module, name.getValue(), loc)))
       return signalPassFailure();
+  obstacles.leave(module);
 }

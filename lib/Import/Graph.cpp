@@ -13,10 +13,12 @@
 //
 //===----------------------------------------------------------------------===//
 #include "Graph.h"
+#include "headrace/Dialect/Aten/ResultTypes.h"
 #include "headrace/Dialect/HR/HRUtils.h"
 #include "headrace/Support/SizeCondition.h"
 #include "llvm/ADT/STLExtras.h"
 #include "llvm/ADT/StringExtras.h"
+#include "llvm/ADT/StringSwitch.h"
 
 using namespace mlir;
 using namespace headrace;
@@ -79,6 +81,44 @@ Type headrace::getElementType(MLIRContext *context, int64_t dtype) {
   }
 }
 
+/// Text from the file that a message or a location may show.
+static std::string printable(StringRef text) {
+  std::string result = text.take_front(4096).str();
+  for (char &c : result)
+    if (static_cast<unsigned char>(c) < 0x20 || c == 0x7f)
+      c = '?';
+  return result;
+}
+
+/// The kinds of devices that torch has. Values are the same on all of them.
+static bool isKnownDevice(StringRef type) {
+  return llvm::StringSwitch<bool>(type)
+      .Cases({"cpu", "cuda", "mkldnn", "opengl", "opencl", "ideep", "hip", "ve",
+              "fpga", "maia", "xla", "lazy", "vulkan"},
+             true)
+      .Cases({"mps", "meta", "hpu", "mtia", "xpu", "ipu", "privateuseone"},
+             true)
+      .Default(false);
+}
+
+FailureOr<std::string> headrace::readDevice(JsonReader &reader,
+                                            const JsonValue *value,
+                                            const Twine &what) {
+  const Object *device = reader.object(value, what);
+  if (!device)
+    return failure();
+  FailureOr<StringRef> type = reader.string(device->get("type"), what);
+  if (failed(type))
+    return failure();
+  if (!isKnownDevice(*type))
+    return reader.error(what) << ": device '" << printable(*type)
+                              << "' is not known";
+  std::string name = type->str();
+  if (std::optional<int64_t> number = device->getInteger("index"))
+    name += ":" + std::to_string(*number);
+  return name;
+}
+
 Attribute headrace::getConstantLeaf(Builder &builder,
                                     const JsonReader::Union &value) {
   if (value.kind == "as_none")
@@ -108,15 +148,6 @@ Attribute headrace::getConstantLeaf(Builder &builder,
 //===----------------------------------------------------------------------===//
 // Locations
 //===----------------------------------------------------------------------===//
-
-/// Text from the file that a message or a location may show.
-static std::string printable(StringRef text) {
-  std::string result = text.take_front(4096).str();
-  for (char &c : result)
-    if (static_cast<unsigned char>(c) < 0x20 || c == 0x7f)
-      c = '?';
-  return result;
-}
 
 /// The innermost frame that is not torch's own, of a text like
 ///   File "/home/me/model.py", line 8, in forward
@@ -279,14 +310,15 @@ void GraphImporter::checkBound(const SizeExpr &expr, const Twine &what) {
   expr.walkSymbols([&](StringRef symbol) {
     if (entry.boundSymbols.contains(symbol))
       return;
-    // Going on finds more errors of this kind; the import fails at the end.
-    if (!entry.reportedSymbols.insert(symbol).second)
-      return;
-    entry.hasErrors = true;
-    reader.error(what) << ": size '" << expr.str() << "' depends on data ('"
-                       << symbol
-                       << "' is not determined by the shapes of the inputs), "
-                          "which is not supported";
+    entry.boundSymbols.insert(symbol);
+    entry.symbols.push_back(symbol.str());
+    entry.obstacles.add("",
+                        (what + ": size '" + expr.str() +
+                         "' depends on data ('" + symbol +
+                         "' is not determined by the shapes of the inputs), "
+                         "which is not supported")
+                            .str(),
+                        reader.getLoc());
   });
 }
 
@@ -303,7 +335,8 @@ GraphImporter::readTensorMeta(const JsonValue *meta, const Twine &what,
   const Array *sizes = reader.array(fields->get("sizes"), what + ".sizes");
   const Array *strides =
       reader.array(fields->get("strides"), what + ".strides");
-  if (failed(dtype) || failed(layout) || !sizes || !strides)
+  if (failed(dtype) || failed(layout) || !sizes || !strides ||
+      failed(readDevice(reader, fields->get("device"), what + ".device")))
     return failure();
   Type elementType = getElementType(builder.getContext(), *dtype);
   if (!elementType)
@@ -623,16 +656,10 @@ FailureOr<Attribute> GraphImporter::importArgument(
         [&](auto v) { return aten::TorchLayoutAttr::get(context, v); },
         "layout");
   if (arg.kind == "as_device") {
-    const Object *device = reader.object(arg.value, what);
-    if (!device)
+    FailureOr<std::string> name = readDevice(reader, arg.value, what);
+    if (failed(name))
       return failure();
-    FailureOr<StringRef> type = reader.string(device->get("type"), what);
-    if (failed(type))
-      return failure();
-    std::string name = printable(*type);
-    if (std::optional<int64_t> number = device->getInteger("index"))
-      name += ":" + std::to_string(*number);
-    return Attribute(aten::DeviceAttr::get(context, name));
+    return Attribute(aten::DeviceAttr::get(context, *name));
   }
   if (arg.kind == "as_complex") {
     const Object *fields = reader.object(arg.value, what);
@@ -777,6 +804,10 @@ LogicalResult GraphImporter::defineOutputs(ArrayRef<StringRef> names,
   return success();
 }
 
+/// What no range shows of sizes follows from torch's guards in a program that
+/// torch exported.
+void GraphImporter::acceptUnproved(const SizeExpr &) {}
+
 LogicalResult GraphImporter::importCall(const Object &node, StringRef callee,
                                         const aten::Schema &schema) {
   const Array *inputs = reader.array(node.get("inputs"), "inputs");
@@ -836,25 +867,49 @@ LogicalResult GraphImporter::importCall(const Object &node, StringRef callee,
   auto call = cast<aten::CallOp>(builder.create(state));
   // The file decides what a call looks like, so it is verified here, where the
   // error can still be told from a bug of ours.
-  if (failed(call.verify()))
+  if (failed(call.verify()) ||
+      failed(aten::verifyResultTypes(call, entry.ranges,
+                                     [&](const SizeExpr &nonNegative) {
+                                       acceptUnproved(nonNegative);
+                                     })))
     return failure();
   return defineOutputs(names, call.getResults());
 }
 
+/// The tensors that an argument names, as far as they are defined.
+void GraphImporter::collectTensors(const JsonValue &argument,
+                                   SmallVectorImpl<Value> &tensors) {
+  const Object *input = argument.getAsObject();
+  const Object *arg = input ? input->getObject("arg") : nullptr;
+  if (!arg)
+    return;
+  auto add = [&](const Object *tensor) {
+    std::optional<StringRef> name =
+        tensor ? tensor->getString("name") : std::nullopt;
+    if (auto it = name ? values.find(*name) : values.end(); it != values.end())
+      tensors.push_back(it->second);
+  };
+  add(arg->getObject("as_tensor"));
+  if (const Array *list = arg->getArray("as_tensors"))
+    for (const JsonValue &tensor : *list)
+      add(tensor.getAsObject());
+}
+
 LogicalResult GraphImporter::importUnknown(const Object &node,
                                            StringRef target) {
-  auto it = entry.unsupported
-                .try_emplace(target, EntryState::Unsupported{0, reader.getLoc()})
-                .first;
-  ++it->second.count;
-  entry.hasErrors = true;
+  entry.obstacles.add(printable(target), "", reader.getLoc());
+  // What it takes is used, so that what is unknown there is found as well.
+  SmallVector<Value> operands;
+  if (const Array *inputs = node.getArray("inputs"))
+    for (const JsonValue &value : *inputs)
+      collectTensors(value, operands);
   // Stand-ins let the import go on and find the other unknown operators.
   SmallVector<StringRef> names;
   SmallVector<Type> resultTypes;
   if (failed(readOutputs(node, names, resultTypes)))
     return failure();
   auto standIn = UnrealizedConversionCastOp::create(
-      builder, reader.getLoc(), resultTypes, ValueRange());
+      builder, reader.getLoc(), resultTypes, operands);
   return defineOutputs(names, standIn.getResults());
 }
 

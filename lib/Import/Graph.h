@@ -11,6 +11,7 @@
 #include "SymPy.h"
 #include "headrace/Dialect/Aten/Aten.h"
 #include "headrace/Import/DimName.h"
+#include "headrace/Dialect/Aten/Obstacles.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/IR/Builders.h"
 #include "llvm/ADT/MapVector.h"
@@ -22,8 +23,9 @@ namespace headrace {
 
 /// What all graphs of one entry share.
 struct EntryState {
-  EntryState(mlir::MLIRContext *context, mlir::Location file)
-      : builder(context), file(file) {}
+  EntryState(mlir::MLIRContext *context, mlir::Location file,
+             aten::Obstacles &obstacles)
+      : builder(context), file(file), obstacles(obstacles) {}
 
   mlir::OpBuilder builder;
   /// Where errors go that no node is to blame for.
@@ -32,8 +34,6 @@ struct EntryState {
   llvm::SmallVector<std::string> symbols;
   llvm::StringSet<> boundSymbols;
   SymbolRanges ranges;
-  /// Symbols already reported as depending on data.
-  llvm::StringSet<> reportedSymbols;
   /// What the user calls dimensions of inputs.
   std::vector<DimName> dimNames;
   /// What the user calls the symbols of the file.
@@ -42,14 +42,8 @@ struct EntryState {
   llvm::StringRef getDimName(llvm::StringRef input, int64_t dimension) const;
   /// What must hold of the sizes and could not be shown: #hr.requirement.
   llvm::SetVector<mlir::Attribute> requirements;
-  /// Operators without a schema, with their uses: all are listed at the end.
-  struct Unsupported {
-    unsigned count = 0;
-    mlir::Location first;
-  };
-  llvm::MapVector<llvm::StringRef, Unsupported> unsupported;
-  /// Errors after which importing goes on, to report more of them.
-  bool hasErrors = false;
+  /// What cannot be compiled. Importing goes on, to find all of it.
+  aten::Obstacles &obstacles;
 
   /// Parses a symbolic value, with symbols replaced.
   llvm::Expected<SymbolicValue> parse(llvm::StringRef text);
@@ -100,7 +94,7 @@ private:
   struct Call;
   mlir::Location getLocation(const llvm::json::Object &node,
                              llvm::StringRef name);
-  /// Reports symbols that the inputs do not bind.
+  /// Notes symbols that the inputs do not bind; later they count as bound.
   void checkBound(const SizeExpr &expr, const llvm::Twine &what);
   mlir::FailureOr<mlir::RankedTensorType>
   readTensorMeta(const llvm::json::Value *meta, const llvm::Twine &what,
@@ -110,6 +104,10 @@ private:
   mlir::LogicalResult importCall(const llvm::json::Object &node,
                                  llvm::StringRef callee,
                                  const aten::Schema &schema);
+  /// Told of what a call relies on and the ranges do not show.
+  void acceptUnproved(const SizeExpr &nonNegative);
+  void collectTensors(const llvm::json::Value &argument,
+                      llvm::SmallVectorImpl<mlir::Value> &tensors);
   mlir::LogicalResult importUnknown(const llvm::json::Object &node,
                                     llvm::StringRef target);
   mlir::LogicalResult importRegionCall(const llvm::json::Object &node,
@@ -145,6 +143,11 @@ private:
   llvm::StringMap<mlir::Value> values;
   llvm::StringMap<mlir::RankedTensorType> types;
 };
+
+/// The device of a tensor or an argument, `cuda:0`, of a kind that torch has.
+mlir::FailureOr<std::string> readDevice(JsonReader &reader,
+                                        const llvm::json::Value *value,
+                                        const llvm::Twine &what);
 
 /// The element type of a serialized dtype; null if there is none.
 mlir::Type getElementType(mlir::MLIRContext *context, int64_t dtype);

@@ -127,6 +127,8 @@ private:
   hr::WeightOp lastWeight;
   /// Weights that an output of some entry is the new value of.
   llvm::SetVector<StringAttr> mutated;
+  /// What stands in the way of compiling all of it.
+  aten::Obstacles obstacles;
 };
 } // namespace
 
@@ -202,6 +204,7 @@ Importer::readWindow(Program &program, JsonReader &reader, StringRef fqn) {
       reader.integer(tensor->get("layout"), what + ".layout");
   SmallVector<int64_t> sizes, strides;
   if (failed(dtype) || failed(layout) ||
+      failed(readDevice(reader, tensor->get("device"), what + ".device")) ||
       failed(readConstantSizes(reader, tensor->get("sizes"), what + ".sizes",
                                sizes)) ||
       failed(readConstantSizes(reader, tensor->get("strides"),
@@ -494,7 +497,7 @@ LogicalResult Importer::importFunction(Program &program, const Object &graph,
                                        JsonReader &reader) {
   const Object &model = *program.model.getAsObject();
   const Object &graphModule = *model.getObject("graph_module");
-  EntryState state(context, program.file);
+  EntryState state(context, program.file, obstacles);
   state.ranges.clear();
   state.dimNames = program.dimNames;
   if (failed(readRanges(model, state, reader)))
@@ -743,14 +746,6 @@ LogicalResult Importer::importFunction(Program &program, const Object &graph,
     results.push_back(tensor);
   }
 
-  for (auto &[target, uses] : state.unsupported) {
-    InFlightDiagnostic diag = emitError(aten::getUserLocation(uses.first));
-    diag << "operator '" << target << "' is not supported (" << uses.count
-         << (uses.count == 1 ? " use)" : " uses)");
-  }
-  if (state.hasErrors)
-    return failure();
-
   SmallVector<std::string> leafNames = getLeafNames(outSpec, outLeaves.size());
   SmallVector<DictionaryAttr> resultAttrs;
   for (auto [i, result] : llvm::enumerate(results)) {
@@ -827,6 +822,7 @@ FailureOr<OwningOpRef<ModuleOp>> Importer::finish(Location loc) {
     names.push_back(name.getValue());
   if (failed(makeStates(*module, names, loc)) || failed(verify(*module)))
     return failure();
+  obstacles.leave(*module);
   return std::move(module);
 }
 
@@ -880,31 +876,56 @@ static LogicalResult readConfig(Program &program, StringRef entry,
   return success();
 }
 
+/// An entry that says how the archive is to be read: what it says is known.
+static LogicalResult checkMark(Program &program, StringRef entry,
+                               StringRef known, StringRef what,
+                               StringRef advice) {
+  if (!program.archive->contains(entry))
+    return success();
+  llvm::Expected<std::string> text = program.archive->read(entry, 64);
+  if (!text)
+    return emitError(program.file) << llvm::toString(text.takeError());
+  StringRef found = StringRef(*text).trim();
+  if (found == known)
+    return success();
+  std::string shown = llvm::all_of(found, llvm::isPrint)
+                          ? ("'" + found + "'").str()
+                          : "something else";
+  return emitError(program.file) << "expected " << what << " '" << known
+                                 << "' but got " << shown << "; " << advice;
+}
+
 /// Reads the texts of an opened archive.
 static LogicalResult readTexts(Program &program) {
-  std::string modelName;
+  SmallVector<std::string> models;
   for (const std::string &name : program.archive->names()) {
     StringRef base = name;
-    if (!base.consume_front("models/") || !base.consume_back(".json"))
-      continue;
-    if (!modelName.empty())
-      return emitError(program.file)
-             << "the archive holds several models, '" << modelName << "' and '"
-             << base << "'; expected one";
-    modelName = base.str();
+    if (base.consume_front("models/") && base.consume_back(".json"))
+      models.push_back(base.str());
   }
+  if (models.size() > 1) {
+    InFlightDiagnostic diag = emitError(program.file)
+                              << "the archive holds several models, '";
+    llvm::interleave(
+        ArrayRef(models).take_front(8), [&](StringRef name) { diag << name; },
+        [&] { diag << "', '"; });
+    return diag << (models.size() > 8 ? "', ...: " : "': ")
+                << "save each in a file of its own by torch.export.save, and "
+                   "give them as entries, as in prefill=a.pt2 decode=b.pt2";
+  }
+  std::string modelName = models.empty() ? "" : models.front();
   if (modelName.empty())
     return emitError(program.file)
            << "the archive has no entry 'models/*.json'; was it written by "
               "torch.export.save?";
-  if (program.archive->contains("byteorder")) {
-    llvm::Expected<std::string> order = program.archive->read("byteorder", 64);
-    if (!order)
-      return emitError(program.file) << llvm::toString(order.takeError());
-    if (*order != "little")
-      return emitError(program.file)
-             << "expected byte order 'little' but got another";
-  }
+  if (failed(checkMark(program, "archive_format", "pt2", "archive format",
+                       "save the program by torch.export.save")) ||
+      failed(checkMark(program, "archive_version", "0", "archive version",
+                       "this hrcc knows what torch 2.8 and later save; export "
+                       "the program with one of them")) ||
+      failed(checkMark(program, "byteorder", "little", "byte order",
+                       "export the program on a machine of that order")))
+    return failure();
   program.weightsFolder = "data/weights/";
   program.constantsFolder = "data/constants/";
   if (failed(readJson(program, "models/" + modelName + ".json",

@@ -46,6 +46,28 @@ static constexpr int64_t smallBytes = 1 << 20;
 /// No result may be larger than this.
 static constexpr int64_t largestBytes = 256 << 20;
 
+/// No step may run over more points than this.
+static constexpr int64_t mostPoints = int64_t(1) << 30;
+
+/// Whether evaluating an op takes no more memory and time than a compilation
+/// may: a program can name tensors that no machine has.
+static bool isAffordable(Operation *op, RankedTensorType type) {
+  int64_t bytes = getElementBytes(type.getElementType());
+  for (int64_t size : type.getShape())
+    if (llvm::MulOverflow(bytes, size, bytes))
+      return false;
+  if (bytes > largestBytes)
+    return false;
+  auto generic = dyn_cast<linalg::GenericOp>(op);
+  if (!generic)
+    return true;
+  int64_t points = 1;
+  for (int64_t size : generic.getStaticLoopRanges())
+    if (ShapedType::isDynamic(size) || llvm::MulOverflow(points, size, points))
+      return false;
+  return points <= mostPoints;
+}
+
 static int64_t getBytes(Type type) {
   auto tensor = cast<RankedTensorType>(type);
   return tensor.getNumElements() * getElementBytes(tensor.getElementType());
@@ -252,7 +274,7 @@ struct FoldConstants
              arith::ConstantOp>(op) &&
         op->getDialect()->getNamespace() != "hr")
       return std::nullopt;
-    if (isa<hr::RepeatOp, hr::StageOp>(op))
+    if (isa<hr::RepeatOp, hr::StageOp>(op) || !isAffordable(op, type))
       return std::nullopt;
     Known facts;
     for (Value operand : op->getOperands()) {

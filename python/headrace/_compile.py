@@ -31,6 +31,9 @@ _UNSUPPORTED = re.compile(
     r"^unsupported (use of )?operator|^operator .* is not supported").search
 #: What names of entries are, from the first letter to the last.
 _IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]*").fullmatch
+#: How a message names an operator that torch can write as others.
+_DECOMPOSABLE = re.compile(
+    r"unsupported operator (\S+) .*run_decompositions\(\)", re.DOTALL).search
 #: Keys of ``options`` and how hrcc spells them.
 _OPTIONS = {"weights": "--weights={}", "name": "--name={}", "threads": "-j{}"}
 _FLAGS = {"debug_info": "-g"}
@@ -46,7 +49,9 @@ def compile(model: Any, args: Sequence[Any] = (),
     ``model`` is an ``nn.Module``, which is exported with ``args``, ``kwargs``
     and ``dynamic_shapes`` as torch.export takes them; an ``ExportedProgram``;
     the path of a .pt2 archive; or a mapping of entry names to any of the latter
-    two, whose weights are stored once. ``target`` is a hardware description
+    two, whose weights are stored once. Operators of modules and
+    ``ExportedProgram``s that the compiler lacks are written as others by
+    torch's ``run_decompositions`` where that helps. ``target`` is a hardware description
     (`hrcc --print-targets`), ``opt`` the optimization level 0 to 3.
     ``workers`` is how many threads its contexts run on, those of ``pool`` if it
     is given. ``options``:
@@ -84,7 +89,50 @@ def _write(model: Any, args: Sequence[Any], kwargs: Mapping[str, Any] | None,
         stem = os.path.splitext(path)[0]
         command += [f"--report={stem}.report{form}"
                     for form in (".json", ".html")]
-        _run(command + ["-o", path], programs)
+        _run_decomposed(command + ["-o", path], programs)
+
+
+def _run_decomposed(command: list[str], programs: str) -> None:
+    """Runs hrcc; where the programs exported to a folder call operators that it
+    lacks and torch writes as others, again on those."""
+    try:
+        return _run(command, programs)
+    except UnsupportedOpError as error:
+        first = last = error
+    while _decompose(programs, last.messages):
+        try:
+            return _run(command, programs)
+        except UnsupportedOpError as error:
+            last = error
+    raise first
+
+
+def _decompose(programs: str, messages: Sequence[str]) -> bool:
+    """Writes the operators that messages name as others, in all programs of a
+    folder; false if that changes none."""
+    import torch
+    names = {match[1] for match in map(_DECOMPOSABLE, messages) if match}
+    files = sorted(os.listdir(programs))
+    if not names or not files:
+        return False
+    table = torch.export.default_decompositions()
+    chosen = {operator: table[operator] for operator in list(table)
+              if str(operator) in names}
+    changed = False
+    for file in files:
+        path = os.path.join(programs, file)
+        with _export_lock, torch.no_grad():
+            program = torch.export.load(path)
+            calls = {str(node.target) for node in program.graph.nodes}
+            if not calls & names:
+                continue
+            program = program.run_decompositions(chosen)
+            left = {str(node.target) for node in program.graph.nodes}
+            if calls & names & left:
+                return False
+            torch.export.save(program, path)
+        changed = True
+    return changed
 
 
 def _check_names(entries: Mapping[str, Any]) -> None:
@@ -259,7 +307,9 @@ def _start(command: list[str]) -> tuple[subprocess.Popen[str], bool]:
 def _render(message: Mapping[str, Any]) -> str:
     text = str(message["text"])
     if "file" in message:
-        place = f"{message['file']}:{message['line']}"
+        place = message["file"]
+        if message["line"]:  # a file as a whole has none
+            place += f":{message['line']}"
         if place not in text:
             text += f" ({place})"
     return text

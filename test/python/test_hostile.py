@@ -175,12 +175,12 @@ def no_type(a):
     del a.graph["tensor_values"]["relu"]
 
 
-@case("operator 'evil.system.default' is not supported (1 use)")
+@case("unsupported operator evil.system.default (1 use")
 def unknown_operator(a):
     a.find("relu")["target"] = "torch.ops.evil.system.default"
 
 
-@case("operator 'os.system' is not supported")
+@case("unsupported operator os.system (1 use")
 def python_function(a):
     a.find("relu")["target"] = "os.system"
 
@@ -224,6 +224,16 @@ def no_result(a):
 @case("dtype 99 is not known")
 def unknown_dtype(a):
     a.graph["tensor_values"]["relu"]["dtype"] = 99
+
+
+@case("tensor 'relu'.device: device 'abacus' is not known")
+def unknown_device(a):
+    a.graph["tensor_values"]["relu"]["device"]["type"] = "abacus"
+
+
+@case("weight 'linear.weight'.device: device '?[31m' is not known")
+def unknown_device_of_weight(a):
+    a.meta["device"]["type"] = "\x1b[31m"
 
 
 @case("size -4 is negative")

@@ -244,9 +244,39 @@ def test_unknown_operators_are_listed_together(hrcc, tmp_path):
             return thrice(twice(twice(x)))
 
     error = refused(hrcc, tmp_path, Model(), (torch.randn(3),))
-    assert ("'headrace_test.twice.default' is not supported (2 uses)"
-            in error)
-    assert "'headrace_test.thrice.default' is not supported (1 use)" in error
+    assert "unsupported operator headrace_test.twice.default (2 uses" in error
+    assert "unsupported operator headrace_test.thrice.default (1 use" in error
+
+
+def test_everything_missing_is_one_error(hrcc, tmp_path):
+    """Sizes that depend on data, operators torch knows and operators it does
+    not, graphs as arguments, what has no functional form."""
+    class Model(nn.Module):
+        def forward(self, x):
+            chosen = torch.nonzero(x)
+            copy = x.clone()
+            copy.unsqueeze_(0)
+            branch = torch.cond(x.sum() > 0, lambda a: (a + 1,),
+                                lambda a: (torch.polygamma(1, a),), (x,))
+            return (chosen.sum(0) + 1, twice(torch.digamma(x)), copy, branch,
+                    nn.functional.huber_loss(x, x * 2), x[x > 0].sum())
+
+    error = refused(hrcc, tmp_path, Model(), (torch.rand(3, 4),))
+    assert error.count("hrcc: error:") == 1
+    for words in ("size 'u0' depends on data", "size 'u1' depends on data",
+                  "operator aten.nonzero.default",
+                  "operator aten.digamma.default",
+                  "operator headrace_test.twice.default", "operator cond",
+                  "operator aten.polygamma.default",
+                  "'aten.unsqueeze_.default' changes the shape",
+                  "use of operator aten.index.Tensor"):
+        assert words in error
+    # What torch itself can write as others says so.
+    note, = (line for line in error.splitlines() if "huber_loss.default" in line)
+    assert "run_decompositions()" in note
+    note, = (line for line in error.splitlines() if "digamma" in line
+             and "unsupported" in line)
+    assert "run_decompositions()" not in note
 
 
 DTYPES = {

@@ -534,6 +534,25 @@ def test_unsupported_operators_are_listed_all_at_once():
     assert isinstance(caught.value, headrace.Error)
 
 
+class Decomposed(torch.nn.Module):
+    def forward(self, x, y):
+        return (torch.nn.functional.huber_loss(x, y),
+                torch.nn.functional.layer_norm(x, x.shape[-1:]))
+
+
+def test_operators_that_torch_writes_as_others_are(tmp_path):
+    x, y = torch.randn(4, 4), torch.randn(4, 4)
+    module = Decomposed()
+    program = torch.export.export(module, (x, y))
+    for model in (headrace.compile(module, (x, y)), headrace.compile(program)):
+        torch.testing.assert_close(model(x, y), module(x, y))
+    # A file is compiled as it is; the message says what helps.
+    torch.export.save(program, tmp_path / "p.pt2")
+    with pytest.raises(headrace.UnsupportedOpError,
+                       match=r"huber_loss(.|\n)*run_decompositions\(\)"):
+        headrace.compile(tmp_path / "p.pt2")
+
+
 def test_bad_options_are_named(module):
     with pytest.raises(ValueError, match="unknown option 'wieghts'"):
         headrace.compile(module, (torch.randn(3, 8),),

@@ -72,8 +72,11 @@ func.func @wrong_dimension(%x: tensor<4x8xf32>) -> tensor<4xf32> {
 
 // -----
 
-// expected-error @+1 {{arguments of type tensor<4xcomplex<f32>> are not supported}}
+// What comes of an argument that is not supported is listed with it.
+// expected-error @+2 {{2 obstacles: operators, uses of operators, sizes or types that are not supported}}
+// expected-note @+1 {{arguments of type tensor<4xcomplex<f32>> are not supported}}
 func.func @complex(%x: tensor<4xcomplex<f32>>) -> tensor<4xcomplex<f32>> {
+  // expected-note @+1 {{element type complex<f32> is not supported}}
   %0 = aten.call "aten.clone.default"(%x) [#aten.value<0>, #aten.none] : (tensor<4xcomplex<f32>>) -> tensor<4xcomplex<f32>>
   return %0 : tensor<4xcomplex<f32>>
 }

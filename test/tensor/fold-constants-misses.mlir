@@ -79,3 +79,27 @@ func.func @cosine() -> (tensor<4xf32> {hr.name = "y", hr.dims = [#hr.size<"4">]}
   } -> tensor<4xf32>
   return %a : tensor<4xf32>
 }
+
+// -----
+
+// What no machine can hold is not computed, nor what is made of it.
+
+// CHECK-LABEL: func.func @terabytes
+// CHECK: tensor<1099511627776xf32>
+// CHECK: linalg.generic
+hr.weight @unused {hr.value = dense<1.0> : tensor<4xf32>} : tensor<4xf32>
+func.func @terabytes() -> (tensor<f32> {hr.name = "y", hr.dims = []}) {
+  %one = arith.constant 1.0 : f32
+  %zero = arith.constant 0.0 : f32
+  %e = tensor.empty() : tensor<1099511627776xf32>
+  %f = linalg.fill ins(%one : f32) outs(%e : tensor<1099511627776xf32>) -> tensor<1099511627776xf32>
+  %s = tensor.empty() : tensor<f32>
+  %i = linalg.fill ins(%zero : f32) outs(%s : tensor<f32>) -> tensor<f32>
+  %a = linalg.generic {indexing_maps = [affine_map<(d0) -> (d0)>, affine_map<(d0) -> ()>], iterator_types = ["reduction"]}
+      ins(%f : tensor<1099511627776xf32>) outs(%i : tensor<f32>) {
+  ^bb0(%x: f32, %o: f32):
+    %r = arith.addf %x, %o : f32
+    linalg.yield %r : f32
+  } -> tensor<f32>
+  return %a : tensor<f32>
+}

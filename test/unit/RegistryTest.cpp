@@ -6,6 +6,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "headrace/Conversion/Passes.h"
+#include "headrace/Dialect/Aten/ResultTypes.h"
 #include "headrace/Dialect/Aten/Schema.h"
 #include "gtest/gtest.h"
 
@@ -22,6 +23,13 @@ TEST(Registry, NothingWrites) {
   for (llvm::StringRef name : getSupportedOperators())
     if (const aten::Schema *schema = aten::lookupSchema(name))
       EXPECT_FALSE(schema->isMutating()) << name.str();
+}
+
+// What an entry builds follows the declared types, so that they have to be
+// compared with the arguments before.
+TEST(Registry, EveryOperatorHasAResultRule) {
+  for (llvm::StringRef name : getSupportedOperators())
+    EXPECT_TRUE(aten::hasResultRule(name)) << name.str();
 }
 
 TEST(Registry, Queries) {

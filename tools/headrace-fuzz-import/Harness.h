@@ -7,6 +7,7 @@
 #ifndef HEADRACE_TOOLS_HEADRACE_FUZZ_IMPORT_HARNESS_H
 #define HEADRACE_TOOLS_HEADRACE_FUZZ_IMPORT_HARNESS_H
 
+#include "headrace/Conversion/Passes.h"
 #include "headrace/Dialect/Aten/Aten.h"
 #include "headrace/Import/ImportBytes.h"
 #include "headrace/Import/Passes.h"
@@ -16,8 +17,8 @@
 
 namespace headrace {
 
-/// Runs `import` in a context whose diagnostics go nowhere, then the passes of
-/// the phase. What the reader accepts must verify, and reading must either fail
+/// Runs `import` in a context whose diagnostics go nowhere, then the passes that
+/// believe what was read. What the reader accepts must verify, and reading must either fail
 /// with an error or succeed without one.
 template <typename Import>
 void fuzzOnce(Import import) {
@@ -43,7 +44,10 @@ void fuzzOnce(Import import) {
   if (mlir::failed(module))
     return;
   mlir::PassManager passes(context.get());
-  passes.addPass(createFunctionalizePass());
+  FunctionalizePassOptions functionalize;
+  functionalize.leaveObstacles = true;
+  passes.addPass(createFunctionalizePass(functionalize));
+  passes.addPass(createConvertToTensorPass());
   if (mlir::failed(passes.run(**module)) != (errors != 0))
     abort();
 }

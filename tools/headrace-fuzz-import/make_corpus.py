@@ -73,6 +73,27 @@ class Indexing(nn.Module):
         return values.to(torch.float64), places, x.masked_fill(x > 0, 2)
 
 
+class Views(nn.Module):
+    """What contradicts itself most dangerously."""
+
+    def forward(self, x):
+        a, b = x.split(2, 0)
+        return (x.as_strided((2, 2), (1, 1), 1), x.unfold(1, 2, 1) + 1,
+                x[1:, ::2].expand(3, 3, 2) * 2, torch.cat([a, b, x], 0),
+                torch.stack([a, b]).flatten(0, 1), x.diagonal(1) + 1,
+                x.roll(1, 0), x.repeat(1, 2), x.view(-1, 8).t().unbind(0)[1],
+                F.pad(x, (1, -1)), torch.arange(0, 8, 2) + x[0])
+
+
+class Windows(nn.Module):
+    def forward(self, x, w):
+        return (F.conv2d(x, w, stride=2, padding=1), F.max_pool2d(x, 2),
+                F.conv_transpose2d(x, w.transpose(0, 1), stride=2),
+                F.avg_pool2d(x, 3, 1, 1), F.interpolate(x, scale_factor=2.0),
+                F.unfold(x, 3), F.adaptive_max_pool2d(x, 3),
+                F.group_norm(x, 1), F.pixel_unshuffle(x, 2))
+
+
 PROGRAMS = {
     "linear": (Linear(), (torch.randn(2, 4),), None),
     "state": (State(), (torch.randn(1, 8), torch.tensor([2])), None),
@@ -81,6 +102,9 @@ PROGRAMS = {
     "branches": (Branches(), (torch.randn(4),), None),
     "indexing": (Indexing(), (torch.randn(3, 5), torch.tensor([0, 2, 4])),
                  None),
+    "views": (Views(), (torch.randn(4, 4),), None),
+    "windows": (Windows(), (torch.randn(1, 2, 8, 8), torch.randn(3, 2, 3, 3)),
+                None),
     "conv": (nn.Sequential(nn.Conv2d(2, 3, 3), nn.BatchNorm2d(3),
                            nn.ReLU(inplace=True), nn.AdaptiveAvgPool2d(1)),
              (torch.randn(1, 2, 8, 8),), None),

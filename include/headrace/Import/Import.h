@@ -33,7 +33,9 @@ struct EntryFile {
 /// function per entry. The bytes of weights stay mapped from the files and go
 /// to the context's WeightStore; weights that several entries share are there
 /// once. The files are taken for hostile. On failure diagnostics were emitted,
-/// located at the user's Python where a node is to blame, else at the file.
+/// located at the user's Python where a node is to blame, else at the file. What
+/// is read but cannot be compiled is left in the module as aten::Obstacles, for
+/// the conversion to report with what it finds itself.
 mlir::FailureOr<mlir::OwningOpRef<mlir::ModuleOp>>
 importPt2(mlir::MLIRContext *context, llvm::ArrayRef<EntryFile> entries);
 

@@ -42,6 +42,11 @@ def FunctionalizePass : Pass<"aten-functionalize", "mlir::ModuleOp"> {
     and later uses of `%0` use `%3`.
   }];
   let dependentDialects = ["headrace::hr::HRDialect"];
+  let options = [
+    Option<"leaveObstacles", "leave-obstacles", "bool", /*default=*/"false",
+           "note what is refused in the module, for the conversion to report "
+           "with what it refuses itself">,
+  ];
 }
 
 #endif // HEADRACE_IMPORT_PASSES

@@ -10,12 +10,13 @@
 // integer, float, complex) is higher than that of the earlier ones.
 //
 //===----------------------------------------------------------------------===//
-#include "Promotion.h"
+#include "headrace/Dialect/Aten/Promotion.h"
 #include "llvm/ADT/StringSwitch.h"
 #include "mlir/IR/Builders.h"
 
 using namespace mlir;
 using namespace headrace;
+using namespace headrace::aten;
 
 static unsigned getCategory(Type type) {
   if (!type || type.isInteger(1))
@@ -60,7 +61,50 @@ static Type promote(Type a, Type b) {
                           std::min(64u, 2 * unsignedWidth));
 }
 
-Type headrace::getComputedType(aten::CallOp call, Type written) {
+/// Adds the type of an argument, or of each element of a list, to the class of
+/// its rank: tensors with dimensions, without, numbers.
+static void addToClass(CallOp call, Attribute value, Type (&classes)[3]) {
+  MLIRContext *context = call.getContext();
+  if (auto list = dyn_cast<ArrayAttr>(value)) {
+    for (Attribute element : list)
+      addToClass(call, element, classes);
+    return;
+  }
+  if (auto operand = dyn_cast<ValueAttr>(value)) {
+    auto type = cast<RankedTensorType>(
+        call.getInputs()[operand.getIndex()].getType());
+    Type &promoted = classes[type.getRank() == 0 ? 1 : 0];
+    promoted = promote(promoted, type.getElementType());
+    return;
+  }
+  Type type;
+  if (isa<BoolAttr>(value))
+    type = IntegerType::get(context, 1);
+  else if (isa<IntegerAttr, hr::SizeAttr>(value))
+    type = IntegerType::get(context, 64);
+  else if (isa<FloatAttr>(value))
+    type = Float32Type::get(context);
+  classes[2] = promote(classes[2], type);
+}
+
+Type aten::getPromotedType(CallOp call, ArrayRef<StringRef> names) {
+  Type classes[3];
+  for (auto [value, arg] :
+       llvm::zip_equal(call.getArgs(), call.getSchema()->args)) {
+    bool isAsked = names.empty() ? arg.type.base == SchemaType::Base::Tensor ||
+                                       arg.type.base == SchemaType::Base::Scalar
+                                 : llvm::is_contained(names, arg.name);
+    if (isAsked)
+      addToClass(call, value, classes);
+  }
+  Type result = classes[0];
+  for (Type type : {classes[1], classes[2]})
+    if (getCategory(type) > getCategory(result))
+      result = promote(result, type);
+  return result;
+}
+
+Type aten::getComputedType(CallOp call, Type written) {
   StringRef name = call.getBaseName();
   name.consume_front("aten.");
   name.consume_back("_");
@@ -89,34 +133,10 @@ Type headrace::getComputedType(aten::CallOp call, Type written) {
           .Default(false);
   if (!promotes)
     return written;
-  MLIRContext *context = call.getContext();
-  Type classes[3];
-  for (Value input : call.getInputs()) {
-    auto type = cast<RankedTensorType>(input.getType());
-    Type &promoted = classes[type.getRank() == 0 ? 1 : 0];
-    promoted = promote(promoted, type.getElementType());
-  }
-  for (auto [value, arg] :
-       llvm::zip_equal(call.getArgs(), call.getSchema()->args)) {
-    if (arg.type.base != aten::SchemaType::Base::Tensor &&
-        arg.type.base != aten::SchemaType::Base::Scalar)
-      continue;
-    Type type;
-    if (isa<BoolAttr>(value))
-      type = IntegerType::get(context, 1);
-    else if (isa<IntegerAttr, hr::SizeAttr>(value))
-      type = IntegerType::get(context, 64);
-    else if (isa<FloatAttr>(value))
-      type = Float32Type::get(context);
-    classes[2] = promote(classes[2], type);
-  }
-  Type result = classes[0];
-  for (Type type : {classes[1], classes[2]})
-    if (getCategory(type) > getCategory(result))
-      result = promote(result, type);
+  Type result = getPromotedType(call);
   // True division of integers gives floats, in the default float type.
   if ((name == "div" || name == "true_divide" || name == "divide") &&
       call.isNone("rounding_mode") && getCategory(result) < 3)
-    return Float32Type::get(context);
+    return Float32Type::get(call.getContext());
   return result ? result : written;
 }
