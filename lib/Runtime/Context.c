@@ -31,7 +31,15 @@ struct hr_context {
   hr_pool *pool;
   bool owns_pool;
   uint32_t num_workers;
-  uint32_t busy;
+  /** Whether a call is going on: 0 or 1 on a page that fork wipes, else 0 or the
+      number of the process. */
+  uint32_t *busy;
+  region busy_page;
+  bool is_wiped;
+  /** The same, but for a child of fork too: see `was_cut_off`. */
+  bool in_call;
+  /** The state is what a call had made of it that fork cut off. */
+  bool is_torn;
   /** Arena and scratch of the call; scratch comes first. */
   region arena;
   region state;
@@ -49,11 +57,15 @@ struct hr_context {
  * Memory
 \*===----------------------------------------------------------------------===*/
 
+/* Another thread may fork at any moment, and the child goes on with the regions
+   as they are then: a region never claims bytes that are not mapped. */
+
 static void release(region *r) {
-  if (r->at)
-    munmap(r->at, (size_t)r->bytes);
-  r->at = 0;
-  r->bytes = 0;
+  region old = *r;
+  __atomic_store_n(&r->bytes, 0, __ATOMIC_RELEASE);
+  __atomic_store_n(&r->at, 0, __ATOMIC_RELEASE);
+  if (old.at)
+    munmap(old.at, (size_t)old.bytes);
 }
 
 /** Makes the region at least `bytes` long; its contents are lost if it grows.
@@ -69,8 +81,8 @@ static bool ensure(region *r, int64_t bytes) {
     return false;
   if (bytes >= 2 * HUGE_PAGE)
     madvise(at, (size_t)bytes, MADV_HUGEPAGE);
-  r->at = at;
-  r->bytes = bytes;
+  __atomic_store_n(&r->at, at, __ATOMIC_RELEASE);
+  __atomic_store_n(&r->bytes, bytes, __ATOMIC_RELEASE);
   return true;
 }
 
@@ -169,8 +181,22 @@ static int64_t largest_results(const hr_entry *entry) {
   return bytes;
 }
 
+/** Whether the call that seems to go on is one of the process that forked this
+    one: the thread that made it is not here. */
+static bool was_cut_off(const hr_context *context) {
+  if (!context->in_call)
+    return false;
+  uint32_t busy = __atomic_load_n(context->busy, __ATOMIC_ACQUIRE);
+  return context->is_wiped ? busy == 0 : busy != (uint32_t)hr_process();
+}
+
 int hr_rt_reset(hr_context *context) {
   region *state = &context->state;
+  if (was_cut_off(context)) {
+    __atomic_store_n(context->busy, 0, __ATOMIC_RELAXED);
+    context->in_call = false;
+  }
+  context->is_torn = false;
   if (state->at && madvise(state->at, (size_t)state->bytes, MADV_DONTNEED) != 0)
     memset(state->at, 0, (size_t)state->bytes);
   for (int64_t i = 0; i < hr_rt_image.num_states; ++i) {
@@ -190,6 +216,7 @@ void hr_rt_destroy_context(hr_context *context) {
   release(&context->state);
   release(&context->results[0]);
   release(&context->results[1]);
+  release(&context->busy_page);
   if (context->owns_pool)
     hr_pool_destroy(context->pool);
   region block = context->block;
@@ -300,6 +327,13 @@ int hr_rt_create_context(const hr_model *model,
   ensure(&context->arena, arena);
   ensure(&context->results[0], results);
   ensure(&context->results[1], results);
+  if (!ensure(&context->busy_page, sizeof *context->busy)) {
+    hr_rt_destroy_context(context);
+    return hr_fail(why, HR_ERROR_SYSTEM, "out of memory for a context");
+  }
+  context->busy = (uint32_t *)context->busy_page.at;
+  context->is_wiped = hr_wipe_on_fork(context->busy_page.at,
+                                      (size_t)context->busy_page.bytes);
   if (!ensure(&context->state, hr_rt_image.state_bytes)) {
     hr_rt_destroy_context(context);
     return hr_fail(why, HR_ERROR_SYSTEM,
@@ -659,11 +693,40 @@ static int run(hr_context *context, uint32_t number, const DLTensor *inputs,
   return HR_OK;
 }
 
+/** Takes the context for a call; false if another thread has it. */
+static bool enter(hr_context *context) {
+  uint32_t own = context->is_wiped ? 1 : (uint32_t)hr_process(), found = 0;
+  while (!__atomic_compare_exchange_n(context->busy, &found, own, false,
+                                      __ATOMIC_ACQUIRE, __ATOMIC_RELAXED))
+    if (found == own)
+      return false;
+  /* Nobody here can have left it set. */
+  if (context->in_call && hr_rt_image.num_states)
+    context->is_torn = true;
+  context->in_call = true;
+  /* Seen by a child in this order, whenever it is forked. */
+  __atomic_signal_fence(__ATOMIC_SEQ_CST);
+  return true;
+}
+
+static void leave(hr_context *context) {
+  __atomic_signal_fence(__ATOMIC_SEQ_CST);
+  context->in_call = false;
+  __atomic_store_n(context->busy, 0, __ATOMIC_RELEASE);
+}
+
 int hr_rt_run(hr_context *context, uint32_t number, const DLTensor *inputs,
               uint32_t num_inputs, DLTensor *outputs, uint32_t num_outputs) {
-  if (__atomic_exchange_n(&context->busy, 1, __ATOMIC_ACQUIRE))
+  if (!enter(context))
     return HR_ERROR_ARGUMENT;
-  int status = run(context, number, inputs, num_inputs, outputs, num_outputs);
-  __atomic_store_n(&context->busy, 0, __ATOMIC_RELEASE);
+  int status =
+      context->is_torn
+          ? hr_fail((hr_message){context->message, MESSAGE_SIZE},
+                    HR_ERROR_SYSTEM,
+                    "the process was forked during a call of this context, "
+                    "which left its state half written: reset it, or use "
+                    "another context")
+          : run(context, number, inputs, num_inputs, outputs, num_outputs);
+  leave(context);
   return status;
 }

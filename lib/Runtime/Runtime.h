@@ -100,6 +100,10 @@ uint32_t hr_available_cpus(void);
 /** The number of this process, from the kernel. */
 long hr_process(void);
 
+/** Makes pages read zeros in a child of fork. False where the kernel cannot do
+    that, or who plays it (an emulator) only pretends to. */
+bool hr_wipe_on_fork(void *pages, size_t bytes);
+
 /** The operations of a pool, reached through it: a pool may come from another
     artifact, with its own copy of the runtime. */
 typedef struct {
