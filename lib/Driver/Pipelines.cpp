@@ -90,6 +90,10 @@ void headrace::buildSchedulePipeline(OpPassManager &pm,
   VerifyPassOptions verify;
   verify.target = options.target;
   pm.addPass(createVerifyPass(verify));
+  // Last: it runs the finished schedules in the simulator.
+  ChooseWorkersPassOptions choose;
+  choose.target = options.target;
+  pm.addPass(createChooseWorkersPass(choose));
 }
 
 void headrace::buildPipeline(Phase phase, OpPassManager &pm,

@@ -30,7 +30,8 @@ struct hr_context {
   hr_profile *profile; /* NULL: not asked for */
   hr_pool *pool;
   bool owns_pool;
-  uint32_t num_workers;
+  bool fixed_workers;
+  uint32_t num_workers; /* at most */
   /** Whether a call is going on: 0 or 1 on a page that fork wipes, else 0 or the
       number of the process. */
   uint32_t *busy;
@@ -160,14 +161,29 @@ static bool evaluate(const hr_size *size, const int64_t *symbols,
  * Creation
 \*===----------------------------------------------------------------------===*/
 
-/** The schedule for the largest number of workers up to `workers`. */
+/** More work than any schedule waits for that is of use at some size. */
+static const int64_t any_work = INT64_MAX - 1;
+
+/** The schedule for the largest number of workers, up to `workers`, that a call of
+    so much work pays for; INT64_MAX: whether it pays or not. */
 static const hr_schedule *choose_schedule(const hr_entry *entry,
-                                          uint32_t workers) {
+                                          uint32_t workers, int64_t work) {
   const hr_schedule *best = &entry->schedules[0];
   for (int64_t i = 1; i < entry->num_schedules; ++i)
-    if (entry->schedules[i].workers <= (int64_t)workers)
+    if (entry->schedules[i].workers <= (int64_t)workers &&
+        entry->schedules[i].from_work <= work)
       best = &entry->schedules[i];
   return best;
+}
+
+/** The work of the call at hand. */
+static int64_t get_work(const hr_context *context, const hr_entry *entry) {
+  int64_t work;
+  if (context->fixed_workers)
+    return INT64_MAX;
+  if (!evaluate(&entry->work, context->frame.symbols, &work))
+    return any_work; /* beyond 64 bits */
+  return work < any_work ? work : any_work;
 }
 
 /** Bytes of the context's own outputs for the largest sizes. */
@@ -246,8 +262,12 @@ int hr_rt_create_context(const hr_model *model,
     return hr_fail(why, HR_ERROR_ARGUMENT,
                    "expected hr_context_options of %u bytes but got %u",
                    (unsigned)least, (unsigned)options->struct_size);
-  hr_profile *profile =
-      options && options->struct_size >= sizeof *options ? options->profile : 0;
+  hr_profile *profile = 0;
+  if (options &&
+      options->struct_size >= __builtin_offsetof(hr_context_options, fixed_workers))
+    profile = options->profile;
+  bool fixed = options && options->struct_size >= sizeof *options &&
+               options->fixed_workers;
   if (profile && profile->struct_size < sizeof *profile)
     return hr_fail(why, HR_ERROR_ARGUMENT,
                    "expected hr_profile of %u bytes but got %u",
@@ -267,7 +287,8 @@ int hr_rt_create_context(const hr_model *model,
   int64_t symbols = 0, inputs = 0, outputs = 0, dims = 0;
   for (int64_t i = 0; i < hr_rt_image.num_entries; ++i) {
     const hr_entry *entry = &hr_rt_image.entries[i];
-    const hr_schedule *schedule = choose_schedule(entry, allowed);
+    const hr_schedule *schedule =
+        choose_schedule(entry, allowed, fixed ? INT64_MAX : any_work);
     if (schedule->workers > workers)
       workers = (uint32_t)schedule->workers;
     int64_t rank = 0;
@@ -303,20 +324,20 @@ int hr_rt_create_context(const hr_model *model,
   context->model = model;
   context->profile = profile;
   context->num_workers = workers;
+  context->fixed_workers = fixed;
   context->frame.weights = model->weights;
 
-  /* 3. Arena and outputs, for every schedule that may be run: with a pool that
-     did not survive a fork, that for one worker. */
+  /* 3. Arena and outputs, for every schedule that may be run. */
   int64_t arena = 0, results = 0;
   for (int64_t i = 0; i < hr_rt_image.num_entries; ++i) {
     const hr_entry *entry = &hr_rt_image.entries[i];
-    const hr_schedule *choices[2] = {choose_schedule(entry, workers),
-                                     &entry->schedules[0]};
-    for (int k = 0; k < 2; ++k) {
+    for (int64_t k = 0; k < entry->num_schedules; ++k) {
+      const hr_schedule *schedule = &entry->schedules[k];
       int64_t need = saturating_add(
-          choices[k]->arena_largest,
-          align_up(choices[k]->scratch_stride * choices[k]->workers));
-      if (need <= reserve_limit && need > arena)
+          schedule->arena_largest,
+          align_up(schedule->scratch_stride * schedule->workers));
+      if (schedule->workers <= (int64_t)workers && need <= reserve_limit &&
+          need > arena)
         arena = need;
     }
     int64_t own = largest_results(entry);
@@ -642,7 +663,9 @@ static int run(hr_context *context, uint32_t number, const DLTensor *inputs,
   uint32_t workers = context->num_workers;
   if (workers > 1 && context->pool->operations->available(context->pool) < workers)
     workers = 1;
-  const hr_schedule *schedule = choose_schedule(entry, workers);
+  const hr_schedule *schedule =
+      workers == 1 ? &entry->schedules[0]
+                   : choose_schedule(entry, workers, get_work(context, entry));
   workers = (uint32_t)schedule->workers;
 
   int64_t arena, scratch = align_up(schedule->scratch_stride * workers);
@@ -658,10 +681,10 @@ static int run(hr_context *context, uint32_t number, const DLTensor *inputs,
   context->schedule = schedule;
   hr_profile *profile = context->profile;
   if (profile) {
-    if (profile->num_timelines < workers || !profile->timelines)
+    if (profile->timelines && profile->num_timelines < workers)
       return FAIL(context, "expected a profile with %u timelines but got %u",
                   workers, profile->num_timelines);
-    for (uint32_t i = 0; i < workers; ++i)
+    for (uint32_t i = 0; profile->timelines && i < workers; ++i)
       profile->timelines[i].count = 0;
     frame->profile = profile->timelines;
     profile->workers = workers;

@@ -45,6 +45,19 @@ long syscall(long number, ...);
 int *__errno_location(void);
 unsigned long getauxval(unsigned long type);
 int clock_gettime(int clock, void *time);
+/** What `dl_iterate_phdr` says of a loaded object: the beginning of the struct. */
+typedef struct {
+  uint64_t address;
+  const char *name; /* as it was asked for; "" for the program */
+  const struct hr_elf_segment {
+    uint32_t type, flags;
+    uint64_t offset, address, physical, file_bytes, bytes, align;
+  } *segments;
+  uint16_t num_segments;
+} hr_loaded_object;
+int dl_iterate_phdr(int (*function)(hr_loaded_object *object, size_t size,
+                                    void *argument),
+                    void *argument);
 int pthread_create(unsigned long *thread, const void *attributes,
                    void *(*function)(void *), void *argument);
 int pthread_join(unsigned long thread, void **result);

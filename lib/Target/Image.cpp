@@ -289,6 +289,24 @@ static void writeLeaves(llvm::json::OStream &json, StringRef key,
   });
 }
 
+/// A file's name; bytes that are no UTF-8 as U+DC80 to U+DCFF, as Python has them.
+static void writeFileName(llvm::json::OStream &json, StringRef key,
+                          StringRef name) {
+  if (llvm::json::isUTF8(name))
+    return json.attribute(key, name);
+  std::string text = "\"";
+  for (unsigned char c : name) {
+    if (c >= 0x20 && c < 0x7f && c != '"' && c != '\\')
+      text += static_cast<char>(c);
+    else
+      text += (c < 0x80 ? "\\u00" : "\\udc") +
+              llvm::utohexstr(c, /*LowerCase=*/true, 2);
+  }
+  json.attributeBegin(key);
+  json.rawValue(text + "\"");
+  json.attributeEnd();
+}
+
 std::string headrace::writeSignature(const Image &image) {
   std::string text;
   llvm::raw_string_ostream os(text);
@@ -331,8 +349,10 @@ std::string headrace::writeSignature(const Image &image) {
                 json.attribute("workers", schedule.workers);
                 json.attribute("arena", schedule.arenaBytes.str());
                 json.attribute("scratch", schedule.scratchStride);
+                json.attribute("from_work", schedule.fromWork);
               });
           });
+          json.attribute("work", entry.work.str());
           json.attributeArray("commands", [&] {
             for (const std::string &command : entry.commands)
               json.value(command);
@@ -363,7 +383,7 @@ std::string headrace::writeSignature(const Image &image) {
     });
     json.attribute("weight_bytes", image.weightBytes);
     if (!image.weightsFile.empty())
-      json.attribute("weights_file", image.weightsFile);
+      writeFileName(json, "weights_file", image.weightsFile);
   });
   return text;
 }
@@ -504,7 +524,8 @@ static llvm::Constant *buildEntry(TableBuilder &b, const ImageEntry &entry) {
     schedules.push_back(b.record(
         {b.number(schedule.workers), buildSize(b, entry, schedule.arenaBytes),
          b.number(schedule.arenaBytes.bounds(entry.getRanges()).max),
-         b.number(schedule.scratchStride), schedule.timeline}));
+         b.number(schedule.scratchStride), schedule.timeline,
+         b.number(schedule.fromWork)}));
   return b.record({b.string(entry.name),
                    b.number(static_cast<int64_t>(symbols.size())),
                    b.number(static_cast<int64_t>(entry.inputs.size())),
@@ -513,7 +534,8 @@ static llvm::Constant *buildEntry(TableBuilder &b, const ImageEntry &entry) {
                    b.array(symbols, "symbols"),
                    buildPorts(b, entry, entry.inputs),
                    buildPorts(b, entry, entry.outputs),
-                   b.array(schedules, "schedules")});
+                   b.array(schedules, "schedules"),
+                   buildSize(b, entry, entry.work)});
 }
 
 void headrace::emitImage(const Image &image, StringRef signature,

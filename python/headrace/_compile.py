@@ -21,11 +21,12 @@ from functools import cache
 from typing import Any, Mapping, Sequence
 
 from ._errors import Error, UnsupportedOpError
+from ._fork import Lock
 from ._model import Model, Pool
 from ._native import find_hrcc
 
 #: torch.export keeps what it is doing in globals.
-_export_lock = threading.Lock()
+_export_lock = Lock()
 #: How the reader and the conversion word it.
 _UNSUPPORTED = re.compile(
     r"^unsupported (use of )?operator|^operator .* is not supported").search

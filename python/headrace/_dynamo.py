@@ -15,7 +15,6 @@ torch's version counters show is noticed and leads to a new compilation.
 from __future__ import annotations
 
 import hashlib
-import threading
 import warnings
 from typing import Any, Callable, Mapping, Sequence
 
@@ -32,13 +31,12 @@ from torch.utils._pytree import tree_flatten, tree_map_only
 from torch.utils._sympy.numbers import int_oo
 from torch.utils._sympy.value_ranges import ValueRanges
 from torch.utils._sympy.printers import PythonPrinter
-from torch.utils.dlpack import from_dlpack
-from torch.utils.dlpack import to_dlpack  # type: ignore[attr-defined]
 
 from ._compile import compile as compile_program
 from ._compile import check_options, check_target
 from ._errors import Error, FallbackWarning, UnsupportedOpError
-from ._model import Model, Pool
+from ._fork import Lock
+from ._model import Model, Pool, _convert
 from ._native import find_hrcc
 
 #: Keys of ``options`` that are arguments of `headrace.compile`.
@@ -591,12 +589,11 @@ class _Compiled:
                  for symbol, number, dim in self._places}
         results: list[torch.Tensor] = []
         if self._context is not None:
-            given = [to_dlpack(_plain(arguments[place])
-                               if isinstance(place, int) else
-                               torch.empty((sizes[place], 0), dtype=torch.bool))
+            given = [_plain(arguments[place]) if isinstance(place, int) else
+                     torch.empty((sizes[place], 0), dtype=torch.bool)
                      for place in self._inputs]
-            results = [from_dlpack(result) for result in
-                       self._context._run(0, given, self._count)]
+            results = [_convert(result, torch) for result in
+                       self._context._run(0, given, self._count, True)]
         return [output.get(results, arguments, sizes)
                 for output in self._outputs]
 
@@ -605,7 +602,7 @@ def _plain(tensor: torch.Tensor) -> torch.Tensor:
     tensor = tensor.detach()
     if tensor.is_conj() or tensor.is_neg():
         tensor = tensor.resolve_conj().resolve_neg()
-    return tensor.contiguous()
+    return tensor
 
 
 class _Frozen:
@@ -631,7 +628,7 @@ def _version(tensor: torch.Tensor) -> int:
 _pools: dict[int | None, Pool] = {}
 #: Models by key: a graph that comes again is not compiled again.
 _cache: dict[str, Model] = {}
-_cache_lock = threading.Lock()
+_cache_lock = Lock()
 
 
 def _compile(program: _Program, settings: _Settings) -> Model:
@@ -666,7 +663,7 @@ class _Runner:
         self._compiled: _Compiled | None = None
         self._is_eager = False
         self._thaws = 0
-        self._lock = threading.Lock()
+        self._lock = Lock()
         if not self._static:
             self._prepare({})
 

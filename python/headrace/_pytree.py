@@ -37,6 +37,24 @@ class Spec:
     def leaves(self) -> int:
         return self.root.leaves
 
+    def is_plain_call(self, count: int) -> bool:
+        """Whether it is that of a call with so many positional leaves and
+        nothing else."""
+        root = self.root
+        return (root.type == "builtins.tuple" and len(root.children) == 2 and
+                not root.children[1].children and
+                root.children[0].type == "builtins.tuple" and
+                [c.type for c in root.children[0].children] == [None] * count)
+
+    @property
+    def kind(self) -> str:
+        """"single", "tuple" or "list" of leaves; empty if it is neither."""
+        if self.root.type is None:
+            return "single"
+        kind = {"builtins.tuple": "tuple", "builtins.list": "list"}.get(
+            self.root.type, "")
+        return kind if all(c.type is None for c in self.root.children) else ""
+
     def flatten(self, tree: Any) -> list[Any]:
         out: list[Any] = []
         self.root.flatten(tree, out, "arguments")

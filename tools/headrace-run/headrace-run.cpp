@@ -42,7 +42,8 @@ static const char usage[] =
     "                         --repeat says nothing): print a table of stages,\n"
     "                         or write a profile for hrcc --profile-use=, or\n"
     "                         the timelines for Perfetto (FILE.trace.json)\n"
-    "  --workers N            use at most N workers\n"
+    "  --workers N            run on N workers, or as many as there are; without\n"
+    "                         it, on as many as are predicted to be fastest\n"
     "  --weights FILE         where the weights are, if not with the code\n"
     "  --check                check code and weights, run nothing\n"
     "  --describe             print the signature, run nothing\n"
@@ -456,29 +457,26 @@ static int run(const Options &options) {
     return fail(error);
 
   // 1. Open. The file was checked just before: from here on its code runs.
-  if (!model.load(options.model, error))
-    return fail(error);
-  const hr_table *table = model.table;
-  char message[1024];
   double start = now();
-  hr_open_options openOptions = {
-      sizeof openOptions,
-      options.weights.empty() ? nullptr : options.weights.c_str()};
-  hr_model *handle = nullptr;
-  if (table->open(&openOptions, &handle, message, sizeof message))
-    return fail(message);
+  if (!model.load(options.model, options.weights, error))
+    return fail(error);
+  const hr_table *table = model.loaded.table;
+  hr_model *handle = model.loaded.model;
+  char message[1024];
   Profiler profiler;
-  hr_context_options contextOptions = {
-      sizeof contextOptions, nullptr, options.workers,
-      options.profile ? profiler.getProfile() : nullptr};
+  // Who asks for a number of workers wants to see that many.
+  hr_context_options contextOptions = {sizeof contextOptions, nullptr,
+                                       options.workers, profiler.getProfile(),
+                                       options.workers != 0};
   hr_context *context = nullptr;
   if (table->create_context(handle, &contextOptions, &context, message,
                             sizeof message)) {
-    table->close(handle);
+    hr_artifact_close(&model.loaded);
     return fail(message);
   }
   double opened = now() - start;
-  profiler.setWorkers(table->workers(context));
+  if (options.profile)
+    profiler.setWorkers(table->workers(context));
 
   // 2. Run.
   std::vector<DLTensor> in(inputs.size()), out(entry->outputs.size());
@@ -524,12 +522,12 @@ static int run(const Options &options) {
       profiler.printTable(*entry);
     if (!status && options.repeat) {
       std::printf("opening and context: %.3f ms\n", opened * 1e3);
-      printTimes(times, table->workers(context));
+      printTimes(times, profiler.getWorkers());
     }
   }
   error = table->message(context);
   table->destroy_context(context);
-  table->close(handle);
+  hr_artifact_close(&model.loaded);
   if (status)
     return fail(error);
   if (!options.profileFile.empty() &&

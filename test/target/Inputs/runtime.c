@@ -130,7 +130,7 @@ static int run_ring(hr_context *context, int64_t value) {
 }
 
 static void *user(void *argument) {
-  hr_context_options options = {sizeof options, pool, 0, 0};
+  hr_context_options options = {sizeof options, pool, 0, 0, 0};
   hr_context *context;
   int bad = hr_rt_create_context(model, &options, &context, 0, 0);
   for (int i = 0; i < 300 && !bad; ++i)
@@ -159,7 +159,7 @@ static int check_profile(uint32_t capacity) {
   hr_profile_timeline timelines[W];
   memset(timelines, 0, sizeof timelines);
   hr_profile profile = {sizeof profile, timelines, W - 1, 0, 0, 0};
-  hr_context_options options = {sizeof options, 0, W, &profile};
+  hr_context_options options = {sizeof options, 0, W, &profile, 0};
   hr_context *context;
   if (hr_rt_create_context(model, &options, &context, why, sizeof why))
     return 1;
@@ -221,7 +221,7 @@ static void *stay(void *context) {
 /* A child that is forked while another thread is in a call: every context runs,
    but for state that the call left half written. */
 static int check_fork(void) {
-  hr_context_options options = {sizeof options, 0, W, 0};
+  hr_context_options options = {sizeof options, 0, W, 0, 0};
   hr_context *busy, *idle;
   if (hr_rt_create_context(model, &options, &busy, why, sizeof why) ||
       hr_rt_create_context(model, &options, &idle, why, sizeof why))
@@ -278,7 +278,7 @@ int main(void) {
   printf("shared pool: %s\n", bad ? "bad" : "good");
 
   /* A pool of one's own, runs far enough apart for the workers to sleep. */
-  hr_context_options options = {sizeof options, 0, W, 0};
+  hr_context_options options = {sizeof options, 0, W, 0, 0};
   hr_context *context;
   if (hr_rt_create_context(model, &options, &context, why, sizeof why)) {
     puts(why);
