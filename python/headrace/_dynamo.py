@@ -14,7 +14,10 @@ torch's version counters show is noticed and leads to a new compilation.
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
+import os
+import re
 import warnings
 from typing import Any, Callable, Mapping, Sequence
 
@@ -99,11 +102,28 @@ class _Settings:
         self.options = rest
         self.key = repr((sorted(self.arguments.items()), sorted(rest.items())))
 
-    def fall_back(self, where: str, causes: Sequence[str]) -> None:
-        text = "\n  ".join([f"{where} runs in eager mode:", *causes])
+    def fall_back(self, where: "_Place", causes: Sequence[str]) -> None:
+        text = "\n  ".join([f"{where.text} runs in eager mode:", *causes])
         if not self.fallback:
             raise Error(text)
-        warnings.warn(text, FallbackWarning, stacklevel=2)
+        if where.file is None:
+            warnings.warn(text, FallbackWarning, stacklevel=2)
+            return
+        warnings.warn_explicit(text, FallbackWarning, where.file, where.line,
+                               registry=_warned.setdefault(where.file, {}))
+
+
+#: What has been warned of, by file; for filters like "once per line".
+_warned: dict[str, dict[Any, Any]] = {}
+
+
+@dataclasses.dataclass
+class _Place:
+    """A graph in words, and the user's line that it comes from."""
+
+    text: str
+    file: str | None = None
+    line: int = 0
 
 
 def _inputs_that_need_gradients(graph_module: torch.fx.GraphModule,
@@ -120,18 +140,27 @@ def _inputs_that_need_gradients(graph_module: torch.fx.GraphModule,
         "require them" if count > 1 else "requires them")
 
 
-def _describe(graph_module: torch.fx.GraphModule) -> str:
+_FRAME = re.compile(r'File "(.*)", line (\d+), in ')
+_TORCH = os.path.dirname(torch.__file__) + os.sep
+
+
+def _describe(graph_module: torch.fx.GraphModule) -> _Place:
     """Names a graph by its size and by the user's lines it stands for."""
     calls = [node for node in graph_module.graph.nodes
              if node.op.startswith("call_")]
     places = [trace.strip().split("\n") for node in calls
               if (trace := node.meta.get("stack_trace"))]
-    text = f"a graph of {len(calls)} call{'s' if len(calls) != 1 else ''}"
-    frames = [frame for lines in places[:1] for frame in lines
+    place = _Place(f"a graph of {len(calls)} call"
+                   f"{'s' if len(calls) != 1 else ''}")
+    frames = [frame.strip() for lines in places[:1] for frame in lines
               if frame.lstrip().startswith("File ")]
-    if frames:  # the innermost
-        text += f", from {frames[-1].strip()[len('File '):]}"
-    return text
+    # The innermost that is not torch's own.
+    own = [frame for frame in frames if _TORCH not in frame]
+    for frame in (own or frames)[-1:]:
+        place.text += f", from {frame[len('File '):]}"
+        if found := _FRAME.match(frame):
+            place.file, place.line = found[1], int(found[2])
+    return place
 
 
 # ------------------------------------------------------------------- programs
@@ -654,7 +683,7 @@ class _Runner:
     """One graph: compiled, or in eager mode for good."""
 
     def __init__(self, graph: torch.fx.GraphModule, settings: _Settings,
-                 where: str, static: list[int]) -> None:
+                 where: _Place, static: list[int]) -> None:
         self._graph = graph
         self._settings = settings
         self._where = where

@@ -24,15 +24,15 @@ class _Function:
     tensor, by position or by name, in containers. Knows nothing of the `Entry`,
     so that no cycle keeps a context alive."""
 
-    def __init__(self, context: Any, number: int,
-                 signature: Mapping[str, Any]) -> None:
+    def __init__(self, context: Any, number: int, signature: Mapping[str, Any],
+                 types: Mapping[str, type]) -> None:
         self._context = context
         self._number = number
         self.name: str = signature["name"]
         self.inputs: list[dict[str, Any]] = signature["inputs"]
         self.outputs: list[dict[str, Any]] = signature["outputs"]
-        self._in = _spec(signature, "in_spec")
-        self._out = _spec(signature, "out_spec")
+        self._in = _spec(signature, "in_spec", types)
+        self._out = _spec(signature, "out_spec", types)
         self._in_leaves = signature.get("in_leaves",
                                         list(range(len(self.inputs))))
         self._out_leaves = signature.get("out_leaves",
@@ -108,7 +108,8 @@ class _Function:
         for place, leaf in zip(self._in_leaves, leaves):
             if isinstance(place, int):
                 given[place] = leaf
-            elif "constant" in place and leaf != place["constant"]:
+            elif "constant" in place and (_is_tensor(leaf) or
+                                          leaf != place["constant"]):
                 # The exported graph holds for this value only.
                 raise ValueError(
                     f"{self.name}() was exported with the constant "
@@ -193,9 +194,9 @@ class Entry:
     arguments gives torch tensors if torch has been imported.
     """
 
-    def __init__(self, context: Any, number: int,
-                 signature: Mapping[str, Any]) -> None:
-        self._function = _Function(context, number, signature)
+    def __init__(self, context: Any, number: int, signature: Mapping[str, Any],
+                 types: Mapping[str, type]) -> None:
+        self._function = _Function(context, number, signature, types)
         self._call = self._function.make_call()
 
     @property
@@ -233,7 +234,7 @@ class Context:
             model._artifact, workers or 0,
             pool._get(model._artifact) if pool is not None else None, fixed)
         self.entries: dict[str, Entry] = {
-            entry["name"]: Entry(self._native, number, entry)
+            entry["name"]: Entry(self._native, number, entry, model._types)
             for number, entry in enumerate(model.signature["entries"])}
 
     @property
@@ -367,6 +368,10 @@ class Artifact:
             return beside
         return os.path.join(os.path.dirname(os.path.realpath(self.path)), name)
 
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        raise TypeError(f"'{self.path}' is not loaded: headrace.load opens it on "
+                        "the machine that it was compiled for")
+
     def __repr__(self) -> str:
         names = ", ".join(e["name"] for e in self.signature["entries"])
         return f"headrace.{type(self).__name__}({self.path!r}: {names})"
@@ -384,11 +389,13 @@ class Model(Artifact):
     def __init__(self, path: str | bytes | os.PathLike[Any],
                  workers: int | None = None,
                  weights: str | bytes | os.PathLike[Any] | None = None,
-                 pool: Pool | None = None, _folder: str | None = None) -> None:
+                 pool: Pool | None = None, _folder: str | None = None,
+                 _types: Mapping[str, type] | None = None) -> None:
         check_workers(workers)
         super().__init__(path, weights, _folder)
         self._workers = workers
         self._pool = pool
+        self._types = _types or {}
         self._artifact = runtime.Artifact(os.fsencode(self.path),
                                           os.fsencode(self._weights or ""))
         self._own: Context | None = None
@@ -495,9 +502,10 @@ def load(path: str | bytes | os.PathLike[Any], *, workers: int | None = None,
     return Model(path, workers=workers, pool=pool, weights=weights)
 
 
-def _spec(signature: Mapping[str, Any], key: str) -> Spec | None:
+def _spec(signature: Mapping[str, Any], key: str,
+          types: Mapping[str, type]) -> Spec | None:
     text = signature.get(key)
-    return Spec(text) if text else None
+    return Spec(text, types) if text else None
 
 
 def _is_tensor(value: Any) -> bool:
