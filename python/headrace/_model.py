@@ -284,7 +284,8 @@ class Pool:
 
     Without one, every context has threads of its own. Contexts that share one
     take turns. ``workers`` is how many (default: one per CPU that this process
-    may use), the thread that calls included.
+    may use), the thread that calls included. The threads run code of the model
+    whose context needed them first, which stays loaded as long as the pool.
     """
 
     def __init__(self, workers: int | None = None) -> None:

@@ -4,8 +4,8 @@
 
 // Too little for two, at the one size that it has.
 
-// CHECK-LABEL: sched.program @small_1 of @small workers 1 work [[W:[0-9]+]] from 0 {
-// CHECK-LABEL: sched.program @small_2 of @small workers 2 work [[W]] from 9223372036854775807 {
+// CHECK: sched.program @small_1 of @small workers 1 work [[W:[0-9]+]] from 0 {
+// CHECK: sched.program @small_2 of @small workers 2 work [[W]] from 9223372036854775807 {
 sched.program @small_1 of @small workers 1 {
   %x = buffer input 0 [16, 16] f32
   %y = buffer output 0 [16, 16] f32
@@ -27,8 +27,8 @@ sched.program @small_2 of @small workers 2 {
 
 // Enough at any size.
 
-// CHECK-LABEL: sched.program @large_1 {{.*}} from 0 {
-// CHECK-LABEL: sched.program @large_2 {{.*}} from [[LEAST:[0-9]+]] {
+// CHECK: sched.program @large_1 {{.*}} from 0 {
+// CHECK: sched.program @large_2 {{.*}} from [[LEAST:[0-9]+]] {
 sched.program @large_1 of @large workers 1 {
   %x = buffer input 0 [16, 16] f32
   %y = buffer output 0 [16, 16] f32
@@ -50,9 +50,9 @@ sched.program @large_2 of @large workers 2 {
 
 // It depends on the size. Once waking them is worth it, it is for all.
 
-// CHECK-LABEL: sched.program @rows_1 of @rows workers 1 {{.*}} work [[ROW:[0-9]+]] * n from 0 {
-// CHECK-LABEL: sched.program @rows_2 of @rows workers 2 {{.*}} work [[ROW]] * n from [[MANY:[1-9][0-9]+]] {
-// CHECK-LABEL: sched.program @rows_4 of @rows workers 4 {{.*}} work [[ROW]] * n from [[MANY]] {
+// CHECK: sched.program @rows_1 of @rows workers 1 {{.*}} work [[ROW:[0-9]+]] * n from 0 {
+// CHECK: sched.program @rows_2 of @rows workers 2 {{.*}} work [[ROW]] * n from [[MANY:[1-9][0-9]+]] {
+// CHECK: sched.program @rows_4 of @rows workers 4 {{.*}} work [[ROW]] * n from [[MANY]] {
 sched.program @rows_1 of @rows workers 1 symbols [#hr.symbol<"n", 1, 65536>] {
   %x = buffer input 0 [n, 256] f32
   %y = buffer output 0 [n, 256] f32

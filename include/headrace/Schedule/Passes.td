@@ -78,7 +78,8 @@ def ChooseWorkersPass : Pass<"sched-choose-workers", "::mlir::ModuleOp"> {
     the time that waking them and waiting for them takes, by the description. From
     the least sizes of the range upward all symbols grow together; where the
     fastest program changes is found by bisection. A program that is never the
-    fastest is from 9223372036854775807.
+    fastest is from 9223372036854775807. Where the description has no time for
+    waking, workers do not sleep, all take part in every call, and nothing changes.
   }];
   let options = [
     Option<"target", "target", "std::string", "\"native\"",

@@ -181,6 +181,9 @@ struct ChooseWorkersPass
       getOperation().emitError() << error;
       return signalPassFailure();
     }
+    // Where workers do not sleep, all take part.
+    if (system->getDevice().sync.wake.absent())
+      return;
     schedule::MachineModel machine = getMachineModel(*system);
     llvm::MapVector<StringRef, SmallVector<sched::ProgramOp>> entries;
     for (auto program : getOperation().getOps<sched::ProgramOp>())
