@@ -183,9 +183,9 @@ def _to_file(program: Any, args: Sequence[Any],
 
     if isinstance(program, torch.nn.Module):
         with _export_lock, torch.no_grad():
-            args, kwargs = _separate((tuple(args), dict(kwargs or {})))
+            positions, names = _separate((tuple(args), dict(kwargs or {})))
             try:
-                program = torch.export.export(program, args, kwargs or None,
+                program = torch.export.export(program, positions, names or None,
                                               dynamic_shapes=dynamic_shapes)
             except Exception as error:
                 raise Error(_explain("export the model", error)) from error

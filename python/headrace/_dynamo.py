@@ -671,8 +671,8 @@ def _compile(program: _Program, settings: _Settings) -> Model:
     with _cache_lock:
         workers = settings.arguments.get("workers")
         pool = _pools.setdefault(workers, Pool(workers))
-    model = compile_program(program.export(), **settings.arguments, pool=pool,
-                            options=settings.options)
+    model: Model = compile_program(program.export(), **settings.arguments,
+                                   pool=pool, options=settings.options)
     if key:
         with _cache_lock:
             model = _cache.setdefault(key, model)

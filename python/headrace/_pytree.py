@@ -71,9 +71,10 @@ class Spec:
 _SEQUENCES = {"builtins.tuple": tuple, "builtins.list": list,
               "collections.deque": collections.deque}
 _NAMED_TUPLE = "collections.namedtuple"
-_MAPPINGS = {"builtins.dict": dict, "collections.OrderedDict":
-             collections.OrderedDict, "collections.defaultdict":
-             collections.defaultdict}
+_MAPPINGS: dict[str, Any] = {
+    "builtins.dict": dict,
+    "collections.OrderedDict": collections.OrderedDict,
+    "collections.defaultdict": collections.defaultdict}
 
 
 class _Node:

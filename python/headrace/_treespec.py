@@ -8,6 +8,7 @@ names while a program is written, and are known by them to the model.
 
 from __future__ import annotations
 
+import collections
 from contextlib import contextmanager
 from typing import Any, Iterator
 
@@ -29,7 +30,7 @@ def named_types(program: Any, types: dict[str, type]) -> Iterator[None]:
     for spec in (program.call_spec.in_spec, program.call_spec.out_spec):
         for node in _walk(spec) if spec is not None else ():
             kind = node.type
-            if kind is pytree.namedtuple:
+            if kind is collections.namedtuple:
                 kind = node.context
             if not isinstance(kind, type):
                 continue
