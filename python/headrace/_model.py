@@ -42,23 +42,26 @@ class _Function:
 
     def make_call(self) -> Any:
         """The callable for users: without a detour if all arguments are tensors
-        of one library, given by position."""
-        form = self._get_form()
-        if form is None:
+        of one library, given as at export."""
+        names = self._find_names()
+        if names is None:
             return self.call
         _tell_libraries()
         return runtime.Call(self._context, self._number, len(self.inputs),
-                            len(self.outputs), form, self.call)
+                            len(self.outputs), names, self._get_form(),
+                            self.call)
 
-    def _get_form(self) -> Any:
-        """What `runtime.Call` makes of the results; None if calls are not that
-        plain."""
-        if (self._mutated or
-                self._in_leaves != list(range(len(self.inputs))) or
-                (self._in is not None and
-                 not self._in.is_plain_call(len(self.inputs))) or
+    def _find_names(self) -> tuple[str, ...] | None:
+        """Names of the last inputs, which are given by name; None if calls are
+        not that plain."""
+        count = len(self.inputs)
+        if (self._mutated or self._in_leaves != list(range(count)) or
                 any(not isinstance(leaf, int) for leaf in self._out_leaves)):
             return None
+        return self._in.find_names(count) if self._in is not None else ()
+
+    def _get_form(self) -> Any:
+        """What `runtime.Call` makes of the results."""
         if self._out is not None:
             kind = self._out.kind
         else:
@@ -399,6 +402,8 @@ class Model(Artifact):
         self._types = _types or {}
         self._artifact = runtime.Artifact(os.fsencode(self.path),
                                           os.fsencode(self._weights or ""))
+        # Of what is loaded, should the file have been replaced just now.
+        self.signature = json.loads(self._artifact.signature)
         self._own: Context | None = None
         self._call: Any = None
         self._lock = Lock()

@@ -13,6 +13,7 @@ from __future__ import annotations
 import collections
 import importlib
 import json
+import sys
 from typing import Any, Iterator, Mapping
 
 
@@ -41,14 +42,20 @@ class Spec:
     def leaves(self) -> int:
         return self.root.leaves
 
-    def is_plain_call(self, count: int) -> bool:
-        """Whether it is that of a call with so many positional leaves and
-        nothing else."""
+    def find_names(self, count: int) -> tuple[str, ...] | None:
+        """Of a call with so many leaves and no containers: the names of those,
+        the last ones, that are given by name; None if it is no such call."""
         root = self.root
-        return (root.type == "builtins.tuple" and len(root.children) == 2 and
-                not root.children[1].children and
-                root.children[0].type == "builtins.tuple" and
-                [c.type for c in root.children[0].children] == [None] * count)
+        if (root.type != "builtins.tuple" or len(root.children) != 2 or
+                root.children[0].type != "builtins.tuple" or
+                root.children[1].type != "builtins.dict"):
+            return None
+        positions, names = root.children
+        if (any(child.type is not None
+                for child in (*positions.children, *names.children)) or
+                len(positions.children) + len(names.children) != count):
+            return None
+        return tuple(sys.intern(str(key)) for key in names.keys)
 
     @property
     def kind(self) -> str:

@@ -252,7 +252,10 @@ PYBIND11_MODULE(_runtime, module) {
       });
   py::class_<Artifact, std::shared_ptr<Artifact>>(module, "Artifact")
       .def(py::init<const std::string &, const std::string &>(),
-           py::arg("path"), py::arg("weights_path") = "");
+           py::arg("path"), py::arg("weights_path") = "")
+      .def_property_readonly("signature", [](const Artifact &self) {
+        return std::string(self.getTable()->describe());
+      });
   py::class_<Pool, std::shared_ptr<Pool>>(module, "Pool")
       .def(py::init<std::shared_ptr<Artifact>, uint32_t>(),
            py::arg("artifact"), py::arg("workers") = 0);

@@ -5,10 +5,11 @@
 //
 //===----------------------------------------------------------------------===//
 //
-// Most calls give tensors of one library by position and nothing else. For those
-// no Python code runs: arguments and results cross in C. Everything else (names,
-// containers, numbers, other kinds of tensors) goes to the general way, a Python
-// callable, which also has the words for what is wrong.
+// Most calls give tensors of one library, by position and name as the program was
+// exported, and nothing else. For those no Python code runs: arguments and results
+// cross in C. Everything else (other names, containers, numbers, other kinds of
+// tensors) goes to the general way, a Python callable, which also has the words for
+// what is wrong.
 //
 //===----------------------------------------------------------------------===//
 #include "Binding.h"
@@ -27,6 +28,7 @@ struct Call {
   std::shared_ptr<Context> *context;
   uint32_t entry, inputCount, outputCount;
   Form form;
+  PyObject *names;   // tuple: of the last inputs, which are given by name
   PyObject *finish;  // of Form::Other: takes the list of results
   PyObject *general; // the general way
 };
@@ -70,22 +72,47 @@ static PyObject *finish(Call *self, Context::Buffers buffers, bool torch) {
              : PyObject_CallOneArg(self->finish, results.ptr());
 }
 
+/// The number of the input that the argument `name` is, or -1.
+static Py_ssize_t findInput(const Call *self, PyObject *name) {
+  Py_ssize_t count = PyTuple_GET_SIZE(self->names);
+  Py_ssize_t first = static_cast<Py_ssize_t>(self->inputCount) - count;
+  for (Py_ssize_t i = 0; i < count; ++i) // interned, almost always
+    if (PyTuple_GET_ITEM(self->names, i) == name)
+      return first + i;
+  for (Py_ssize_t i = 0; i < count; ++i)
+    if (PyUnicode_Compare(PyTuple_GET_ITEM(self->names, i), name) == 0)
+      return first + i;
+  return -1;
+}
+
 static PyObject *callEntry(PyObject *object, PyObject *const *arguments,
                            size_t flags, PyObject *names) {
   auto *self = reinterpret_cast<Call *>(object);
-  size_t count = static_cast<size_t>(PyVectorcall_NARGS(flags));
+  Py_ssize_t positions = PyVectorcall_NARGS(flags);
+  Py_ssize_t named = names ? PyTuple_GET_SIZE(names) : 0;
+  auto count = static_cast<size_t>(positions + named);
   if (count == 0 || count != self->inputCount ||
-      (names && PyTuple_GET_SIZE(names)))
+      named != PyTuple_GET_SIZE(self->names))
     return fallBack(self, arguments, flags, names);
   try {
+    // As many names as there are inputs with one, all different: each has its own.
     std::vector<Input> inputs(count);
-    bool torch = libraries.torch && inputs[0].takeTorch(arguments[0]);
-    if (!torch && !(libraries.numpyArray && inputs[0].takeNumpy(arguments[0])))
-      return fallBack(self, arguments, flags, names);
-    for (size_t i = 1; i < count; ++i)
-      if (!(torch ? inputs[i].takeTorch(arguments[i])
-                  : inputs[i].takeNumpy(arguments[i])))
+    bool torch = libraries.torch != nullptr;
+    for (size_t i = 0; i < count; ++i) {
+      auto at = static_cast<Py_ssize_t>(i);
+      if (at >= positions)
+        at = findInput(self, PyTuple_GET_ITEM(names, at - positions));
+      if (at < 0)
         return fallBack(self, arguments, flags, names);
+      Input &input = inputs[static_cast<size_t>(at)];
+      if (torch && input.takeTorch(arguments[i]))
+        continue;
+      // The first decides; mixtures go the general way.
+      if ((torch && i > 0) || !libraries.numpyArray ||
+          !input.takeNumpy(arguments[i]))
+        return fallBack(self, arguments, flags, names);
+      torch = false;
+    }
     return finish(self,
                   (*self->context)->run(self->entry, inputs, self->outputCount),
                   torch);
@@ -103,13 +130,13 @@ static PyObject *callEntry(PyObject *object, PyObject *const *arguments,
 // The type
 //===----------------------------------------------------------------------===//
 
-/// Call(context, entry, inputs, outputs, form, general): `form` is "single",
-/// "tuple", "list" or what makes the result of the list.
+/// Call(context, entry, inputs, outputs, names, form, general): `names` is a tuple,
+/// `form` is "single", "tuple", "list" or what makes the result of the list.
 static PyObject *newCall(PyTypeObject *type, PyObject *arguments, PyObject *) {
-  PyObject *context, *form, *general;
+  PyObject *context, *names, *form, *general;
   unsigned entry, inputs, outputs;
-  if (!PyArg_ParseTuple(arguments, "OIIIOO", &context, &entry, &inputs,
-                        &outputs, &form, &general))
+  if (!PyArg_ParseTuple(arguments, "OIIIO!OO", &context, &entry, &inputs,
+                        &outputs, &PyTuple_Type, &names, &form, &general))
     return nullptr;
   std::shared_ptr<Context> native;
   try {
@@ -133,6 +160,7 @@ static PyObject *newCall(PyTypeObject *type, PyObject *arguments, PyObject *) {
                  : PyUnicode_CompareWithASCIIString(form, "tuple") == 0
                      ? Form::Tuple
                      : Form::List;
+  self->names = Py_NewRef(names);
   self->finish = Py_NewRef(form);
   self->general = Py_NewRef(general);
   return reinterpret_cast<PyObject *>(self);
@@ -141,6 +169,7 @@ static PyObject *newCall(PyTypeObject *type, PyObject *arguments, PyObject *) {
 static int traverseCall(PyObject *object, visitproc visit, void *arg) {
   auto *self = reinterpret_cast<Call *>(object);
   Py_VISIT(Py_TYPE(object));
+  Py_VISIT(self->names);
   Py_VISIT(self->finish);
   Py_VISIT(self->general);
   return 0;
@@ -148,6 +177,7 @@ static int traverseCall(PyObject *object, visitproc visit, void *arg) {
 
 static int clearCall(PyObject *object) {
   auto *self = reinterpret_cast<Call *>(object);
+  Py_CLEAR(self->names);
   Py_CLEAR(self->finish);
   Py_CLEAR(self->general);
   return 0;

@@ -371,3 +371,27 @@ def test_workers_follow_the_sizes(tmp_path):
     for size in (small, small + 1):
         x = torch.randn(size, 128)
         assert torch.equal(model(x), model.context(1)(x))
+
+
+def test_arguments_by_name_as_at_export():
+    class Named(torch.nn.Module):
+        def forward(self, x: torch.Tensor, *, scale: torch.Tensor,
+                    shift: torch.Tensor) -> dict[str, torch.Tensor]:
+            return {"y": x * scale + shift}
+
+    x, scale, shift = torch.randn(3, 3, 4)
+    fast = headrace.compile(Named(), (x,), {"scale": scale, "shift": shift})
+    expected = x * scale + shift
+    torch.testing.assert_close(fast(x, scale=scale, shift=shift)["y"], expected)
+    torch.testing.assert_close(fast(x, shift=shift, scale=scale)["y"], expected)
+    torch.testing.assert_close(
+        fast(x, **{"sh" + "ift"[:]: shift, "".join("scale"): scale})["y"],
+        expected)
+    got = fast(x.numpy(), shift=shift.numpy(), scale=scale.numpy())["y"]
+    np.testing.assert_allclose(got, expected.numpy(), rtol=1e-5)
+    with pytest.raises(TypeError, match="without an argument 'size'"):
+        fast(x, scale=scale, shift=shift, size=x)
+    with pytest.raises(TypeError, match="argument 'shift', which is missing"):
+        fast(x, scale=scale)
+    with pytest.raises(TypeError, match="without an argument 'size'|missing"):
+        fast(x, scale=scale, size=shift)

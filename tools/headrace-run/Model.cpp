@@ -96,6 +96,10 @@ bool Model::load(const std::string &path, const std::string &weightsPath,
     error = message;
     return false;
   }
+  if (signature != loaded.table->describe()) {
+    error = "'" + path + "' was replaced while it was loaded";
+    return false;
+  }
   return true;
 }
 

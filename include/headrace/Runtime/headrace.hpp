@@ -197,15 +197,17 @@ private:
 /// Arena and state of one running model; used by one thread at a time.
 class Context {
 public:
-  /// `workers` 0: all of the pool, or of the machine.
+  /// At most `workers`; 0: all of the pool, or of the machine. A run takes as many
+  /// as are predicted to be fastest at its sizes; with `fixed`, all.
   explicit Context(const Model &model, const Pool *pool = nullptr,
-                   uint32_t workers = 0)
+                   uint32_t workers = 0, bool fixed = false)
       : library(model.getLibrary()), table(&model.getTable()) {
     char why[512] = "";
     hr_context_options options{};
     options.struct_size = sizeof options;
     options.pool = pool ? pool->get() : nullptr;
     options.workers = workers;
+    options.fixed_workers = fixed;
     if (int code = table->create_context(model.get(), &options, &context, why,
                                          sizeof why))
       throw Error(code, why);
