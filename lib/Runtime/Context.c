@@ -37,7 +37,8 @@ struct hr_context {
   uint32_t *busy;
   region busy_page;
   bool is_wiped;
-  /** The same, but for a child of fork too: see `was_cut_off`. */
+  /** The same as any child of fork sees it: still set there if fork cut the call
+      off. */
   bool in_call;
   /** The state is what a call had made of it that fork cut off. */
   bool is_torn;
@@ -197,21 +198,33 @@ static int64_t largest_results(const hr_entry *entry) {
   return bytes;
 }
 
-/** Whether the call that seems to go on is one of the process that forked this
-    one: the thread that made it is not here. */
-static bool was_cut_off(const hr_context *context) {
-  if (!context->in_call)
-    return false;
-  uint32_t busy = __atomic_load_n(context->busy, __ATOMIC_ACQUIRE);
-  return context->is_wiped ? busy == 0 : busy != (uint32_t)hr_process();
+/** Takes the context for a call; false if another thread has it. */
+static bool enter(hr_context *context) {
+  uint32_t own = context->is_wiped ? 1 : (uint32_t)hr_process(), found = 0;
+  while (!__atomic_compare_exchange_n(context->busy, &found, own, false,
+                                      __ATOMIC_ACQUIRE, __ATOMIC_RELAXED))
+    if (found == own)
+      return false;
+  /* Nobody of this process can have left it set: a call of the parent's, of which
+     only what it wrote is here. */
+  if (context->in_call && hr_rt_image.num_states)
+    context->is_torn = true;
+  context->in_call = true;
+  /* Seen by a child in this order, whenever it is forked. */
+  __atomic_signal_fence(__ATOMIC_SEQ_CST);
+  return true;
+}
+
+static void leave(hr_context *context) {
+  __atomic_signal_fence(__ATOMIC_SEQ_CST);
+  context->in_call = false;
+  __atomic_store_n(context->busy, 0, __ATOMIC_RELEASE);
 }
 
 int hr_rt_reset(hr_context *context) {
   region *state = &context->state;
-  if (was_cut_off(context)) {
-    __atomic_store_n(context->busy, 0, __ATOMIC_RELAXED);
-    context->in_call = false;
-  }
+  if (!enter(context))
+    return HR_ERROR_ARGUMENT;
   context->is_torn = false;
   if (state->at && madvise(state->at, (size_t)state->bytes, MADV_DONTNEED) != 0)
     memset(state->at, 0, (size_t)state->bytes);
@@ -222,6 +235,7 @@ int hr_rt_reset(hr_context *context) {
              (size_t)s->bytes);
   }
   context->message[0] = 0;
+  leave(context);
   return HR_OK;
 }
 
@@ -714,28 +728,6 @@ static int run(hr_context *context, uint32_t number, const DLTensor *inputs,
                    (long long)frame->error_bound - 1);
   }
   return HR_OK;
-}
-
-/** Takes the context for a call; false if another thread has it. */
-static bool enter(hr_context *context) {
-  uint32_t own = context->is_wiped ? 1 : (uint32_t)hr_process(), found = 0;
-  while (!__atomic_compare_exchange_n(context->busy, &found, own, false,
-                                      __ATOMIC_ACQUIRE, __ATOMIC_RELAXED))
-    if (found == own)
-      return false;
-  /* Nobody here can have left it set. */
-  if (context->in_call && hr_rt_image.num_states)
-    context->is_torn = true;
-  context->in_call = true;
-  /* Seen by a child in this order, whenever it is forked. */
-  __atomic_signal_fence(__ATOMIC_SEQ_CST);
-  return true;
-}
-
-static void leave(hr_context *context) {
-  __atomic_signal_fence(__ATOMIC_SEQ_CST);
-  context->in_call = false;
-  __atomic_store_n(context->busy, 0, __ATOMIC_RELEASE);
 }
 
 int hr_rt_run(hr_context *context, uint32_t number, const DLTensor *inputs,

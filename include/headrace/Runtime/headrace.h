@@ -189,7 +189,7 @@ typedef struct hr_table {
                         const hr_context_options *options, hr_context **context,
                         char *message, size_t message_size);
   void (*destroy_context)(hr_context *context);
-  /** State as in a new context. */
+  /** State as in a new context. HR_ERROR_ARGUMENT while a run goes on. */
   int (*reset)(hr_context *context);
   /** How many workers a run takes at most. */
   uint32_t (*workers)(const hr_context *context);
