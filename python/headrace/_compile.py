@@ -192,6 +192,9 @@ def _to_file(program: Any, args: Sequence[Any],
     if not isinstance(program, torch.export.ExportedProgram):
         raise TypeError("expected an nn.Module, an ExportedProgram or a path, "
                         f"got a {type(program).__name__}")
+    if not program.graph_signature.output_specs:
+        raise Error("the program computes nothing: what it returns holds no value, "
+                    "and it writes to nothing")
     path = os.path.join(folder, name + ".pt2")
     with _export_lock, named_types(program, types):
         try:
