@@ -23,7 +23,7 @@ import headrace
 times = []
 for _ in range(20):
     begin = time.perf_counter()
-    model = headrace._model.runtime.Artifact(sys.argv[1], sys.argv[2])
+    model = headrace._model.runtime.Artifact(sys.argv[1])
     context = headrace._model.runtime.Context(model, 2)
     times.append(time.perf_counter() - begin)
     del context, model
@@ -124,8 +124,7 @@ def main(seconds: float, smoke: bool) -> int:
             times, ratios = compare(
                 [lambda: encoder(*full), lambda: fast(*full),
                  lambda: flexible(*full)], seconds)
-        opening = child(OPEN, paths["static"],
-                        "hr_model_" + fast.signature["name"])
+        opening = child(OPEN, paths["static"])
         grown = child(MEMORY, paths["static"])
         size = os.path.getsize(paths["static"])
 

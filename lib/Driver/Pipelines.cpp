@@ -92,6 +92,10 @@ void headrace::buildSchedulePipeline(OpPassManager &pm,
   pm.addPass(createAssignOffsetsPass());
   // Always: a schedule that is wrong is found here, not at run time.
   buildVerification(Phase::Schedule, pm, options);
+  // Last: it runs the finished schedules in the simulator.
+  ChooseWorkersPassOptions choose;
+  choose.target = options.target;
+  pm.addPass(createChooseWorkersPass(choose));
 }
 
 void headrace::buildVerification(Phase phase, OpPassManager &pm,

@@ -327,9 +327,17 @@ FailureOr<Object> ReportBuilder::describeEntry(func::FuncOp entry) {
     symbols.push_back(std::move(one));
   }
   Array programs;
+  int64_t chosen = 1; // workers of a call, if it may have all
   for (auto program : module.getOps<sched::ProgramOp>()) {
     if (program.getEntry() != entry.getName())
       continue;
+    int64_t workers = program.getWorkers();
+    std::optional<int64_t> work =
+        program.getWork() ? program.getWork()->getExpr().evaluate(sizes)
+                          : std::nullopt;
+    if (static_cast<int64_t>(program.getFromWork().value_or(0)) <=
+        work.value_or(std::numeric_limits<int64_t>::max() - 1))
+      chosen = std::max(chosen, workers);
     const Profile *profile = nullptr;
     for (auto [i, one] : llvm::enumerate(sources.profiles)) {
       if (one.entry != entry.getName() ||
@@ -360,6 +368,7 @@ FailureOr<Object> ReportBuilder::describeEntry(func::FuncOp entry) {
                 {"sizes_from", origin},
                 {"inputs", describePorts(entry, true)},
                 {"outputs", describePorts(entry, false)},
+                {"workers", chosen},
                 {"programs", std::move(programs)}};
 }
 

@@ -30,8 +30,18 @@ struct hr_context {
   hr_profile *profile; /* NULL: not asked for */
   hr_pool *pool;
   bool owns_pool;
-  uint32_t num_workers;
-  uint32_t busy;
+  bool fixed_workers;
+  uint32_t num_workers; /* at most */
+  /** Whether a call is going on: 0 or 1 on a page that fork wipes, else 0 or the
+      number of the process. */
+  uint32_t *busy;
+  region busy_page;
+  bool is_wiped;
+  /** The same as any child of fork sees it: still set there if fork cut the call
+      off. */
+  bool in_call;
+  /** The state is what a call had made of it that fork cut off. */
+  bool is_torn;
   /** Arena and scratch of the call; scratch comes first. */
   region arena;
   region state;
@@ -49,11 +59,15 @@ struct hr_context {
  * Memory
 \*===----------------------------------------------------------------------===*/
 
+/* Another thread may fork at any moment, and the child goes on with the regions
+   as they are then: a region never claims bytes that are not mapped. */
+
 static void release(region *r) {
-  if (r->at)
-    munmap(r->at, (size_t)r->bytes);
-  r->at = 0;
-  r->bytes = 0;
+  region old = *r;
+  __atomic_store_n(&r->bytes, 0, __ATOMIC_RELEASE);
+  __atomic_store_n(&r->at, 0, __ATOMIC_RELEASE);
+  if (old.at)
+    munmap(old.at, (size_t)old.bytes);
 }
 
 /** Makes the region at least `bytes` long; its contents are lost if it grows.
@@ -73,8 +87,8 @@ static bool ensure(region *r, int64_t bytes) {
     return false;
   if (bytes >= 2 * HUGE_PAGE)
     madvise(at, (size_t)bytes, MADV_HUGEPAGE);
-  r->at = at;
-  r->bytes = bytes;
+  __atomic_store_n(&r->at, at, __ATOMIC_RELEASE);
+  __atomic_store_n(&r->bytes, bytes, __ATOMIC_RELEASE);
   return true;
 }
 
@@ -152,14 +166,29 @@ static bool evaluate(const hr_size *size, const int64_t *symbols,
  * Creation
 \*===----------------------------------------------------------------------===*/
 
-/** The schedule for the largest number of workers up to `workers`. */
+/** More work than any schedule waits for that is of use at some size. */
+static const int64_t any_work = INT64_MAX - 1;
+
+/** The schedule for the largest number of workers, up to `workers`, that a call of
+    so much work pays for; INT64_MAX: whether it pays or not. */
 static const hr_schedule *choose_schedule(const hr_entry *entry,
-                                          uint32_t workers) {
+                                          uint32_t workers, int64_t work) {
   const hr_schedule *best = &entry->schedules[0];
   for (int64_t i = 1; i < entry->num_schedules; ++i)
-    if (entry->schedules[i].workers <= (int64_t)workers)
+    if (entry->schedules[i].workers <= (int64_t)workers &&
+        entry->schedules[i].from_work <= work)
       best = &entry->schedules[i];
   return best;
+}
+
+/** The work of the call at hand. */
+static int64_t get_work(const hr_context *context, const hr_entry *entry) {
+  int64_t work;
+  if (context->fixed_workers)
+    return INT64_MAX;
+  if (!evaluate(&entry->work, context->frame.symbols, &work))
+    return any_work; /* beyond 64 bits */
+  return work < any_work ? work : any_work;
 }
 
 /** Bytes of the context's own outputs for the largest sizes. */
@@ -173,8 +202,34 @@ static int64_t largest_results(const hr_entry *entry) {
   return bytes;
 }
 
+/** Takes the context for a call; false if another thread has it. */
+static bool enter(hr_context *context) {
+  uint32_t own = context->is_wiped ? 1 : (uint32_t)hr_process(), found = 0;
+  while (!__atomic_compare_exchange_n(context->busy, &found, own, false,
+                                      __ATOMIC_ACQUIRE, __ATOMIC_RELAXED))
+    if (found == own)
+      return false;
+  /* Nobody of this process can have left it set: a call of the parent's, of which
+     only what it wrote is here. */
+  if (context->in_call && hr_rt_image.num_states)
+    context->is_torn = true;
+  context->in_call = true;
+  /* Seen by a child in this order, whenever it is forked. */
+  __atomic_signal_fence(__ATOMIC_SEQ_CST);
+  return true;
+}
+
+static void leave(hr_context *context) {
+  __atomic_signal_fence(__ATOMIC_SEQ_CST);
+  context->in_call = false;
+  __atomic_store_n(context->busy, 0, __ATOMIC_RELEASE);
+}
+
 int hr_rt_reset(hr_context *context) {
   region *state = &context->state;
+  if (!enter(context))
+    return HR_ERROR_ARGUMENT;
+  context->is_torn = false;
   if (state->at && madvise(state->at, (size_t)state->bytes, MADV_DONTNEED) != 0)
     memset(state->at, 0, (size_t)state->bytes);
   for (int64_t i = 0; i < hr_rt_image.num_states; ++i) {
@@ -184,6 +239,7 @@ int hr_rt_reset(hr_context *context) {
              (size_t)s->bytes);
   }
   context->message[0] = 0;
+  leave(context);
   return HR_OK;
 }
 
@@ -194,6 +250,7 @@ void hr_rt_destroy_context(hr_context *context) {
   release(&context->state);
   release(&context->results[0]);
   release(&context->results[1]);
+  release(&context->busy_page);
   if (context->owns_pool)
     hr_pool_destroy(context->pool);
   region block = context->block;
@@ -223,8 +280,12 @@ int hr_rt_create_context(const hr_model *model,
     return hr_fail(why, HR_ERROR_ARGUMENT,
                    "expected hr_context_options of %u bytes but got %u",
                    (unsigned)least, (unsigned)options->struct_size);
-  hr_profile *profile =
-      options && options->struct_size >= sizeof *options ? options->profile : 0;
+  hr_profile *profile = 0;
+  if (options &&
+      options->struct_size >= __builtin_offsetof(hr_context_options, fixed_workers))
+    profile = options->profile;
+  bool fixed = options && options->struct_size >= sizeof *options &&
+               options->fixed_workers;
   if (profile && profile->struct_size < sizeof *profile)
     return hr_fail(why, HR_ERROR_ARGUMENT,
                    "expected hr_profile of %u bytes but got %u",
@@ -244,7 +305,8 @@ int hr_rt_create_context(const hr_model *model,
   int64_t symbols = 0, inputs = 0, outputs = 0, dims = 0;
   for (int64_t i = 0; i < hr_rt_image.num_entries; ++i) {
     const hr_entry *entry = &hr_rt_image.entries[i];
-    const hr_schedule *schedule = choose_schedule(entry, allowed);
+    const hr_schedule *schedule =
+        choose_schedule(entry, allowed, fixed ? INT64_MAX : any_work);
     if (schedule->workers > workers)
       workers = (uint32_t)schedule->workers;
     int64_t rank = 0;
@@ -280,20 +342,20 @@ int hr_rt_create_context(const hr_model *model,
   context->model = model;
   context->profile = profile;
   context->num_workers = workers;
+  context->fixed_workers = fixed;
   context->frame.weights = model->weights;
 
-  /* 3. Arena and outputs, for every schedule that may be run: with a pool that
-     did not survive a fork, that for one worker. */
+  /* 3. Arena and outputs, for every schedule that may be run. */
   int64_t arena = 0, results = 0;
   for (int64_t i = 0; i < hr_rt_image.num_entries; ++i) {
     const hr_entry *entry = &hr_rt_image.entries[i];
-    const hr_schedule *choices[2] = {choose_schedule(entry, workers),
-                                     &entry->schedules[0]};
-    for (int k = 0; k < 2; ++k) {
+    for (int64_t k = 0; k < entry->num_schedules; ++k) {
+      const hr_schedule *schedule = &entry->schedules[k];
       int64_t need = saturating_add(
-          choices[k]->arena_largest,
-          align_up(choices[k]->scratch_stride * choices[k]->workers));
-      if (need <= reserve_limit && need > arena)
+          schedule->arena_largest,
+          align_up(schedule->scratch_stride * schedule->workers));
+      if (schedule->workers <= (int64_t)workers && need <= reserve_limit &&
+          need > arena)
         arena = need;
     }
     int64_t own = largest_results(entry);
@@ -304,6 +366,13 @@ int hr_rt_create_context(const hr_model *model,
   ensure(&context->arena, arena);
   ensure(&context->results[0], results);
   ensure(&context->results[1], results);
+  if (!ensure(&context->busy_page, sizeof *context->busy)) {
+    hr_rt_destroy_context(context);
+    return hr_fail(why, HR_ERROR_SYSTEM, "out of memory for a context");
+  }
+  context->busy = (uint32_t *)context->busy_page.at;
+  context->is_wiped = hr_wipe_on_fork(context->busy_page.at,
+                                      (size_t)context->busy_page.bytes);
   if (!ensure(&context->state, hr_rt_image.state_bytes)) {
     hr_rt_destroy_context(context);
     return hr_fail(why, HR_ERROR_SYSTEM,
@@ -669,7 +738,9 @@ static int run(hr_context *context, uint32_t number, const DLTensor *inputs,
   uint32_t workers = context->num_workers;
   if (workers > 1 && context->pool->operations->available(context->pool) < workers)
     workers = 1;
-  const hr_schedule *schedule = choose_schedule(entry, workers);
+  const hr_schedule *schedule =
+      workers == 1 ? &entry->schedules[0]
+                   : choose_schedule(entry, workers, get_work(context, entry));
   workers = (uint32_t)schedule->workers;
 
   int64_t arena, scratch = align_up(schedule->scratch_stride * workers);
@@ -692,10 +763,10 @@ static int run(hr_context *context, uint32_t number, const DLTensor *inputs,
   context->schedule = schedule;
   hr_profile *profile = context->profile;
   if (profile) {
-    if (profile->num_timelines < workers || !profile->timelines)
+    if (profile->timelines && profile->num_timelines < workers)
       return FAIL(context, "expected a profile with %u timelines but got %u",
                   workers, profile->num_timelines);
-    for (uint32_t i = 0; i < workers; ++i)
+    for (uint32_t i = 0; profile->timelines && i < workers; ++i)
       profile->timelines[i].count = 0;
     frame->profile = profile->timelines;
     profile->workers = workers;
@@ -729,9 +800,16 @@ static int run(hr_context *context, uint32_t number, const DLTensor *inputs,
 
 int hr_rt_run(hr_context *context, uint32_t number, const DLTensor *inputs,
               uint32_t num_inputs, DLTensor *outputs, uint32_t num_outputs) {
-  if (__atomic_exchange_n(&context->busy, 1, __ATOMIC_ACQUIRE))
+  if (!enter(context))
     return HR_ERROR_ARGUMENT;
-  int status = run(context, number, inputs, num_inputs, outputs, num_outputs);
-  __atomic_store_n(&context->busy, 0, __ATOMIC_RELEASE);
+  int status =
+      context->is_torn
+          ? hr_fail((hr_message){context->message, MESSAGE_SIZE},
+                    HR_ERROR_SYSTEM,
+                    "the process was forked during a call of this context, "
+                    "which left its state half written: reset it, or use "
+                    "another context")
+          : run(context, number, inputs, num_inputs, outputs, num_outputs);
+  leave(context);
   return status;
 }

@@ -200,3 +200,9 @@ void hr_futex_wake(uint32_t *word, int count) {
 }
 
 long hr_process(void) { return syscall(SYS_GETPID); }
+
+bool hr_wipe_on_fork(void *pages, size_t bytes) {
+  /* Who accepts advice that does not exist ignores all of it. */
+  return madvise(pages, bytes, -1) != 0 &&
+         madvise(pages, bytes, MADV_WIPEONFORK) == 0;
+}

@@ -202,9 +202,7 @@ int hr_pool_create(uint32_t workers, hr_pool **result, char *message,
   p->page = page;
   p->alive = page;
   *p->alive = 1;
-  /* Who accepts advice that does not exist ignores all of it. */
-  if (madvise(page, 4096, -1) == 0 ||
-      madvise(page, 4096, MADV_WIPEONFORK) != 0)
+  if (!hr_wipe_on_fork(page, 4096))
     p->process = hr_process();
 
   /* The application's signals are for its own threads; what a thread does

@@ -45,6 +45,19 @@ long syscall(long number, ...);
 int *__errno_location(void);
 unsigned long getauxval(unsigned long type);
 int clock_gettime(int clock, void *time);
+/** What `dl_iterate_phdr` says of a loaded object: the beginning of the struct. */
+typedef struct {
+  uint64_t address;
+  const char *name; /* as it was asked for; "" for the program */
+  const struct hr_elf_segment {
+    uint32_t type, flags;
+    uint64_t offset, address, physical, file_bytes, bytes, align;
+  } *segments;
+  uint16_t num_segments;
+} hr_loaded_object;
+int dl_iterate_phdr(int (*function)(hr_loaded_object *object, size_t size,
+                                    void *argument),
+                    void *argument);
 int pthread_create(unsigned long *thread, const void *attributes,
                    void *(*function)(void *), void *argument);
 int pthread_join(unsigned long thread, void **result);
@@ -101,6 +114,10 @@ int64_t hr_available_memory(void);
 
 /** The number of this process, from the kernel. */
 long hr_process(void);
+
+/** Makes pages read zeros in a child of fork. False where the kernel cannot do
+    that, or who plays it (an emulator) only pretends to. */
+bool hr_wipe_on_fork(void *pages, size_t bytes);
 
 /** The operations of a pool, reached through it: a pool may come from another
     artifact, with its own copy of the runtime. */

@@ -439,6 +439,12 @@ FailureOr<Simulation> schedule::simulate(const Program &program,
   return result;
 }
 
+double schedule::getCallSeconds(const MachineModel &machine, int64_t workers) {
+  if (workers <= 1)
+    return 0;
+  return machine.wakeSeconds + double(workers) * machine.syncSeconds;
+}
+
 //===----------------------------------------------------------------------===//
 // Output
 //===----------------------------------------------------------------------===//

@@ -199,6 +199,8 @@ LogicalResult Emission::readEntries() {
         programs, [&](Program &program) { return program.entry == i; });
     if (first == programs.end() || first->op.getWorkers() != 1)
       return fail("entry '" + entry.name + "' has no schedule for one worker");
+    if (first->op.getWork())
+      entry.work = first->op.getWork()->getExpr();
     for (Operation *op : getWork(first->op))
       entry.commands.push_back(
           isa<sched::RunOp>(op) ? cast<sched::RunOp>(op).getStage().str()

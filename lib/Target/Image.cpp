@@ -324,6 +324,24 @@ static void writeLeaves(llvm::json::OStream &json, StringRef key,
   });
 }
 
+/// A file's name; bytes that are no UTF-8 as U+DC80 to U+DCFF, as Python has them.
+static void writeFileName(llvm::json::OStream &json, StringRef key,
+                          StringRef name) {
+  if (llvm::json::isUTF8(name))
+    return json.attribute(key, name);
+  std::string text = "\"";
+  for (unsigned char c : name) {
+    if (c >= 0x20 && c < 0x7f && c != '"' && c != '\\')
+      text += static_cast<char>(c);
+    else
+      text += (c < 0x80 ? "\\u00" : "\\udc") +
+              llvm::utohexstr(c, /*LowerCase=*/true, 2);
+  }
+  json.attributeBegin(key);
+  json.rawValue(text + "\"");
+  json.attributeEnd();
+}
+
 std::string headrace::writeSignature(const Image &image) {
   std::string text;
   llvm::raw_string_ostream os(text);
@@ -366,8 +384,10 @@ std::string headrace::writeSignature(const Image &image) {
                 json.attribute("workers", schedule.workers);
                 json.attribute("arena", schedule.arenaBytes.str());
                 json.attribute("scratch", schedule.scratchStride);
+                json.attribute("from_work", schedule.fromWork);
               });
           });
+          json.attribute("work", entry.work.str());
           json.attributeArray("commands", [&] {
             for (const std::string &command : entry.commands)
               json.value(command);
@@ -408,7 +428,7 @@ std::string headrace::writeSignature(const Image &image) {
     });
     json.attribute("weight_bytes", image.weightBytes);
     if (!image.weightsFile.empty())
-      json.attribute("weights_file", image.weightsFile);
+      writeFileName(json, "weights_file", image.weightsFile);
   });
   return text;
 }
@@ -554,7 +574,8 @@ static llvm::Constant *buildEntry(TableBuilder &b, const ImageEntry &entry) {
         {b.number(schedule.workers),
          buildSize(b, entry, schedule.arenaBytes, schedule.arenaBytes.str()),
          b.number(schedule.arenaBytes.bounds(entry.getRanges()).max),
-         b.number(schedule.scratchStride), schedule.timeline}));
+         b.number(schedule.scratchStride), schedule.timeline,
+         b.number(schedule.fromWork)}));
   return b.record({b.string(entry.name),
                    b.number(static_cast<int64_t>(symbols.size())),
                    b.number(static_cast<int64_t>(requirements.size())),
@@ -565,7 +586,8 @@ static llvm::Constant *buildEntry(TableBuilder &b, const ImageEntry &entry) {
                    b.array(requirements, "requirements"),
                    buildPorts(b, entry, entry.inputs),
                    buildPorts(b, entry, entry.outputs),
-                   b.array(schedules, "schedules")});
+                   b.array(schedules, "schedules"),
+                   buildSize(b, entry, entry.work)});
 }
 
 namespace {

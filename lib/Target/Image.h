@@ -48,6 +48,8 @@ struct ImageSchedule {
   int64_t workers = 1;
   SizeExpr arenaBytes;
   int64_t scratchStride = 0;
+  /// The least `ImageEntry::work` at which it is taken.
+  int64_t fromWork = 0;
   llvm::Function *timeline = nullptr;
 };
 
@@ -63,6 +65,8 @@ struct ImageEntry {
   std::vector<ImageRequirement> requirements;
   std::vector<ImagePort> inputs, outputs;
   std::vector<ImageSchedule> schedules;
+  /// A measure of a call that grows with its sizes.
+  SizeExpr work;
   /// What each command of the schedules runs, by the numbers that profiles give
   /// them; alike for all numbers of workers.
   std::vector<std::string> commands;

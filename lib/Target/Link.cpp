@@ -153,7 +153,8 @@ static constexpr StringRef libcFunctions[] = {
     "memcmp",   "bcmp",     "strlen",  "strcmp",    "snprintf",
     "vsnprintf", "strerror", "open",   "close",     "lseek",
     "read",     "pread",    "mmap",    "munmap",    "madvise",
-    "syscall",  "getauxval", "__errno_location", "clock_gettime"};
+    "syscall",  "getauxval", "__errno_location", "clock_gettime",
+    "dl_iterate_phdr"};
 static constexpr StringRef libpthreadFunctions[] = {
     "pthread_create", "pthread_join", "pthread_sigmask"};
 // What scalar arithmetic may become where the machine has no instruction and

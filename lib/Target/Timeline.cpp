@@ -567,6 +567,7 @@ LogicalResult Transcriber::run(ImageSchedule &schedule) {
   schedule.workers = program.getWorkers();
   schedule.arenaBytes = arenaBytes;
   schedule.scratchStride = scratchStride;
+  schedule.fromWork = program.getFromWork().value_or(0);
 
   // 2. The function.
   function = llvm::Function::Create(

@@ -12,11 +12,12 @@
 from . import _register
 from ._compile import compile
 from ._errors import Error, FallbackWarning, UnsupportedOpError
-from ._model import Context, Entry, Model, Pool, Tensor, load
+from ._model import Artifact, Context, Entry, Model, Pool, Tensor, load
 from ._report import Report
 
 __version__ = "0.1.0"
-__all__ = ["Context", "Entry", "Error", "FallbackWarning", "Model", "Pool",
-           "Report", "Tensor", "UnsupportedOpError", "__version__", "compile", "load"]
+__all__ = ["Artifact", "Context", "Entry", "Error", "FallbackWarning", "Model",
+           "Pool", "Report", "Tensor", "UnsupportedOpError", "__version__",
+           "compile", "load"]
 
 _register.register(__version__)

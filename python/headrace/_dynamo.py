@@ -14,8 +14,10 @@ torch's version counters show is noticed and leads to a new compilation.
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
-import threading
+import os
+import re
 import warnings
 from typing import Any, Callable, Mapping, Sequence
 
@@ -32,13 +34,12 @@ from torch.utils._pytree import tree_flatten, tree_map_only
 from torch.utils._sympy.numbers import int_oo
 from torch.utils._sympy.value_ranges import ValueRanges
 from torch.utils._sympy.printers import PythonPrinter
-from torch.utils.dlpack import from_dlpack
-from torch.utils.dlpack import to_dlpack  # type: ignore[attr-defined]
 
 from ._compile import compile as compile_program
 from ._compile import check_options, check_target
 from ._errors import Error, FallbackWarning, UnsupportedOpError
-from ._model import Model, Pool
+from ._fork import Lock
+from ._model import Model, Pool, _convert
 from ._native import find_hrcc
 
 #: Keys of ``options`` that are arguments of `headrace.compile`.
@@ -101,11 +102,28 @@ class _Settings:
         self.options = rest
         self.key = repr((sorted(self.arguments.items()), sorted(rest.items())))
 
-    def fall_back(self, where: str, causes: Sequence[str]) -> None:
-        text = "\n  ".join([f"{where} runs in eager mode:", *causes])
+    def fall_back(self, where: "_Place", causes: Sequence[str]) -> None:
+        text = "\n  ".join([f"{where.text} runs in eager mode:", *causes])
         if not self.fallback:
             raise Error(text)
-        warnings.warn(text, FallbackWarning, stacklevel=2)
+        if where.file is None:
+            warnings.warn(text, FallbackWarning, stacklevel=2)
+            return
+        warnings.warn_explicit(text, FallbackWarning, where.file, where.line,
+                               registry=_warned.setdefault(where.file, {}))
+
+
+#: What has been warned of, by file; for filters like "once per line".
+_warned: dict[str, dict[Any, Any]] = {}
+
+
+@dataclasses.dataclass
+class _Place:
+    """A graph in words, and the user's line that it comes from."""
+
+    text: str
+    file: str | None = None
+    line: int = 0
 
 
 def _inputs_that_need_gradients(graph_module: torch.fx.GraphModule,
@@ -122,18 +140,27 @@ def _inputs_that_need_gradients(graph_module: torch.fx.GraphModule,
         "require them" if count > 1 else "requires them")
 
 
-def _describe(graph_module: torch.fx.GraphModule) -> str:
+_FRAME = re.compile(r'File "(.*)", line (\d+), in ')
+_TORCH = os.path.dirname(torch.__file__) + os.sep
+
+
+def _describe(graph_module: torch.fx.GraphModule) -> _Place:
     """Names a graph by its size and by the user's lines it stands for."""
     calls = [node for node in graph_module.graph.nodes
              if node.op.startswith("call_")]
     places = [trace.strip().split("\n") for node in calls
               if (trace := node.meta.get("stack_trace"))]
-    text = f"a graph of {len(calls)} call{'s' if len(calls) != 1 else ''}"
-    frames = [frame for lines in places[:1] for frame in lines
+    place = _Place(f"a graph of {len(calls)} call"
+                   f"{'s' if len(calls) != 1 else ''}")
+    frames = [frame.strip() for lines in places[:1] for frame in lines
               if frame.lstrip().startswith("File ")]
-    if frames:  # the innermost
-        text += f", from {frames[-1].strip()[len('File '):]}"
-    return text
+    # The innermost that is not torch's own.
+    own = [frame for frame in frames if _TORCH not in frame]
+    for frame in (own or frames)[-1:]:
+        place.text += f", from {frame[len('File '):]}"
+        if found := _FRAME.match(frame):
+            place.file, place.line = found[1], int(found[2])
+    return place
 
 
 # ------------------------------------------------------------------- programs
@@ -591,12 +618,11 @@ class _Compiled:
                  for symbol, number, dim in self._places}
         results: list[torch.Tensor] = []
         if self._context is not None:
-            given = [to_dlpack(_plain(arguments[place])
-                               if isinstance(place, int) else
-                               torch.empty((sizes[place], 0), dtype=torch.bool))
+            given = [_plain(arguments[place]) if isinstance(place, int) else
+                     torch.empty((sizes[place], 0), dtype=torch.bool)
                      for place in self._inputs]
-            results = [from_dlpack(result) for result in
-                       self._context._run(0, given, self._count)]
+            results = [_convert(result, torch) for result in
+                       self._context._run(0, given, self._count, True)]
         return [output.get(results, arguments, sizes)
                 for output in self._outputs]
 
@@ -605,7 +631,7 @@ def _plain(tensor: torch.Tensor) -> torch.Tensor:
     tensor = tensor.detach()
     if tensor.is_conj() or tensor.is_neg():
         tensor = tensor.resolve_conj().resolve_neg()
-    return tensor.contiguous()
+    return tensor
 
 
 class _Frozen:
@@ -631,7 +657,7 @@ def _version(tensor: torch.Tensor) -> int:
 _pools: dict[int | None, Pool] = {}
 #: Models by key: a graph that comes again is not compiled again.
 _cache: dict[str, Model] = {}
-_cache_lock = threading.Lock()
+_cache_lock = Lock()
 
 
 def _compile(program: _Program, settings: _Settings) -> Model:
@@ -645,8 +671,8 @@ def _compile(program: _Program, settings: _Settings) -> Model:
     with _cache_lock:
         workers = settings.arguments.get("workers")
         pool = _pools.setdefault(workers, Pool(workers))
-    model = compile_program(program.export(), **settings.arguments, pool=pool,
-                            options=settings.options)
+    model: Model = compile_program(program.export(), **settings.arguments,
+                                   pool=pool, options=settings.options)
     if key:
         with _cache_lock:
             model = _cache.setdefault(key, model)
@@ -657,7 +683,7 @@ class _Runner:
     """One graph: compiled, or in eager mode for good."""
 
     def __init__(self, graph: torch.fx.GraphModule, settings: _Settings,
-                 where: str, static: list[int]) -> None:
+                 where: _Place, static: list[int]) -> None:
         self._graph = graph
         self._settings = settings
         self._where = where
@@ -666,7 +692,7 @@ class _Runner:
         self._compiled: _Compiled | None = None
         self._is_eager = False
         self._thaws = 0
-        self._lock = threading.Lock()
+        self._lock = Lock()
         if not self._static:
             self._prepare({})
 

@@ -6,12 +6,12 @@ import json
 import os
 import shutil
 import sys
-import threading
 import weakref
 from functools import cache
 from typing import Any, Mapping
 
 from ._errors import Error
+from ._fork import Lock
 from ._native import runtime
 from ._pytree import Spec
 from ._report import Report
@@ -20,24 +20,20 @@ from ._save import save
 Tensor = runtime.Tensor
 
 
-class Entry:
-    """One function of an artifact, run in one context.
+class _Function:
+    """What an entry takes and gives, and the general way to call it: any kind of
+    tensor, by position or by name, in containers. Knows nothing of the `Entry`,
+    so that no cycle keeps a context alive."""
 
-    Called with the arguments of the module's ``forward``; returns what it
-    returns. Tensors may be torch's, numpy's, or anything with ``__dlpack__``.
-    Results are torch tensors if an argument was one, else numpy arrays, or
-    `headrace.Tensor` where numpy is not installed.
-    """
-
-    def __init__(self, context: "Context", number: int,
-                 signature: Mapping[str, Any]) -> None:
+    def __init__(self, context: Any, number: int, signature: Mapping[str, Any],
+                 types: Mapping[str, type]) -> None:
         self._context = context
         self._number = number
         self.name: str = signature["name"]
         self.inputs: list[dict[str, Any]] = signature["inputs"]
         self.outputs: list[dict[str, Any]] = signature["outputs"]
-        self._in = _spec(signature, "in_spec")
-        self._out = _spec(signature, "out_spec")
+        self._in = _spec(signature, "in_spec", types)
+        self._out = _spec(signature, "out_spec", types)
         self._in_leaves = signature.get("in_leaves",
                                         list(range(len(self.inputs))))
         self._out_leaves = signature.get("out_leaves",
@@ -45,13 +41,50 @@ class Entry:
         self._mutated = [(number, port["mutates"]) for number, port
                          in enumerate(self.outputs) if "mutates" in port]
 
-    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+    def make_call(self) -> Any:
+        """The callable for users: without a detour if all arguments are tensors
+        of one library, given as at export."""
+        names = self._find_names()
+        if names is None:
+            return self.call
+        _tell_libraries()
+        return runtime.Call(self._context, self._number, len(self.inputs),
+                            len(self.outputs), names, self._get_form(),
+                            self.call)
+
+    def _find_names(self) -> tuple[str, ...] | None:
+        """Names of the last inputs, which are given by name; None if calls are
+        not that plain."""
+        count = len(self.inputs)
+        if (self._mutated or self._in_leaves != list(range(count)) or
+                any(not isinstance(leaf, int) for leaf in self._out_leaves)):
+            return None
+        return self._in.find_names(count) if self._in is not None else ()
+
+    def _get_form(self) -> Any:
+        """What `runtime.Call` makes of the results."""
+        if self._out is not None:
+            kind = self._out.kind
+        else:
+            kind = "single" if len(self._out_leaves) == 1 else "tuple"
+        if kind and self._out_leaves == list(range(len(self.outputs))):
+            return kind
+        return self._finish
+
+    def _finish(self, results: list[Any]) -> Any:
+        leaves = [results[leaf] for leaf in self._out_leaves]
+        if self._out is not None:
+            return self._out.unflatten(leaves)
+        return leaves[0] if len(leaves) == 1 else tuple(leaves)
+
+    def call(self, *args: Any, **kwargs: Any) -> Any:
         given = self._flatten(args, kwargs)
         torch = _torch_of(given)
+        _tell_libraries()
         prepared = [_prepare(leaf, torch, port["name"])
                     for leaf, port in zip(given, self.inputs)]
-        results = self._context._run(self._number, prepared,
-                                     len(self.outputs))
+        results = self._context.run(self._number, prepared, len(self.outputs),
+                                    torch is not None)
         results = [_convert(result, torch) for result in results]
         for result, argument in self._mutated:
             _assign(given[argument], results[result],
@@ -79,7 +112,8 @@ class Entry:
         for place, leaf in zip(self._in_leaves, leaves):
             if isinstance(place, int):
                 given[place] = leaf
-            elif "constant" in place and leaf != place["constant"]:
+            elif "constant" in place and (_is_tensor(leaf) or
+                                          leaf != place["constant"]):
                 # The exported graph holds for this value only.
                 raise ValueError(
                     f"{self.name}() was exported with the constant "
@@ -154,6 +188,41 @@ class Entry:
         return f"{self.name}({inputs}) -> ({outputs})"
 
 
+class Entry:
+    """One function of an artifact, run in one context.
+
+    Called with the arguments of the module's ``forward``; returns what it
+    returns. Tensors may be torch's, numpy's, or anything with ``__dlpack__``.
+    Results are torch tensors if an argument was one, else numpy arrays, or
+    `headrace.Tensor` where numpy is not installed. A program without tensor
+    arguments gives torch tensors if torch has been imported.
+    """
+
+    def __init__(self, context: Any, number: int, signature: Mapping[str, Any],
+                 types: Mapping[str, type]) -> None:
+        self._function = _Function(context, number, signature, types)
+        self._call = self._function.make_call()
+
+    @property
+    def name(self) -> str:
+        return self._function.name
+
+    @property
+    def inputs(self) -> list[dict[str, Any]]:
+        """Name, dtype and shape of each tensor it takes."""
+        return self._function.inputs
+
+    @property
+    def outputs(self) -> list[dict[str, Any]]:
+        return self._function.outputs
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        return self._call(*args, **kwargs)
+
+    def __repr__(self) -> str:
+        return repr(self._function)
+
+
 class Context:
     """Arena and state of a running model; contexts are independent.
 
@@ -163,25 +232,27 @@ class Context:
     """
 
     def __init__(self, model: "Model", workers: int | None = None,
-                 pool: "Pool | None" = None) -> None:
+                 pool: "Pool | None" = None, fixed: bool = False) -> None:
+        check_workers(workers)
         self._native = runtime.Context(
             model._artifact, workers or 0,
-            pool._get(model._artifact) if pool is not None else None)
+            pool._get(model._artifact) if pool is not None else None, fixed)
         self.entries: dict[str, Entry] = {
-            entry["name"]: Entry(self, number, entry)
+            entry["name"]: Entry(self._native, number, entry, model._types)
             for number, entry in enumerate(model.signature["entries"])}
 
     @property
     def workers(self) -> int:
-        """How many workers (threads) it runs on."""
+        """How many workers (threads) a call takes at most."""
         return int(self._native.workers)
 
     def reset(self) -> None:
         """Gives the state its initial values."""
         self._native.reset()
 
-    def _run(self, number: int, inputs: list[Any], outputs: int) -> list[Any]:
-        results: list[Any] = self._native.run(number, inputs, outputs)
+    def _run(self, number: int, inputs: list[Any], outputs: int,
+             torch: bool) -> list[Any]:
+        results: list[Any] = self._native.run(number, inputs, outputs, torch)
         return results
 
     def __getitem__(self, name: str) -> Entry:
@@ -194,7 +265,11 @@ class Context:
     def __getattr__(self, name: str) -> Entry:
         if name != "entries" and name in self.entries:
             return self.entries[name]
-        raise AttributeError(name)
+        raise AttributeError(_explain_attribute(name, "context"))
+
+    def __reduce__(self) -> Any:
+        raise TypeError("a context cannot be copied or pickled: its memory is "
+                        "that of a running model. model.context() makes another")
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         return self._default()(*args, **kwargs)
@@ -213,13 +288,15 @@ class Pool:
 
     Without one, every context has threads of its own. Contexts that share one
     take turns. ``workers`` is how many (default: one per CPU that this process
-    may use), the thread that calls included.
+    may use), the thread that calls included. The threads run code of the model
+    whose context needed them first, which stays loaded as long as the pool.
     """
 
     def __init__(self, workers: int | None = None) -> None:
+        check_workers(workers)
         self._workers = workers or 0
         self._native: Any = None
-        self._lock = threading.Lock()
+        self._lock = Lock()
 
     def _get(self, artifact: Any) -> Any:
         """The threads, which the first artifact to use them starts."""
@@ -229,66 +306,19 @@ class Pool:
             return self._native
 
 
-class Model:
-    """A compiled model: what `compile` and `load` return.
+class Artifact:
+    """A file that hrcc wrote, checked but not loaded: what `compile` returns with
+    ``load=False``, for this machine or another. `load` opens it where it runs."""
 
-    It is called as the module was, on a context of its own that is made at the
-    first call. `context()` makes more, for threads that run at once or for
-    independent state.
-    """
-
-    def __init__(self, path: str, workers: int | None = None,
-                 weights: str | None = None, pool: Pool | None = None,
+    def __init__(self, path: str | bytes | os.PathLike[Any],
+                 weights: str | bytes | os.PathLike[Any] | None = None,
                  _folder: str | None = None) -> None:
-        self.path = os.path.abspath(path)
-        self._weights = weights
-        if _folder is not None:  # deleted with the model
+        self.path = os.path.abspath(os.fsdecode(path))
+        self._weights = os.fsdecode(weights) if weights is not None else None
+        if _folder is not None:  # deleted with the artifact
             weakref.finalize(self, shutil.rmtree, _folder, ignore_errors=True)
-        self._workers = workers
-        self._pool = pool
-        self.signature: dict[str, Any] = json.loads(
-            runtime.check(self.path, False, weights or ""))
-        self._artifact = runtime.Artifact(
-            self.path, "hr_model_" + self.signature["name"], weights or "")
-        self._own: Context | None = None
-        self._lock = threading.Lock()
-
-    def context(self, workers: int | None = None,
-                pool: Pool | None = None) -> Context:
-        """A new context, on ``workers`` threads (default: all CPUs), those of
-        ``pool`` if one is given."""
-        return Context(self, workers if workers is not None else self._workers,
-                       pool if pool is not None else self._pool)
-
-    @property
-    def default_context(self) -> Context:
-        """The context that calls of the model itself run in."""
-        if self._own is None:
-            with self._lock:
-                if self._own is None:
-                    self._own = self.context()
-        return self._own
-
-    @property
-    def entries(self) -> dict[str, Entry]:
-        return self.default_context.entries
-
-    def reset(self) -> None:
-        """Gives the state its initial values."""
-        self.default_context.reset()
-
-    def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        return self.default_context(*args, **kwargs)
-
-    def __getitem__(self, name: str) -> Entry:
-        return self.default_context[name]
-
-    def __getattr__(self, name: str) -> Entry:
-        signature = self.__dict__.get("signature")
-        if signature is not None and any(entry["name"] == name
-                                         for entry in signature["entries"]):
-            return self.default_context[name]
-        raise AttributeError(name)
+        self.signature: dict[str, Any] = json.loads(runtime.check(
+            os.fsencode(self.path), False, os.fsencode(self._weights or "")))
 
     def report(self) -> Report:
         """Where every byte and microsecond goes, as hrcc predicts it.
@@ -311,7 +341,8 @@ class Model:
 
     def check(self) -> None:
         """Compares the weights with their checksum; raises if they differ."""
-        runtime.check(self.path, True, self._weights or "")
+        runtime.check(os.fsencode(self.path), True,
+                      os.fsencode(self._weights or ""))
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Writes the artifact to ``path``, and the file with its weights, if it
@@ -319,41 +350,190 @@ class Model:
         unless it was given one."""
         save(self.path, self.signature, self._weights, path)
 
+    def _find_weights(self, name: str) -> str:
+        """Beside the name that was given, or else beside what it links to."""
+        if self._weights:
+            return self._weights
+        beside = os.path.join(os.path.dirname(self.path), name)
+        if os.path.exists(beside):
+            return beside
+        return os.path.join(os.path.dirname(os.path.realpath(self.path)), name)
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        raise TypeError(f"'{self.path}' is not loaded: headrace.load opens it on "
+                        "the machine that it was compiled for")
+
     def __repr__(self) -> str:
         names = ", ".join(e["name"] for e in self.signature["entries"])
-        return f"headrace.Model({self.path!r}: {names})"
+        return f"headrace.{type(self).__name__}({self.path!r}: {names})"
 
 
-def load(path: str | os.PathLike[str], *, workers: int | None = None,
-         weights: str | os.PathLike[str] | None = None,
+class Model(Artifact):
+    """A compiled model: what `compile` and `load` return.
+
+    It is called as the module was, on a context of its own that is made at the
+    first call. `context()` makes more, for threads that run at once or for
+    independent state. When it, its contexts and their entries are gone, so are
+    its memory, its address space and the file it held open.
+    """
+
+    def __init__(self, path: str | bytes | os.PathLike[Any],
+                 workers: int | None = None,
+                 weights: str | bytes | os.PathLike[Any] | None = None,
+                 pool: Pool | None = None, _folder: str | None = None,
+                 _types: Mapping[str, type] | None = None) -> None:
+        check_workers(workers)
+        super().__init__(path, weights, _folder)
+        self._workers = workers
+        self._pool = pool
+        self._types = _types or {}
+        self._artifact = runtime.Artifact(os.fsencode(self.path),
+                                          os.fsencode(self._weights or ""))
+        # Of what is loaded, should the file have been replaced just now.
+        self.signature = json.loads(self._artifact.signature)
+        self._own: Context | None = None
+        self._call: Any = None
+        self._lock = Lock()
+
+    def context(self, workers: int | None = None, pool: Pool | None = None,
+                fixed: bool = False) -> Context:
+        """A new context, on at most ``workers`` threads (default: all CPUs),
+        those of ``pool`` if one is given.
+
+        A call takes as many of them as are predicted to be fastest at its sizes;
+        with ``fixed`` always all, to measure or to compare.
+        """
+        return Context(self, workers if workers is not None else self._workers,
+                       pool if pool is not None else self._pool, fixed)
+
+    @property
+    def default_context(self) -> Context:
+        """The context that calls of the model itself run in."""
+        if self._own is None:
+            with self._lock:
+                if self._own is None:
+                    self._own = self.context()
+        return self._own
+
+    @property
+    def entries(self) -> dict[str, Entry]:
+        return self.default_context.entries
+
+    def reset(self) -> None:
+        """Gives the state its initial values."""
+        self.default_context.reset()
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        if self._call is None:
+            self._call = self.default_context._default()._call
+        return self._call(*args, **kwargs)
+
+    def __getitem__(self, name: str) -> Entry:
+        return self.default_context[name]
+
+    def __getattr__(self, name: str) -> Entry:
+        signature = self.__dict__.get("signature")
+        if signature is not None and any(entry["name"] == name
+                                         for entry in signature["entries"]):
+            return self.default_context[name]
+        raise AttributeError(_explain_attribute(name, "model"))
+
+    def __reduce__(self) -> Any:
+        raise TypeError(
+            "a compiled model cannot be copied or pickled: it is code and memory "
+            "of this process. model.save(path) and headrace.load(path) take it to "
+            "another; model.context() has state of its own")
+
+
+#: Of modules, which are asked of models too.
+_OF_MODULES = {
+    **dict.fromkeys(("eval", "train"),
+                    "in which mode it runs was decided when it was exported: call "
+                    "{0}() on the module before that"),
+    **dict.fromkeys(("to", "cuda", "cpu", "xpu", "half", "float", "double",
+                     "bfloat16", "type"),
+                    "it runs on the CPU, in the types it was exported with: call "
+                    "{0}() on the module before that"),
+    **dict.fromkeys(("parameters", "named_parameters", "buffers",
+                     "named_buffers", "state_dict", "load_state_dict",
+                     "requires_grad_", "modules", "named_modules"),
+                    "its weights are part of the compiled program: ask the module "
+                    "for {0}, and compile again when they change")}
+
+
+def _explain_attribute(name: str, kind: str) -> str:
+    text = f"a compiled {kind} has no attribute {name!r}"
+    if name in _OF_MODULES:
+        text += ": " + _OF_MODULES[name].format(name)
+    return text
+
+
+def check_workers(workers: Any) -> None:
+    """Raises unless it is a number of workers, or None."""
+    if workers is None:
+        return
+    if not isinstance(workers, int) or isinstance(workers, bool):
+        raise TypeError("workers is the number of threads at most, an integer; "
+                        f"got a {type(workers).__name__}")
+    if not 1 <= workers <= 4096:
+        raise ValueError("workers is the number of threads at most, 1 to 4096, or "
+                         "None for as many as this process has CPUs; got "
+                         f"{workers}")
+
+
+def load(path: str | bytes | os.PathLike[Any], *, workers: int | None = None,
+         weights: str | bytes | os.PathLike[Any] | None = None,
          pool: Pool | None = None) -> Model:
     """Opens an artifact. torch is not needed.
 
     The file's code and signature are compared with their checksums before any
-    of its code runs. ``weights`` names the file with the weights if it is not
-    where the artifact says; ``workers`` and ``pool`` are the defaults for its
-    contexts.
+    of its code runs. What the file holds now is what is opened, also if another
+    one was loaded from that path before. ``weights`` names the file with the
+    weights if it is not where the artifact says; ``workers`` (at most) and
+    ``pool`` are the defaults for its contexts.
     """
-    return Model(os.fspath(path), workers=workers, pool=pool,
-                 weights=os.fspath(weights) if weights is not None else None)
+    return Model(path, workers=workers, pool=pool, weights=weights)
 
 
-def _spec(signature: Mapping[str, Any], key: str) -> Spec | None:
+def _spec(signature: Mapping[str, Any], key: str,
+          types: Mapping[str, type]) -> Spec | None:
     text = signature.get(key)
-    return Spec(text) if text else None
+    return Spec(text, types) if text else None
 
 
 def _is_tensor(value: Any) -> bool:
     return hasattr(value, "__dlpack__")
 
 
-def _torch_of(leaves: list[Any]) -> Any:
-    """The torch module if a leaf is one of its tensors; never imports it."""
+def _find_torch() -> Any:
+    """The torch module if it has been imported; never imports it."""
     torch = sys.modules.get("torch")
-    if torch is not None and any(isinstance(leaf, torch.Tensor)
-                                 for leaf in leaves):
+    return torch if hasattr(torch, "Tensor") else None
+
+
+def _torch_of(leaves: list[Any]) -> Any:
+    """The torch module if a leaf is one of its tensors, or if there is none to
+    tell and torch is there."""
+    torch = _find_torch()
+    if torch is not None and (not leaves or any(
+            isinstance(leaf, torch.Tensor) for leaf in leaves)):
         return torch
     return None
+
+
+_told: set[str] = set()
+
+
+def _tell_libraries() -> None:
+    """Tells the extension the types of libraries that have been imported."""
+    torch = _find_torch()
+    if torch is not None and "torch" not in _told and hasattr(torch, "nn"):
+        _told.add("torch")
+        runtime.set_torch(torch.Tensor, torch.nn.Parameter)
+    numpy = sys.modules.get("numpy")
+    if numpy is not None and "numpy" not in _told and hasattr(numpy, "asarray"):
+        _told.add("numpy")
+        runtime.set_numpy(numpy.ndarray, numpy.asarray)
 
 
 def _evaluate(size: str, symbols: Mapping[str, int]) -> int:
@@ -409,8 +589,9 @@ def _prepare(leaf: Any, torch: Any, name: str) -> Any:
 
 
 def _convert(result: Any, torch: Any) -> Any:
-    if torch is not None:
-        return torch.from_dlpack(result)
+    if torch is not None:  # where it has no exchange in C, not made yet
+        return (result if isinstance(result, torch.Tensor)
+                else torch.from_dlpack(result))
     numpy = _import_numpy()
     if numpy is None:
         return result
@@ -419,4 +600,5 @@ def _convert(result: Any, torch: Any) -> Any:
     return numpy.asarray(memoryview(result))
 
 
-__all__ = ["Context", "Entry", "Error", "Model", "Pool", "Tensor", "load"]
+__all__ = ["Artifact", "Context", "Entry", "Error", "Model", "Pool", "Tensor",
+           "check_workers", "load"]

@@ -4,8 +4,8 @@ A spec is JSON text: ``[1, node]``, where a node is
 ``{"type": ..., "context": ..., "children_spec": [...]}`` and a leaf has type
 null. This module flattens arguments and rebuilds results by such a spec
 without torch. Containers that torch registers under other names (dataclasses,
-model outputs) come back as their own class if it can be imported, else as a
-``Fields``, and named tuples as a tuple.
+model outputs) come back as their own class if it is known or can be imported,
+else as a ``Fields``, and named tuples as a tuple.
 """
 
 from __future__ import annotations
@@ -13,7 +13,8 @@ from __future__ import annotations
 import collections
 import importlib
 import json
-from typing import Any, Iterator
+import sys
+from typing import Any, Iterator, Mapping
 
 
 class Fields(collections.OrderedDict[str, Any]):
@@ -27,15 +28,43 @@ class Fields(collections.OrderedDict[str, Any]):
 
 
 class Spec:
-    def __init__(self, text: str) -> None:
+    """``types`` has classes by the names that the spec has for them: those that
+    cannot be imported by these."""
+
+    def __init__(self, text: str,
+                 types: Mapping[str, type] | None = None) -> None:
         version, node = json.loads(text)
         if version != 1:
             raise ValueError(f"pytree spec of version {version}; 1 is known")
-        self.root = _Node(node)
+        self.root = _Node(node, types or {})
 
     @property
     def leaves(self) -> int:
         return self.root.leaves
+
+    def find_names(self, count: int) -> tuple[str, ...] | None:
+        """Of a call with so many leaves and no containers: the names of those,
+        the last ones, that are given by name; None if it is no such call."""
+        root = self.root
+        if (root.type != "builtins.tuple" or len(root.children) != 2 or
+                root.children[0].type != "builtins.tuple" or
+                root.children[1].type != "builtins.dict"):
+            return None
+        positions, names = root.children
+        if (any(child.type is not None
+                for child in (*positions.children, *names.children)) or
+                len(positions.children) + len(names.children) != count):
+            return None
+        return tuple(sys.intern(str(key)) for key in names.keys)
+
+    @property
+    def kind(self) -> str:
+        """"single", "tuple" or "list" of leaves; empty if it is neither."""
+        if self.root.type is None:
+            return "single"
+        kind = {"builtins.tuple": "tuple", "builtins.list": "list"}.get(
+            self.root.type, "")
+        return kind if all(c.type is None for c in self.root.children) else ""
 
     def flatten(self, tree: Any) -> list[Any]:
         out: list[Any] = []
@@ -49,29 +78,43 @@ class Spec:
 _SEQUENCES = {"builtins.tuple": tuple, "builtins.list": list,
               "collections.deque": collections.deque}
 _NAMED_TUPLE = "collections.namedtuple"
-_MAPPINGS = {"builtins.dict": dict, "collections.OrderedDict":
-             collections.OrderedDict, "collections.defaultdict": dict}
+_MAPPINGS: dict[str, Any] = {
+    "builtins.dict": dict,
+    "collections.OrderedDict": collections.OrderedDict,
+    "collections.defaultdict": collections.defaultdict}
 
 
 class _Node:
-    def __init__(self, spec: dict[str, Any]) -> None:
+    def __init__(self, spec: dict[str, Any],
+                 types: Mapping[str, type]) -> None:
         self.type: str | None = spec.get("type")
         self.context = spec.get("context")
-        self.children = [_Node(c) for c in spec.get("children_spec") or []]
+        self._types = types
+        self.children = [_Node(c, types)
+                         for c in spec.get("children_spec") or []]
         self.leaves: int = (1 if self.type is None else
                        sum(c.leaves for c in self.children))
+        if isinstance(self.context, str) and self.type != _NAMED_TUPLE:
+            self.context = json.loads(self.context)
+        #: Of a dataclass: fields that were None, which have no leaves.
+        self.nones: list[str] = []
         self.keys = self._find_keys()
 
     def _find_keys(self) -> list[Any]:
         if self.type is None or self.type in _SEQUENCES:
             return []
         if self.type == _NAMED_TUPLE:  # its context is its class's name
-            return list(range(len(self.children)))
+            fields = getattr(self._find_class(str(self.context)), "_fields", ())
+            return (list(fields) if len(fields) == len(self.children) else
+                    list(range(len(self.children))))
         context = self.context
-        if isinstance(context, str):
-            context = json.loads(context)
         if isinstance(context, dict):  # a defaultdict has its factory too
             context = context.get("dict_context", [])
+        if (isinstance(context, list) and len(context) == 2 and
+                all(isinstance(names, list) for names in context) and
+                len(context[0]) == len(self.children)):
+            self.nones = context[1]
+            return list(context[0])
         keys = _first_list_of(context, len(self.children))
         return keys if keys is not None else list(range(len(self.children)))
 
@@ -107,9 +150,15 @@ class _Node:
             for i, child in enumerate(self.children):
                 yield child, tree[i], f"{where}[{i}]"
             return
+        for key in self.nones:
+            if getattr(tree, key, None) is not None:
+                raise TypeError(f"{where}.{key}: was None when the program was "
+                                f"exported, got {_describe(getattr(tree, key))}")
         for key, child in zip(self.keys, self.children):
             if not hasattr(tree, str(key)):
-                raise TypeError(f"{where}: expected a {self.type} with the "
+                name = (self.context if self.type == _NAMED_TUPLE else
+                        self.type)
+                raise TypeError(f"{where}: expected a {name} with the "
                                 f"field {key!r}, got {_describe(tree)}")
             yield child, getattr(tree, str(key)), f"{where}.{key}"
 
@@ -117,19 +166,57 @@ class _Node:
         if self.type is None:
             return next(leaves)
         values = [c.unflatten(leaves) for c in self.children]
+        if self.type == "collections.deque":
+            return collections.deque(values, self.context)
         if self.type in _SEQUENCES:
             return _SEQUENCES[self.type](values)
         if self.type in _MAPPINGS:
-            return _MAPPINGS[self.type](zip(self.keys, values))
+            return self._make_mapping(zip(self.keys, values))
         if self.type == _NAMED_TUPLE:
+            cls = self._find_class(str(self.context))
+            return cls(*values) if cls is not None else tuple(values)
+        cls = self._find_class(str(self.type))
+        if cls is not None and hasattr(cls, "n_sequence_fields"):
+            return cls(values)  # as torch.max returns
+        if cls is None and self.keys == list(range(len(values))):
+            return tuple(values)
+        fields = dict(zip(map(str, self.keys), values))
+        fields.update(dict.fromkeys(self.nones))
+        if cls is not None:
             try:
-                return _import(str(self.context))(*values)
-            except Exception:  # its class is not to be had here
-                return tuple(values)
-        try:
-            return _import(str(self.type))(**dict(zip(self.keys, values)))
-        except Exception:
-            return Fields(zip(map(str, self.keys), values))
+                return cls(**fields)
+            except TypeError:  # not made of its fields
+                pass
+        return Fields(fields)
+
+    def _make_mapping(self, items: Iterator[tuple[Any, Any]]) -> Any:
+        assert self.type is not None
+        if self.type != "collections.defaultdict":
+            return _MAPPINGS[self.type](items)
+        factory = None
+        if isinstance(self.context, dict):
+            factory = self._find_class(
+                f"{self.context.get('default_factory_module')}."
+                f"{self.context.get('default_factory_name')}")
+        return collections.defaultdict(factory, items)
+
+    def _find_class(self, name: str) -> Any:
+        """The class of that name, or None where it is not to be had."""
+        if name in self._types:
+            return self._types[name]
+        module, _, rest = name.rpartition(".")
+        parts = [rest]
+        while module:
+            try:
+                found: Any = importlib.import_module(module)
+            except ImportError:  # a class around it
+                module, _, rest = module.rpartition(".")
+                parts.insert(0, rest)
+                continue
+            for part in parts:
+                found = getattr(found, part, None)
+            return found
+        return None
 
 
 def _first_list_of(value: Any, count: int) -> list[Any] | None:
@@ -145,11 +232,6 @@ def _first_list_of(value: Any, count: int) -> list[Any] | None:
     if isinstance(value, dict):
         return _first_list_of(list(value.values()), count)
     return None
-
-
-def _import(name: str) -> Any:
-    module, _, attribute = name.rpartition(".")
-    return getattr(importlib.import_module(module), attribute)
 
 
 def _describe(tree: Any) -> str:

@@ -26,6 +26,8 @@ class Program:
         self.data = data
         self.entry: str = entry["name"]
         self.workers: int = data["workers"]
+        #: Whether a call of these sizes takes it, if it may have all workers.
+        self.is_chosen: bool = entry.get("workers") == self.workers
         #: Symbolic sizes, and the values that times are predicted at.
         self.sizes: dict[str, int] = {
             symbol["name"]: symbol["value"] for symbol in entry["symbols"]}
@@ -63,7 +65,8 @@ class Program:
 
     def __repr__(self) -> str:
         sizes = "".join(f", {k}={v}" for k, v in self.sizes.items())
-        text = (f"{self.entry} ({self.workers} workers{sizes}): predicted "
+        count = "1 worker" if self.workers == 1 else f"{self.workers} workers"
+        text = (f"{self.entry} ({count}{sizes}): predicted "
                 f"{_time(self.predicted_ms)}, at least {_time(self.least_ms)}")
         if self.measured_ms is not None:
             text += f", measured {_time(self.measured_ms)}"
@@ -118,7 +121,7 @@ class Report:
     def program(self, entry: str | None = None,
                 workers: int | None = None) -> Program:
         """That of an entry (default: the first) on so many workers (default:
-        the most)."""
+        as many as a call of these sizes takes)."""
         found = [p for p in self.programs
                  if p.entry == (entry or self.programs[0].entry) and
                  workers in (None, p.workers)]
@@ -127,7 +130,8 @@ class Report:
                               for p in self.programs)
             raise KeyError(f"no program of entry {entry!r} on {workers} "
                            f"workers; there are {known}")
-        return max(found, key=lambda program: program.workers)
+        return max(found, key=lambda program: (program.is_chosen,
+                                               program.workers))
 
     def __getitem__(self, key: str) -> Any:
         return self.data[key]

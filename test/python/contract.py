@@ -265,7 +265,7 @@ def check(case: Case, opts: Sequence[int] = (0, 2),
             model = headrace.compile(exported, opt=opt)
             for number, run in enumerate(runs):
                 what = f"{case.name}{variant} -O{opt}, run {number}"
-                results = [model.context(w)(*run, **case.kwargs)
+                results = [model.context(w, fixed=True)(*run, **case.kwargs)
                            for w in workers]
                 compare_trees(results[0], *expected[number], what)
                 for count, result in zip(workers[1:], results[1:]):
@@ -291,7 +291,7 @@ def check_calls(programs: Mapping[str, torch.export.ExportedProgram],
         _share_state(oracle[name].module, [o.module for o in oracle.values()])
     for opt in opts:
         model = headrace.compile(programs, opt=opt)
-        contexts = [model.context(count) for count in workers]
+        contexts = [model.context(count, fixed=True) for count in workers]
         for number, (name, args) in enumerate(calls):
             place = f"{what} -O{opt}, call {number} ({name})"
             results = [context[name](*args) for context in contexts]

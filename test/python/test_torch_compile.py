@@ -327,6 +327,9 @@ def test_one_warning_has_all_causes():
     assert len(caught) == 1, list(map(str, caught))
     text = str(caught[0].message)
     assert "svd" in text and "fft" in text and "test_torch_compile.py" in text
+    # It points at the user's line, not at ours or torch's.
+    assert caught[0].filename == __file__
+    assert caught[0].lineno == function.__code__.co_firstlineno + 1
 
 
 def test_one_graph_falls_back_and_the_others_do_not(compilations):

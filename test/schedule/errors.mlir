@@ -197,3 +197,19 @@ sched.program @depth of @main workers 1 {
   timeline @core[w : 1] {
   }
 }
+
+// -----
+
+// expected-error @+1 {{says from how much work it is taken but not what work is}}
+sched.program @from_what of @main workers 1 from 5 {
+  timeline @core[w : 1] {
+  }
+}
+
+// -----
+
+// expected-error @+1 {{work depends on the unknown size 'n'}}
+sched.program @unknown_size of @main workers 1 work 2 * n + 1 from 5 {
+  timeline @core[w : 1] {
+  }
+}

@@ -246,3 +246,11 @@ TEST(Simulator, Trace) {
     commands += event.getAsObject()->getString("cat") == "command";
   EXPECT_EQ(commands, 4u);
 }
+
+TEST(Simulator, CallsOfOneWorkerWakeNobody) {
+  MachineModel machine = makeMachine();
+  machine.wakeSeconds = 10e-6;
+  EXPECT_EQ(getCallSeconds(machine, 1), 0);
+  EXPECT_DOUBLE_EQ(getCallSeconds(machine, 2), 12e-6);
+  EXPECT_DOUBLE_EQ(getCallSeconds(machine, 4), 14e-6);
+}

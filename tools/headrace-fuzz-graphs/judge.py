@@ -170,7 +170,7 @@ def _run_group(group: list[int], output: str, level: int,
                verdicts: list[Verdict | None]) -> None:
     try:
         model = headrace.load(output)
-        contexts = [model.context(workers) for workers in (1, 2)]
+        contexts = [model.context(workers, fixed=True) for workers in (1, 2)]
     except headrace.Error as error:
         for number in group:
             verdicts[number] = Verdict("run", f"-O{level}: {error}")

@@ -250,7 +250,7 @@ with torch.no_grad():
 {decompose}
 models = [headrace.compile(program, opt=opt, target={target!r})
           for opt in {levels}]
-contexts = [model.context(workers) for model in models for workers in (1, 2)]
+contexts = [model.context(workers, fixed=True) for model in models for workers in (1, 2)]
 for number, args in enumerate(calls):
     wide = oracle(*args)
     ours = []

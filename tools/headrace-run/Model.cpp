@@ -6,12 +6,10 @@
 //===----------------------------------------------------------------------===//
 #include "Model.h"
 #include "Json.h"
-#include "headrace/Runtime/Artifact.h"
 #include <algorithm>
 #include <cctype>
 #include <cstdlib>
 #include <cstring>
-#include <dlfcn.h>
 
 using namespace headrace;
 
@@ -91,28 +89,17 @@ bool Model::check(const std::string &path, bool weights,
   return true;
 }
 
-bool Model::load(const std::string &path, std::string &error) {
-  Json json;
-  Json::parse(signature, json);
-  // A path without a slash would be looked for in the system's folders.
-  std::string file = path.find('/') == std::string::npos ? "./" + path : path;
-  void *library = dlopen(file.c_str(), RTLD_NOW | RTLD_LOCAL);
-  if (!library) {
-    error = dlerror();
+bool Model::load(const std::string &path, const std::string &weightsPath,
+                 std::string &error) {
+  char message[1024];
+  if (hr_artifact_open(path.c_str(),
+                       weightsPath.empty() ? nullptr : weightsPath.c_str(),
+                       &loaded, message, sizeof message)) {
+    error = message;
     return false;
   }
-  std::string symbol = "hr_model_" + json["name"].string;
-  table = static_cast<const hr_table *>(dlsym(library, symbol.c_str()));
-  if (!table) {
-    error = "'" + path + "' has no symbol '" + symbol + "'";
-    return false;
-  }
-  if (table->abi_version != HR_ABI_VERSION ||
-      table->table_size != sizeof(hr_table) ||
-      table->tensor_size != sizeof(DLTensor)) {
-    error = "'" + path + "': expected ABI version " +
-            std::to_string(HR_ABI_VERSION) + " but got " +
-            std::to_string(table->abi_version);
+  if (signature != loaded.table->describe()) {
+    error = "'" + path + "' was replaced while it was loaded";
     return false;
   }
   return true;

@@ -8,7 +8,7 @@
 #define HEADRACE_RUN_MODEL_H
 
 #include "Npz.h"
-#include "headrace/Runtime/headrace.h"
+#include "headrace/Runtime/Artifact.h"
 #include <map>
 #include <string>
 #include <vector>
@@ -49,14 +49,15 @@ struct Model {
   /// Tells schedules apart.
   std::string schedule;
   std::vector<Entry> entries;
-  const hr_table *table = nullptr;
+  hr_artifact loaded = {};
 
   /// Checks code and signature (and the weights) against their checksums, and
   /// reads the signature. Runs no code of the artifact.
   bool check(const std::string &path, bool weights,
              const std::string &weightsPath, std::string &error);
-  /// Loads the code.
-  bool load(const std::string &path, std::string &error);
+  /// Loads the code, and opens the model.
+  bool load(const std::string &path, const std::string &weightsPath,
+            std::string &error);
   const Entry *find(const std::string &entry, std::string &error) const;
 };
 

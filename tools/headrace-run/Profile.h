@@ -18,6 +18,8 @@ class Profiler {
 public:
   /// What `hr_context_options.profile` takes.
   hr_profile *getProfile() { return &profile; }
+  /// How many the last run took.
+  uint32_t getWorkers() const { return profile.workers; }
   /// Makes room for the workers of the context, once it exists.
   void setWorkers(uint32_t workers);
   /// Makes room for as many commands as the run just done had.

@@ -398,7 +398,8 @@ static int run(const Options &options) {
     return fail(error);
 
   // 1. Open. The file was checked just before: from here on its code runs.
-  if (!model.load(options.model, error)) {
+  double start = now();
+  if (!model.load(options.model, options.weights, error)) {
     struct statvfs system;
     if (statvfs(options.model.c_str(), &system) == 0 &&
         (system.f_flag & ST_NOEXEC))
@@ -407,27 +408,23 @@ static int run(const Options &options) {
                "for temporary files)";
     return fail(error);
   }
-  const hr_table *table = model.table;
+  const hr_table *table = model.loaded.table;
+  hr_model *handle = model.loaded.model;
   char message[1024];
-  double start = now();
-  hr_open_options openOptions = {
-      sizeof openOptions,
-      options.weights.empty() ? nullptr : options.weights.c_str()};
-  hr_model *handle = nullptr;
-  if (table->open(&openOptions, &handle, message, sizeof message))
-    return fail(message);
   Profiler profiler;
-  hr_context_options contextOptions = {
-      sizeof contextOptions, nullptr, options.workers,
-      options.profile ? profiler.getProfile() : nullptr};
+  // Who asks for a number of workers wants to see that many.
+  hr_context_options contextOptions = {sizeof contextOptions, nullptr,
+                                       options.workers, profiler.getProfile(),
+                                       options.workers != 0};
   hr_context *context = nullptr;
   if (table->create_context(handle, &contextOptions, &context, message,
                             sizeof message)) {
-    table->close(handle);
+    hr_artifact_close(&model.loaded);
     return fail(message);
   }
   double opened = now() - start;
-  profiler.setWorkers(table->workers(context));
+  if (options.profile)
+    profiler.setWorkers(table->workers(context));
 
   // 2. Run.
   std::vector<DLTensor> in(inputs.size()), out(entry->outputs.size());
@@ -473,12 +470,12 @@ static int run(const Options &options) {
       profiler.printTable(*entry);
     if (!status && options.repeat) {
       std::printf("opening and context: %.3f ms\n", opened * 1e3);
-      printTimes(times, table->workers(context));
+      printTimes(times, profiler.getWorkers());
     }
   }
   error = table->message(context);
   table->destroy_context(context);
-  table->close(handle);
+  hr_artifact_close(&model.loaded);
   if (status)
     return fail(error);
   if (profileFile && !profiler.write(*profileFile, model, *entry,

@@ -121,6 +121,9 @@ typedef struct {
   int64_t scratch_stride; /* bytes of scratch per worker */
   /** Runs the timeline of a worker. */
   void (*timeline)(const struct hr_frame *frame, int64_t worker);
+  /** The least work of a call, as `hr_entry.work` has it, at which this schedule is
+      predicted to be faster than those of fewer workers; INT64_MAX: never. */
+  int64_t from_work;
 } hr_schedule;
 
 typedef struct {
@@ -132,6 +135,7 @@ typedef struct {
   const hr_port *inputs;
   const hr_port *outputs;
   const hr_schedule *schedules; /* by rising number of workers, first 1 */
+  hr_size work;                 /* of a call; grows with its sizes */
 } hr_entry;
 
 /** A tensor that lives in the context: `bytes` at `offset` of its state. */

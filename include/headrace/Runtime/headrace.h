@@ -24,7 +24,9 @@
 |* - Nothing is allocated by `run`. Memory is that of `create_context`.
 |* - There is no global state; artifacts do not see each other.
 |* - After fork(), the child may use the parent's contexts: they run on the
-|*   calling thread alone. Pools have no threads in the child.
+|*   calling thread alone. Pools have no threads in the child. A context that was
+|*   in a call of another thread is free in the child; if the model has state, its
+|*   runs fail until it is reset, for the call left it half written.
 |*
 \*===----------------------------------------------------------------------===*/
 #ifndef HEADRACE_RUNTIME_HEADRACE_H
@@ -99,6 +101,12 @@ typedef struct {
   /** The file that holds the weights, or NULL: the file that the code was
       loaded from, or `<name>.weights` in the same folder. */
   const char *weights_path;
+  /** The file that the code was loaded from, or NULL: what the loader says. What
+      is in it is compared with the code: a loader that has a library of that name
+      already gives back that one, whatever the file is now. Weights are looked for
+      beside this name first, then beside the file that it links to. Callers
+      compiled before this field was added pass a smaller `struct_size`. */
+  const char *code_path;
 } hr_open_options;
 
 /** When a worker began and ended one command: CLOCK_MONOTONIC, nanoseconds. */
@@ -122,9 +130,10 @@ typedef struct {
     in once `workers(context)` is known. */
 typedef struct {
   size_t struct_size; /* sizeof(hr_profile) */
+  /** NULL: only what is below is recorded, at no cost to the commands. */
   hr_profile_timeline *timelines;
   uint32_t num_timelines; /* at least workers(context) */
-  uint32_t workers;       /* of the last run */
+  uint32_t workers;       /* of the last run: which schedule it was */
   /** Of the last run, after its checks and before its results are handed over. */
   uint64_t begin_ns, end_ns;
 } hr_profile;
@@ -137,11 +146,15 @@ typedef struct {
   hr_pool *pool;
   /** Use at most so many workers; 0: as many as the CPUs that this process
       may use (affinity, cgroup quota) and the schedules in the artifact allow.
+      Each run takes as many of them as are predicted to be fastest at its sizes.
       Results do not depend on it. */
   uint32_t workers;
   /** Record when commands begin and end; NULL: do not. Callers compiled before
       this field was added pass a smaller `struct_size`. */
   hr_profile *profile;
+  /** Other than 0: every run takes as many workers as are allowed, fast or not:
+      to measure, to compare. Added later, as `profile` was. */
+  uint32_t fixed_workers;
 } hr_context_options;
 
 typedef struct hr_table {
@@ -176,9 +189,9 @@ typedef struct hr_table {
                         const hr_context_options *options, hr_context **context,
                         char *message, size_t message_size);
   void (*destroy_context)(hr_context *context);
-  /** State as in a new context. */
+  /** State as in a new context. HR_ERROR_ARGUMENT while a run goes on. */
   int (*reset)(hr_context *context);
-  /** How many workers the context runs on. */
+  /** How many workers a run takes at most. */
   uint32_t (*workers)(const hr_context *context);
 
   /** The number of the entry called `name`, or -1. */

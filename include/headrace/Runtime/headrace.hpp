@@ -19,9 +19,11 @@
 #define HEADRACE_RUNTIME_HEADRACE_HPP
 
 #include "headrace/Runtime/headrace.h"
+#include <atomic>
 #include <cstdint>
 #include <dlfcn.h>
 #include <initializer_list>
+#include <memory>
 #include <stdexcept>
 #include <string>
 #include <type_traits>
@@ -82,36 +84,29 @@ class Model {
 public:
   /// Of an artifact that is linked into the program: hr_model_<name>.
   explicit Model(const hr_table &linked, const char *weightsPath = nullptr)
-      : table(&linked) {
-    if (table->abi_version != HR_ABI_VERSION ||
-        table->table_size != sizeof(hr_table) ||
-        table->tensor_size != sizeof(DLTensor))
-      throw Error(HR_ERROR_ARTIFACT,
-                  "the artifact has version " +
-                      std::to_string(table->abi_version) +
-                      " of the C interface, this program has version " +
-                      std::to_string(HR_ABI_VERSION));
-    char why[512] = "";
-    hr_open_options options{};
-    options.struct_size = sizeof options;
-    options.weights_path = weightsPath;
-    if (int code = table->open(&options, &model, why, sizeof why))
-      throw Error(code, why);
-  }
-  /// Of a shared object. It stays loaded: threads of a pool may outlive the
-  /// model.
+      : Model(linked, nullptr, nullptr, weightsPath) {}
+  /// Of a shared object. What the file holds now is what is loaded, whatever was
+  /// loaded from that path before. The code stays until the model and all pools
+  /// and contexts made of it are gone.
   static Model load(const std::string &path, const std::string &name,
                     const char *weightsPath = nullptr) {
-    void *library = dlopen(path.c_str(), RTLD_NOW | RTLD_LOCAL);
+    std::shared_ptr<void> library(
+        dlopen(makeUnique(path).c_str(), RTLD_NOW | RTLD_LOCAL),
+        [](void *handle) {
+          if (handle)
+            dlclose(handle);
+        });
     if (!library)
       throw Error(HR_ERROR_ARTIFACT, dlerror());
-    void *symbol = dlsym(library, ("hr_model_" + name).c_str());
+    void *symbol = dlsym(library.get(), ("hr_model_" + name).c_str());
     if (!symbol)
       throw Error(HR_ERROR_ARTIFACT, path + " has no model '" + name + "'");
-    return Model(*static_cast<const hr_table *>(symbol), weightsPath);
+    return Model(*static_cast<const hr_table *>(symbol), std::move(library),
+                 path.c_str(), weightsPath);
   }
   Model(Model &&other) noexcept
-      : table(other.table), model(std::exchange(other.model, nullptr)) {}
+      : library(std::move(other.library)), table(other.table),
+        model(std::exchange(other.model, nullptr)) {}
   Model &operator=(Model &&) = delete;
   ~Model() {
     if (model)
@@ -130,8 +125,45 @@ public:
   }
   const hr_table &getTable() const { return *table; }
   const hr_model *get() const { return model; }
+  /// Keeps the code loaded.
+  const std::shared_ptr<void> &getLibrary() const { return library; }
 
 private:
+  Model(const hr_table &found, std::shared_ptr<void> library,
+        const char *codePath, const char *weightsPath)
+      : library(std::move(library)), table(&found) {
+    if (table->abi_version != HR_ABI_VERSION ||
+        table->table_size != sizeof(hr_table) ||
+        table->tensor_size != sizeof(DLTensor))
+      throw Error(HR_ERROR_ARTIFACT,
+                  "the artifact has version " +
+                      std::to_string(table->abi_version) +
+                      " of the C interface, this program has version " +
+                      std::to_string(HR_ABI_VERSION));
+    char why[512] = "";
+    hr_open_options options{};
+    options.struct_size = sizeof options;
+    options.weights_path = weightsPath;
+    options.code_path = codePath;
+    if (int code = table->open(&options, &model, why, sizeof why))
+      throw Error(code, why);
+  }
+  /// The path in a spelling that no loader has seen: it compares names before it
+  /// looks at files. A path without a slash is one in the current folder.
+  static std::string makeUnique(const std::string &path) {
+    static std::atomic<uint64_t> count{0};
+    size_t slash = path.rfind('/');
+    bool plain = slash == std::string::npos;
+    std::string result = plain ? "." : path.substr(0, slash);
+    // Other copies of this code are at other addresses.
+    for (uint64_t n : {uint64_t(reinterpret_cast<uintptr_t>(&count)) >> 3,
+                       ++count})
+      for (; n; n >>= 1)
+        result += n & 1 ? "/." : "/";
+    return result + "/" + (plain ? path : path.substr(slash + 1));
+  }
+
+  std::shared_ptr<void> library; // last to go
   const hr_table *table;
   hr_model *model = nullptr;
 };
@@ -141,13 +173,14 @@ class Pool {
 public:
   /// `workers` 0: one per CPU that this process may use.
   explicit Pool(const Model &model, uint32_t workers = 0)
-      : table(&model.getTable()) {
+      : library(model.getLibrary()), table(&model.getTable()) {
     char why[512] = "";
     if (int code = table->create_pool(workers, &pool, why, sizeof why))
       throw Error(code, why);
   }
   Pool(Pool &&other) noexcept
-      : table(other.table), pool(std::exchange(other.pool, nullptr)) {}
+      : library(std::move(other.library)), table(other.table),
+        pool(std::exchange(other.pool, nullptr)) {}
   Pool &operator=(Pool &&) = delete;
   ~Pool() {
     if (pool)
@@ -156,6 +189,7 @@ public:
   hr_pool *get() const { return pool; }
 
 private:
+  std::shared_ptr<void> library;
   const hr_table *table;
   hr_pool *pool = nullptr;
 };
@@ -163,21 +197,24 @@ private:
 /// Arena and state of one running model; used by one thread at a time.
 class Context {
 public:
-  /// `workers` 0: all of the pool, or of the machine.
+  /// At most `workers`; 0: all of the pool, or of the machine. A run takes as many
+  /// as are predicted to be fastest at its sizes; with `fixed`, all.
   explicit Context(const Model &model, const Pool *pool = nullptr,
-                   uint32_t workers = 0)
-      : table(&model.getTable()) {
+                   uint32_t workers = 0, bool fixed = false)
+      : library(model.getLibrary()), table(&model.getTable()) {
     char why[512] = "";
     hr_context_options options{};
     options.struct_size = sizeof options;
     options.pool = pool ? pool->get() : nullptr;
     options.workers = workers;
+    options.fixed_workers = fixed;
     if (int code = table->create_context(model.get(), &options, &context, why,
                                          sizeof why))
       throw Error(code, why);
   }
   Context(Context &&other) noexcept
-      : table(other.table), context(std::exchange(other.context, nullptr)) {}
+      : library(std::move(other.library)), table(other.table),
+        context(std::exchange(other.context, nullptr)) {}
   Context &operator=(Context &&) = delete;
   ~Context() {
     if (context)
@@ -221,6 +258,7 @@ private:
                      static_cast<uint32_t>(outputs.size())));
   }
 
+  std::shared_ptr<void> library;
   const hr_table *table;
   hr_context *context = nullptr;
 };

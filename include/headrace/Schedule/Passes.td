@@ -77,6 +77,26 @@ def VerifyPass : Pass<"sched-verify", "::mlir::ModuleOp"> {
   let dependentDialects = ["::headrace::hw::HWDialect"];
 }
 
+def ChooseWorkersPass : Pass<"sched-choose-workers", "::mlir::ModuleOp"> {
+  let summary = "programs know from how much work on they are worth their workers";
+  let description = [{
+    After it, every program has `work`, the same for all of an entry: operations
+    and bytes of a call, as an expression of its sizes; and `from`, the least work
+    at which the simulator predicts it to be faster than the programs of its entry
+    with fewer workers. To what it predicts of a program for several workers comes
+    the time that waking them and waiting for them takes, by the description. From
+    the least sizes of the range upward all symbols grow together; where the
+    fastest program changes is found by bisection. A program that is never the
+    fastest is from 9223372036854775807. Where the description has no time for
+    waking, workers do not sleep, all take part in every call, and nothing changes.
+  }];
+  let options = [
+    Option<"target", "target", "std::string", "\"native\"",
+           "description of the machine: name or file">
+  ];
+  let dependentDialects = ["::headrace::hw::HWDialect"];
+}
+
 def SimulatePass : Pass<"sched-simulate", "::mlir::ModuleOp"> {
   let summary = "prints how long schedules take on a described machine";
   let description = [{

@@ -64,6 +64,8 @@ struct MachineModel {
   std::map<std::string, double> rates;
   double joulesPerFlop = 0;
   double syncSeconds = 0;
+  /// Until a worker that sleeps begins, after it was called.
+  double wakeSeconds = 0;
   /// Of each mover.
   double moverBandwidth = 0, moverLatency = 0;
   double pricePerHour = 0, watts = 0;
@@ -104,6 +106,11 @@ mlir::FailureOr<Simulation> simulate(const Program &program,
                                      const MachineModel &machine,
                                      const SymbolBindings &bindings,
                                      std::string &error);
+
+/// What a call takes besides its commands: the workers are told one after the
+/// other, wake, and the caller waits for the last of them. Nothing for one worker,
+/// which is the caller.
+double getCallSeconds(const MachineModel &machine, int64_t workers);
 
 /// Writes the trace in the JSON form that Perfetto and chrome://tracing open:
 /// one track per timeline, commands and stalls, and a counter per level.

@@ -204,6 +204,19 @@ LogicalResult ProgramOp::verify() {
   if (getScratchBytes() < 0)
     return emitOpError() << "expected no negative scratch but got "
                          << getScratchBytes();
+  if (getFromWork() && !getWork())
+    return emitOpError() << "says from how much work it is taken but not what "
+                            "work is";
+  if (getWork()) {
+    LogicalResult known = success();
+    getWork()->getExpr().walkSymbols([&](StringRef name) {
+      if (succeeded(known) && !llvm::is_contained(getSymbolNames(), name))
+        known = emitOpError() << "work depends on the unknown size '" << name
+                              << "'";
+    });
+    if (failed(known))
+      return failure();
+  }
   if (std::optional<DictionaryAttr> fences = getFences())
     for (NamedAttribute fence : *fences)
       if (!symbolizeStoreClass(fence.getName()) ||

@@ -204,6 +204,10 @@ ParseResult ProgramOp::parse(OpAsmParser &parser, OperationState &result) {
       return failure();
     result.addAttribute(getFencesAttrName(result.name), fences);
   }
+  if (parseExprAfter(parser, "work", result, getWorkAttrName(result.name)) ||
+      parseNumberAfter(parser, "from", result,
+                       getFromWorkAttrName(result.name)))
+    return failure();
   Region *body = result.addRegion();
   if (parser.parseOptionalAttrDictWithKeyword(result.attributes) ||
       parser.parseRegion(*body))
@@ -225,10 +229,15 @@ void ProgramOp::print(OpAsmPrinter &p) {
     p << " scratch " << getScratchBytes();
   if (getFences())
     p << " fences " << *getFences();
+  if (getWork())
+    p << " work " << getWork()->getExpr().str();
+  if (getFromWork())
+    p << " from " << *getFromWork();
   p.printOptionalAttrDictWithKeyword(
       (*this)->getAttrs(),
       {getSymNameAttrName(), getEntryAttrName(), getWorkersAttrName(),
-       getSymbolsAttrName(), getScratchBytesAttrName(), getFencesAttrName()});
+       getSymbolsAttrName(), getScratchBytesAttrName(), getFencesAttrName(),
+       getWorkAttrName(), getFromWorkAttrName()});
   p << " ";
   p.printRegion(getBody());
 }

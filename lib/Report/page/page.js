@@ -13,7 +13,9 @@ function readHash() {
   const workers = programs.findIndex(p => String(p.workers) === hash.get('workers'));
   state.workers = workers >= 0 ? workers
     : Math.max(programs.findIndex(p => p.measured), -1);
-  if (state.workers < 0) state.workers = programs.length - 1;
+  if (state.workers < 0)
+    state.workers = programs.findIndex(
+      p => p.workers === report.entries[state.entry].workers);
   if (hash.get('theme')) setTheme(hash.get('theme'));
 }
 function writeHash() {

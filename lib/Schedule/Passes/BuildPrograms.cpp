@@ -403,7 +403,8 @@ LogicalResult EntryBuilder::build(int64_t workers, OpBuilder &builder) {
       b, entry.getLoc(), b.getStringAttr(program.name),
       FlatSymbolRefAttr::get(entry), b.getI64IntegerAttr(workers), symbols,
       b.getI64IntegerAttr(scratch),
-      fences.empty() ? DictionaryAttr() : b.getDictionaryAttr(fences));
+      fences.empty() ? DictionaryAttr() : b.getDictionaryAttr(fences),
+      /*work=*/hr::SizeAttr(), /*from_work=*/IntegerAttr());
   b.createBlock(&op.getBody());
   sched::ArenaOp::create(b, entry.getLoc(), b.getStringAttr(arenaName),
                          hr::SizeAttr(), hr::SizeAttr());

@@ -44,6 +44,7 @@ schedule::MachineModel headrace::getMachineModel(const hw::System &system) {
   }
   model.rates[""] = worker.f32FlopsPerSecond();
   model.syncSeconds = device.sync.cost.value;
+  model.wakeSeconds = device.sync.wake.valueOr(0);
   if (!device.movers.empty()) {
     model.moverBandwidth = device.movers.front().bandwidth.value;
     model.moverLatency = device.movers.front().latency.value;

@@ -41,7 +41,7 @@ int main(int argc, char **argv) {
     puts(why);
     return 1;
   }
-  hr_context_options options = {sizeof options, NULL, 2, NULL};
+  hr_context_options options = {sizeof options, NULL, 2, NULL, 1};
   t->create_context(model, &options, &context, why, sizeof why);
   printf("before: %s\n", count ? "counted" : "the counters do not work");
   count = 0;

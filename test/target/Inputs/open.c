@@ -36,7 +36,7 @@ int main(int argc, char **argv) {
     printf("open: %d %s\n", status, why);
     return 2;
   }
-  hr_context_options options = {sizeof options, NULL, 2, NULL};
+  hr_context_options options = {sizeof options, NULL, 2, NULL, 1};
   hr_context *context;
   if (t->create_context(model, &options, &context, why, sizeof why)) {
     printf("context: %s\n", why);
@@ -104,7 +104,7 @@ int main(int argc, char **argv) {
   hr_pool *pool;
   hr_context *a, *b;
   status = t->create_pool(2, &pool, why, sizeof why);
-  hr_context_options shared = {sizeof shared, pool, 0, NULL};
+  hr_context_options shared = {sizeof shared, pool, 0, NULL, 1};
   status |= t->create_context(model, &shared, &a, why, sizeof why);
   status |= t->create_context(model, &shared, &b, why, sizeof why);
   status |= t->run(a, 0, &in, 1, &out, 1) | t->run(b, 0, &in, 1, &out, 1);

@@ -1,6 +1,6 @@
 /* The runtime under sanitizers, with a program written by hand: timelines that
    pass values around in a ring, state, an index error, an arena without bound,
-   sizes that are expressions. */
+   sizes that are expressions, a fork while a call is going on. */
 #include "headrace/Runtime/Layout.h"
 #include "headrace/Runtime/headrace.h"
 #include <limits.h>
@@ -8,6 +8,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
 
 int hr_rt_open(const hr_open_options *, hr_model **, char *, size_t);
 void hr_rt_close(hr_model *);
@@ -66,6 +69,17 @@ static void stateful(const hr_frame *frame, int64_t self) {
   *count += 1;
 }
 
+/* Stays in the call until the gate opens, having written half of the state. */
+static int inside, gate;
+static void halfway(const hr_frame *frame, int64_t self) {
+  (void)self;
+  *(int64_t *)frame->state = -1000;
+  __atomic_store_n(&inside, 1, __ATOMIC_RELEASE);
+  while (!__atomic_load_n(&gate, __ATOMIC_ACQUIRE))
+    usleep(100);
+  *(int64_t *)frame->state = 7;
+}
+
 static const int64_t weights[] = {40};
 static const int64_t code_n[] = {HR_SIZE_SYMBOL, 0};
 static const int64_t code_in[] = {HR_SIZE_SYMBOL, 0, HR_SIZE_CONST, 2,
@@ -94,13 +108,16 @@ static const hr_schedule ring_schedules[] = {
     {W, {"1024", 1024, 0, 0}, 1024, 256, ring}};
 static const hr_schedule state_schedules[] = {
     {1, {"n * n", 0, code_square, 3}, INT64_MAX, 0, stateful}};
+static const hr_schedule halfway_schedules[] = {
+    {1, {"0", 0, 0, 0}, 0, 0, halfway}};
 static const hr_entry entries[] = {
     {"ring", 0, 0, 1, 1, 2, 0, 0, ring_in, ring_out, ring_schedules},
     {"state", 1, 1, 1, 1, 1, symbols, requirements, state_in, state_out,
-     state_schedules}};
+     state_schedules},
+    {"halfway", 0, 0, 0, 0, 1, 0, 0, 0, 0, halfway_schedules}};
 static const hr_state states[] = {{"count", 0, 8, 0}};
 static const hr_site sites[] = {{"gather", "model.py:7"}};
-const hr_image hr_rt_image = {HR_FOOTER_VERSION, "hand", "{}", 0, 2, 1, 1,
+const hr_image hr_rt_image = {HR_FOOTER_VERSION, "hand", "{}", 0, 3, 1, 1,
                               0, entries, states, sites, 8, 8, weights, 0,
                               {0, 0}};
 
@@ -121,7 +138,7 @@ static int run_ring(hr_context *context, int64_t value) {
 }
 
 static void *user(void *argument) {
-  hr_context_options options = {sizeof options, pool, 0, 0};
+  hr_context_options options = {sizeof options, pool, 0, 0, 0};
   hr_context *context;
   int bad = hr_rt_create_context(model, &options, &context, 0, 0);
   for (int i = 0; i < 300 && !bad; ++i)
@@ -150,7 +167,7 @@ static int check_profile(uint32_t capacity) {
   hr_profile_timeline timelines[W];
   memset(timelines, 0, sizeof timelines);
   hr_profile profile = {sizeof profile, timelines, W - 1, 0, 0, 0};
-  hr_context_options options = {sizeof options, 0, W, &profile};
+  hr_context_options options = {sizeof options, 0, W, &profile, 0};
   hr_context *context;
   if (hr_rt_create_context(model, &options, &context, why, sizeof why))
     return 1;
@@ -205,6 +222,51 @@ static int check_old_options(void) {
                                      sizeof why);
 }
 
+static void *stay(void *context) {
+  return hr_rt_run(context, 2, 0, 0, 0, 0) ? context : 0;
+}
+
+/* A child that is forked while another thread is in a call: every context runs,
+   but for state that the call left half written. */
+static int check_fork(void) {
+  hr_context_options options = {sizeof options, 0, W, 0, 0};
+  hr_context *busy, *idle;
+  if (hr_rt_create_context(model, &options, &busy, why, sizeof why) ||
+      hr_rt_create_context(model, &options, &idle, why, sizeof why))
+    return 1;
+  static int64_t x[3] = {2, 2, 2};
+  pthread_t thread;
+  pthread_create(&thread, 0, stay, busy);
+  while (!__atomic_load_n(&inside, __ATOMIC_ACQUIRE))
+    usleep(100);
+  int bad = run_ring(busy, 1) == 0; /* the other thread has it */
+  fflush(stdout);
+  pid_t child = fork();
+  if (child == 0) {
+    alarm(20);
+    bad |= run_ring(idle, 3);
+    run_state(busy, 3, x);
+    hr_rt_reset(busy);
+    bad |= run_ring(busy, 4);
+    run_state(busy, 3, x);
+    hr_rt_destroy_context(busy);
+    hr_rt_destroy_context(idle);
+    fflush(stdout);
+    _exit(bad);
+  }
+  int status = 0;
+  waitpid(child, &status, 0);
+  bad |= status;
+  __atomic_store_n(&gate, 1, __ATOMIC_RELEASE);
+  void *result;
+  pthread_join(thread, &result);
+  bad |= result != 0 || run_ring(busy, 5);
+  run_state(busy, 3, x);
+  hr_rt_destroy_context(busy);
+  hr_rt_destroy_context(idle);
+  return bad;
+}
+
 int main(void) {
   if (hr_rt_open(0, &model, why, sizeof why) ||
       hr_pool_create(W, &pool, why, sizeof why)) {
@@ -224,7 +286,7 @@ int main(void) {
   printf("shared pool: %s\n", bad ? "bad" : "good");
 
   /* A pool of one's own, runs far enough apart for the workers to sleep. */
-  hr_context_options options = {sizeof options, 0, W, 0};
+  hr_context_options options = {sizeof options, 0, W, 0, 0};
   hr_context *context;
   if (hr_rt_create_context(model, &options, &context, why, sizeof why)) {
     puts(why);
@@ -261,6 +323,7 @@ int main(void) {
   printf("profile: %s\n", bad ? "bad" : "good");
   printf("options of an older header: %s\n",
          check_old_options() ? "bad" : "good");
+  printf("fork in a call: %s\n", check_fork() ? "bad" : "good");
   hr_pool_destroy(pool);
   hr_rt_close(model);
   return 0;

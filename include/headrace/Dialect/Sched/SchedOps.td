@@ -105,7 +105,7 @@ def Sched_ProgramOp : Sched_Op<"program", [Symbol, SingleBlock, NoTerminator,
 
     ```mlir
     sched.program @main_2 of @main workers 2 symbols [#hr.symbol<"s0", 1, 512>]
-        scratch 4096 fences {non_temporal = "sfence"} {
+        scratch 4096 fences {non_temporal = "sfence"} work 5000 * s0 from 400000 {
       ...
     }
     ```
@@ -116,7 +116,9 @@ def Sched_ProgramOp : Sched_Op<"program", [Symbol, SingleBlock, NoTerminator,
     I64Attr:$workers,                                // worker timelines in all
     OptionalAttr<ArrayAttr>:$symbols,                // of #hr.symbol
     DefaultValuedAttr<I64Attr, "0">:$scratch_bytes,  // per worker
-    OptionalAttr<DictionaryAttr>:$fences);           // store class -> fence
+    OptionalAttr<DictionaryAttr>:$fences,            // store class -> fence
+    OptionalAttr<HR_SizeAttr>:$work,                 // of a call, in operations
+    OptionalAttr<I64Attr>:$from_work);               // the least work it is for
   let regions = (region SizedRegion<1>:$body);
   let extraClassDeclaration = [{
     /// Ops in the body print and parse without the prefix `sched.`.
