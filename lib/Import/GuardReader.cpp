@@ -240,7 +240,11 @@ Expected<GuardTerm> GuardReader::resolve(const GuardSource &source) {
 /// Gives each symbol that is a dimension of an input the name of that. Where
 /// the user has given it one, that is what it is called from now on.
 LogicalResult GuardReader::nameSymbols() {
-  for (const DimName &own : entry.dimNames)
+  for (const DimName &own : entry.dimNames) {
+    if (llvm::is_contained({"min", "max", "mod", "floordiv", "ceildiv"},
+                           own.name))
+      return reader.error("a dimension may not be called '")
+             << own.name << "', which is a function of sizes";
     if (!llvm::is_contained(leaves, own.input))
       return reader.error("the name '")
              << own.name << "' is for dimension " << own.dimension
@@ -249,6 +253,7 @@ LogicalResult GuardReader::nameSymbols() {
                                leaves,
                                [](StringRef leaf) { return !leaf.empty(); }),
                            ", ");
+  }
   const Object *table = graph.getObject("tensor_values");
   llvm::StringMap<std::string> renamed;
   for (const std::string &leaf : leaves) {
@@ -280,7 +285,10 @@ LogicalResult GuardReader::nameSymbols() {
       }
       if (given == symbolName)
         continue;
-      if (entry.ranges.contains(given))
+      bool isTaken = entry.ranges.contains(given);
+      for (const auto &other : renamed)
+        isTaken |= other.second == given;
+      if (isTaken)
         return reader.error("the name '")
                << given << "' of dimension " << d << " of input '" << leaf
                << "' is that of another size";

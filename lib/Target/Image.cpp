@@ -587,7 +587,7 @@ static llvm::Constant *buildEntry(TableBuilder &b, const ImageEntry &entry) {
                    buildPorts(b, entry, entry.inputs),
                    buildPorts(b, entry, entry.outputs),
                    b.array(schedules, "schedules"),
-                   buildSize(b, entry, entry.work)});
+                   buildSize(b, entry, entry.work, entry.work.str())});
 }
 
 namespace {

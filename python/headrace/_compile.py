@@ -21,6 +21,7 @@ import time
 from functools import cache
 from typing import IO, Any, Literal, Mapping, Sequence, overload
 
+from ._dim_names import dim_names
 from ._errors import Error, UnsupportedOpError
 from ._fork import Lock
 from ._model import Artifact, Model, Pool, check_workers
@@ -127,7 +128,7 @@ def _write(model: Any, args: Sequence[Any], kwargs: Mapping[str, Any] | None,
                 command.append(f"{name}={file}")
         else:
             command.append(_to_file(model, args, kwargs, dynamic_shapes,
-                                    programs, "main", types))
+                                    programs, "main", types, command))
         stem = os.path.splitext(path)[0]
         command += [f"--report={stem}.report{form}"
                     for form in (".json", ".html")]
@@ -249,20 +250,26 @@ def _translate(options: Mapping[str, Any]) -> list[str]:
 
 def _to_file(program: Any, args: Sequence[Any],
              kwargs: Mapping[str, Any] | None, dynamic_shapes: Any,
-             folder: str, name: str, types: dict[str, type]) -> str:
-    """The path of a .pt2 archive of the program; adds to ``types``."""
+             folder: str, name: str, types: dict[str, type],
+            command: list[str] | None = None) -> str:
+    """The path of a .pt2 archive of the program; adds to ``types``, and to
+    ``command`` what the user calls dimensions."""
     if isinstance(program, (str, bytes, os.PathLike)):
         return os.path.abspath(os.fsdecode(program))
     import torch
 
     if isinstance(program, torch.nn.Module):
+        model = program
         with _export_lock, torch.no_grad():
             positions, names = _separate((tuple(args), dict(kwargs or {})))
             try:
-                program = torch.export.export(program, positions, names or None,
+                program = torch.export.export(model, positions, names or None,
                                               dynamic_shapes=dynamic_shapes)
             except Exception as error:
                 raise Error(_explain("export the model", error)) from error
+            if command is not None:
+                command += dim_names(model, program, positions, names,
+                                     dynamic_shapes)
     if not isinstance(program, torch.export.ExportedProgram):
         raise TypeError("expected an nn.Module, an ExportedProgram or a path, "
                         f"got a {type(program).__name__}")

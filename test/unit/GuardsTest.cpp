@@ -187,7 +187,7 @@ TEST(SizeCondition, Proofs) {
   ranges["s"] = {4, 10};
   EXPECT_TRUE(condition::holds(condition::atMost(4, s), ranges));
   EXPECT_TRUE(condition::holds(
-      condition::either(condition::less(s, 5), condition::less(4, s)),
+      condition::either(condition::less(s, 5), condition::less(3, s)),
       ranges));
   EXPECT_TRUE(condition::fails(condition::equal(s, 3), ranges));
   EXPECT_TRUE(condition::holds(condition::unequal(s, 3), ranges));

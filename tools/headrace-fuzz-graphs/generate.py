@@ -317,6 +317,12 @@ class Generator:
                     {s.name: self.choose([s.low + 1, s.low + 2, s.high,
                                           self.number(s.low + 1, s.high)])
                      for s in program.symbols})
+            program.auto = self.chance(0.4)
+            if program.auto:
+                program.probes = [
+                    {s.name: self.choose([0, 1, 2, 3, s.high + 1,
+                                          self.number(0, 40)])
+                     for s in program.symbols} for _ in range(4)]
         elif self.stateful or self.chance(0.1):
             program.settings = [{} for _ in range(self.number(2, 3))]
         self.own = [scope() for _ in program.settings]

@@ -187,9 +187,17 @@ class Minimizer:
                 for t in p.tensors:
                     t.shape = tuple(setting[s] if isinstance(s, str) else s
                                     for s in t.shape)
-                p.symbols, p.settings = [], [{}]
+                p.symbols, p.settings, p.probes = [], [{}], []
                 if self.accept(p):
                     break
+        for number in range(len(self.program.probes) - 1, -1, -1):
+            p = copy.deepcopy(self.program)
+            del p.probes[number]
+            self.accept(p)
+        if self.program.auto and not self.program.probes:
+            p = copy.deepcopy(self.program)
+            p.auto = False
+            self.accept(p)
         for number in range(len(self.program.settings) - 1, -1, -1):
             if len(self.program.settings) > 1:
                 p = copy.deepcopy(self.program)

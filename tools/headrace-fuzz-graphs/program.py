@@ -143,6 +143,10 @@ class Program:
     settings: list[dict[str, int]] = dataclasses.field(
         default_factory=lambda: [{}])
     decomposed: bool = False
+    #: Sizes are left to torch (Dim.AUTO): what lines assume of them is a guard.
+    auto: bool = False
+    #: More sizes to call with, which guards may refuse.
+    probes: list[dict[str, int]] = dataclasses.field(default_factory=list)
 
     @property
     def inputs(self) -> list[Tensor]:
@@ -153,7 +157,8 @@ class Program:
         return [t for t in self.tensors if t.role != "input"]
 
     def arguments(self, call: int) -> tuple[torch.Tensor, ...]:
-        return tuple(t.make(self.settings[call], call) for t in self.inputs)
+        setting = [*self.settings, *self.probes][call]
+        return tuple(t.make(setting, call) for t in self.inputs)
 
     def attribute(self, tensor: Tensor) -> str:
         """Unlike any other program's: several are entries of one artifact,
@@ -192,7 +197,8 @@ class Program:
     def dynamic_shapes(self) -> Any:
         if not self.symbols:
             return None
-        dims = {s.name: torch.export.Dim(s.name, min=s.low, max=s.high)
+        dims = {s.name: torch.export.Dim.AUTO if self.auto else
+                torch.export.Dim(s.name, min=s.low, max=s.high)
                 for s in self.symbols}
         return tuple(
             {i: dims[s] for i, s in enumerate(t.shape) if isinstance(s, str)}
@@ -246,12 +252,25 @@ calls = [
 with torch.no_grad():
     program = torch.export.export(Program().eval(), calls[0],
                                   dynamic_shapes={shapes}, strict=False)
-    eager, oracle = program.module(check_guards=False), Oracle(program)
+    eager, oracle = program.module(check_guards={guarded}), Oracle(program)
 {decompose}
 models = [headrace.compile(program, opt=opt, target={target!r})
           for opt in {levels}]
 contexts = [model.context(workers, fixed=True) for model in models for workers in (1, 2)]
 for number, args in enumerate(calls):
+    try:
+        with torch.no_grad():
+            eager(*[a.clone() for a in args]) if {guarded} else None
+    except AssertionError as guard:
+        print("call", number, "is refused by torch:", guard)
+        for context in contexts:
+            try:
+                context(*[a.clone() for a in args])
+            except headrace.Error as error:
+                print(error)
+            else:
+                raise SystemExit("and not by us")
+        continue
     wide = oracle(*args)
     ours = []
     for context in contexts:
@@ -283,7 +302,7 @@ def write_reproducer(program: Program, file: str, title: str, message: str,
         else:
             owned.append(f"        self.{name} = {value}")
     calls = []
-    for number, setting in enumerate(program.settings):
+    for number, setting in enumerate([*program.settings, *program.probes]):
         values = []
         for t in program.inputs:
             shape = tuple(setting[s] if isinstance(s, str) else s
@@ -293,8 +312,9 @@ def write_reproducer(program: Program, file: str, title: str, message: str,
         calls.append("    (" + ",\n     ".join(values) + ",),")
     shapes = "None"
     if program.symbols:
-        dims = {s.name: f"torch.export.Dim({s.name!r}, min={s.low}, "
-                        f"max={s.high})" for s in program.symbols}
+        dims = {s.name: "torch.export.Dim.AUTO" if program.auto else
+                f"torch.export.Dim({s.name!r}, min={s.low}, max={s.high})"
+                for s in program.symbols}
         parts = ["{" + ", ".join(f"{i}: {dims[s]}"
                                  for i, s in enumerate(t.shape)
                                  if isinstance(s, str)) + "}"
@@ -308,5 +328,6 @@ def write_reproducer(program: Program, file: str, title: str, message: str,
         forward="\n".join("    " + line
                           for line in program.source().splitlines()),
         calls="\n".join(calls), shapes=shapes, target=target, levels=levels,
+        guarded=program.auto,
         decompose=("    program = program.run_decompositions({})"
                    if program.decomposed else ""))

@@ -114,6 +114,7 @@ private:
   void parseLevel();
   void parseReports();
   void parseNames();
+  void parseDimNames();
   void parseDepfile();
   void parseVerify();
 
@@ -168,10 +169,10 @@ bool Parser::parseAction() {
 /// Splits `name=file`; a file whose own name has a '=' exists as a whole.
 CompileOptions::Input Parser::parseInput(StringRef text) {
   auto [name, file] = text.split('=');
-  CompileOptions::Input input{"main", text.str(), ""};
+  CompileOptions::Input input{"main", text.str()};
   if (!file.empty() && !fs::exists(text)) {
     if (isIdentifier(name))
-      input = {name.str(), file.str(), ""};
+      input = {name.str(), file.str()};
     else if (fs::exists(file) || file == "-") {
       error("an entry's name is a C identifier, not '" + name + "'");
       input.path = file.str();
@@ -180,6 +181,34 @@ CompileOptions::Input Parser::parseInput(StringRef text) {
   if (input.path == "-")
     input.label = "<stdin>";
   return input;
+}
+
+void Parser::parseDimNames() {
+  for (const Arg *arg : args.filtered(OPT_dim_name)) {
+    StringRef value = arg->getValue();
+    auto [place, name] = value.rsplit('=');
+    StringRef entry;
+    if (place.contains(':'))
+      std::tie(entry, place) = place.split(':');
+    auto [input, number] = place.rsplit('.');
+    DimName dim{input.str(), 0, name.str()};
+    if (input.empty() || number.getAsInteger(10, dim.dimension) ||
+        dim.dimension < 0 || !isIdentifier(name)) {
+      error("--dim-name= wants [<entry>:]<input>.<dimension>=<identifier>, not "
+            "'" +
+            value + "'");
+      continue;
+    }
+    bool isUsed = false;
+    for (CompileOptions::Input &one : options.inputs)
+      if (entry.empty() || one.entry == entry) {
+        one.dimNames.push_back(dim);
+        isUsed = true;
+      }
+    if (!isUsed)
+      error("'" + arg->getAsString(args) + "': there is no entry '" + entry +
+            "'");
+  }
 }
 
 // The last of -c, -S, -emit-llvm and --emit= wins, as in clang.
@@ -376,6 +405,7 @@ void Parser::parse() {
   if (standard > 1)
     error("standard input is one input, but it is named " + Twine(standard) +
           " times");
+  parseDimNames();
   parseEmit();
   parseLevel();
   options.producer = "hrcc " HEADRACE_VERSION;

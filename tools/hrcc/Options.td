@@ -83,6 +83,10 @@ def report : Joined<["--"], "report=">, MetaVarName<"<file>">,
 def profile_use : Joined<["--"], "profile-use=">, MetaVarName<"<file>">,
     HelpText<"Show the times that headrace-run --profile measured in reports, "
              "beside the predicted ones">;
+def dim_name : Joined<["--"], "dim-name=">,
+    MetaVarName<"[<entry>:]<input>.<dimension>=<name>">,
+    HelpText<"What to call a dynamic dimension in messages, headers, reports and "
+             "--size=; may be given several times (archives hold no names)">;
 def size : Joined<["--"], "size=">, MetaVarName<"<symbol>=<n>">,
     HelpText<"Size at which reports predict a program of symbolic sizes">;
 def v : F<"v", "Say what is done, and for how long">;
