@@ -395,7 +395,19 @@ bool OutputFiles::check(const std::string &path, bool open,
 }
 
 bool OutputFiles::reserve(const std::string &path, std::string &error) {
-  return check(path, /*open=*/false, error);
+  if (!check(path, /*open=*/false, error))
+    return false;
+  std::string folder = getFolder(path);
+  const char *where = isFileName(path) ? folder.c_str() : path.c_str();
+  struct stat status;
+  int reason = 0;
+  if (stat(path.c_str(), &status) == 0 && S_ISDIR(status.st_mode))
+    reason = EISDIR;
+  else if (access(*where ? where : ".", W_OK) != 0)
+    reason = errno;
+  if (reason)
+    error = "cannot write '" + path + "': " + std::strerror(reason);
+  return reason == 0;
 }
 
 OutputFile *OutputFiles::add(const std::string &path, std::string &error,

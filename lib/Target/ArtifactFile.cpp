@@ -9,6 +9,7 @@
 #include "headrace/Support/WeightStore.h"
 #include "llvm/Support/MathExtras.h"
 #include "llvm/Support/MemoryBuffer.h"
+#include "llvm/Support/Path.h"
 #include <cstring>
 
 using namespace mlir;
@@ -90,4 +91,30 @@ LogicalResult headrace::appendArtifactData(
         return success();
       },
       error);
+}
+
+std::string headrace::findOwnerOfWeights(StringRef path, StringRef output,
+                                         ArrayRef<uint64_t> id) {
+  auto open = [](StringRef name) {
+    return llvm::MemoryBuffer::getFile(name, /*IsText=*/false,
+                                       /*RequiresNullTerminator=*/false);
+  };
+  auto weights = open(path);
+  hr_footer footer;
+  if (!weights || (*weights)->getBufferSize() < sizeof footer)
+    return "";
+  std::memcpy(&footer, (*weights)->getBufferEnd() - sizeof footer,
+              sizeof footer);
+  if (std::memcmp(footer.magic, HR_FOOTER_MAGIC, sizeof footer.magic) != 0 ||
+      ArrayRef<uint64_t>(footer.id) == id)
+    return "";
+  SmallString<128> other(output);
+  llvm::sys::path::replace_extension(
+      other, llvm::sys::path::extension(output) == ".o" ? "so" : "o");
+  // Code has the id among its tables, of whatever kind it is.
+  auto code = open(other);
+  StringRef theirs(reinterpret_cast<const char *>(footer.id), sizeof footer.id);
+  return code && (*code)->getBuffer().contains(theirs)
+             ? std::string(other)
+             : "";
 }

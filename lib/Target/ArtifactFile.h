@@ -10,6 +10,7 @@
 #include "headrace/Runtime/Layout.h"
 #include "headrace/Support/OutputStream.h"
 #include "mlir/Support/LLVM.h"
+#include "llvm/ADT/ArrayRef.h"
 #include "llvm/ADT/STLFunctionalExtras.h"
 #include "llvm/ADT/StringRef.h"
 #include "llvm/Support/raw_ostream.h"
@@ -24,6 +25,12 @@ mlir::LogicalResult appendArtifactData(
     llvm::function_ref<mlir::LogicalResult(llvm::raw_ostream &, std::string &)>
         writeWeights,
     llvm::StringRef signature, hr_footer footer, std::string &error);
+
+/// The artifact beside `output`, of its name but the other kind (a.so and a.o),
+/// that the weights at `path` belong to; empty if there is none, or if they are
+/// those of `id`, which both can share.
+std::string findOwnerOfWeights(llvm::StringRef path, llvm::StringRef output,
+                               llvm::ArrayRef<uint64_t> id);
 
 } // namespace headrace
 #endif // HEADRACE_LIB_TARGET_ARTIFACTFILE_H

@@ -534,7 +534,12 @@ LogicalResult Emission::writeData(uint64_t linkedBytes) {
   }
   info.outputBytes = options.file->getBytes();
   if (external) {
-    OutputFile *file = options.files->add(getWeightsPath(path), error);
+    std::string beside = getWeightsPath(path);
+    if (std::string owner = findOwnerOfWeights(beside, path, id);
+        !owner.empty())
+      return fail("'" + beside + "' holds the weights of '" + owner +
+                  "': give this output another name");
+    OutputFile *file = options.files->add(beside, error);
     if (!file ||
         failed(appendArtifactData(*file, /*codeBytes=*/0, image.weightBytes,
                                   writeWeights, signature, footer, error)))

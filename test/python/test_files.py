@@ -41,10 +41,15 @@ def relu():
 
 def hrcc_children(parent):
     """Processes whose parent is `parent`."""
-    path = f"/proc/{parent}/task/{parent}/children"
-    with contextlib.suppress(FileNotFoundError), open(path) as file:
-        return [int(word) for word in file.read().split()]
-    return []
+    children = []
+    for name in os.listdir("/proc"):
+        with contextlib.suppress(OSError):
+            if name.isdigit():
+                with open(f"/proc/{name}/stat") as file:
+                    # The name in parentheses may have spaces.
+                    if int(file.read().rpartition(")")[2].split()[1]) == parent:
+                        children.append(int(name))
+    return children
 
 
 def wait_for(condition, seconds=60):

@@ -21,6 +21,7 @@
 #include "gtest/gtest.h"
 #include <atomic>
 #include <cstdlib>
+#include <sched.h>
 #include <thread>
 
 using namespace headrace::hw;
@@ -252,14 +253,23 @@ TEST(Hardware, ABusyMachineIsNotProbed) {
   if (System::matchShipped(System::getHostCodegen(), System::getHostFeatures())
           .empty())
     GTEST_SKIP() << "this CPU cannot be probed";
-  // More threads than CPUs, so that every CPU has one.
+  // One thread on each of the CPUs that would be measured.
   std::atomic<bool> done = false;
   std::vector<std::thread> threads;
-  for (unsigned i = 0; i < std::thread::hardware_concurrency() + 1; ++i)
-    threads.emplace_back([&] {
-      while (!done)
-        ;
-    });
+  cpu_set_t allowed;
+  ASSERT_EQ(sched_getaffinity(0, sizeof allowed, &allowed), 0);
+  int64_t wanted = System::getHostWorkerCount();
+  for (int cpu = 0; cpu < CPU_SETSIZE && int64_t(threads.size()) < wanted;
+       ++cpu)
+    if (CPU_ISSET(cpu, &allowed))
+      threads.emplace_back([&done, cpu] {
+        cpu_set_t own;
+        CPU_ZERO(&own);
+        CPU_SET(cpu, &own);
+        sched_setaffinity(0, sizeof own, &own);
+        while (!done)
+          ;
+      });
   ProbeOptions options;
   options.slice = 0.004;
   options.patience = 0.5;

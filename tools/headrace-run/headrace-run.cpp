@@ -380,17 +380,14 @@ static int run(const Options &options) {
   if (options.check || options.describe)
     return 0;
 
-  // What cannot be written is said before anything is run.
+  // What cannot be written is said before anything is run; nothing is begun that
+  // an interrupt would leave.
   OutputFiles files;
-  OutputFile *outputFile = nullptr, *profileFile = nullptr;
   if (!addInputs(options, model, files, error))
     return fail(error);
-  if (!options.outputs.empty() &&
-      !(outputFile = files.add(options.outputs, error)))
-    return fail(error);
-  if (!options.profileFile.empty() &&
-      !(profileFile = files.add(options.profileFile, error)))
-    return fail(error);
+  for (const std::string &path : {options.outputs, options.profileFile})
+    if (!path.empty() && !files.reserve(path, error))
+      return fail(error);
 
   const Entry *entry = model.find(options.entry, error);
   std::vector<Array> inputs;
@@ -478,9 +475,12 @@ static int run(const Options &options) {
   hr_artifact_close(&model.loaded);
   if (status)
     return fail(error);
-  if (profileFile && !profiler.write(*profileFile, model, *entry,
-                                     findSizes(*entry, inputs), error))
-    return fail(error);
+  if (!options.profileFile.empty()) {
+    OutputFile *file = files.add(options.profileFile, error);
+    if (!file || !profiler.write(*file, model, *entry,
+                                 findSizes(*entry, inputs), error))
+      return fail(error);
+  }
 
   // 3. Outputs.
   if (!options.repeat && !options.profile && options.outputs.empty() && options.compare.empty())
@@ -506,11 +506,12 @@ static int run(const Options &options) {
                             options.tolerance);
     }
   }
-  if (outputFile) {
+  if (!options.outputs.empty()) {
     std::vector<std::pair<std::string, Array>> named;
     for (size_t i = 0; i < results.size(); ++i)
       named.emplace_back(entry->outputs[i].name, std::move(results[i]));
-    if (!writeNpz(*outputFile, named, error))
+    OutputFile *file = files.add(options.outputs, error);
+    if (!file || !writeNpz(*file, named, error))
       return fail(error);
   }
   if (!files.commit(error))

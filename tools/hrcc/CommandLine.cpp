@@ -126,18 +126,32 @@ private:
 };
 } // namespace
 
+/// What `spelled` may have been meant to be; empty if nothing is near.
+static std::string findMeant(const Options &table, const std::string &spelled) {
+  // As many letters, but one dash too few or too many.
+  std::string other =
+      spelled.compare(0, 2, "--") == 0 ? spelled.substr(1) : "-" + spelled;
+  unsigned missingIndex = 0, missingCount = 0;
+  InputArgList parsed =
+      table.ParseArgs({other.c_str(), "x"}, missingIndex, missingCount);
+  if (!parsed.hasArg(OPT_UNKNOWN) && other != "-" && other != "--")
+    return other;
+  // A third of the letters may be wrong, of short ones one.
+  std::string nearest;
+  size_t letters = StringRef(spelled).split('=').first.size();
+  unsigned distance = table.findNearest(spelled, nearest, Visibility(),
+                                        /*MinimumLength=*/2);
+  return distance * 3 <= std::max<size_t>(letters, 5) ? nearest : "";
+}
+
 void Parser::parseUnknown() {
   for (const Arg *arg : args.filtered(OPT_UNKNOWN)) {
-    std::string spelled = arg->getAsString(args), nearest;
-    // A third of the letters may be wrong, of short ones one.
-    size_t letters = StringRef(spelled).split('=').first.size();
-    if (table.findNearest(spelled, nearest, Visibility(), /*MinimumLength=*/2) *
-            3 <=
-        std::max<size_t>(letters, 6))
-      error("unknown option '" + spelled + "'; did you mean '" + nearest +
-            "'?");
-    else
+    std::string spelled = arg->getAsString(args);
+    std::string meant = findMeant(table, spelled);
+    if (meant.empty())
       error("unknown option '" + spelled + "' (hrcc --help lists them)");
+    else
+      error("unknown option '" + spelled + "'; did you mean '" + meant + "'?");
   }
 }
 

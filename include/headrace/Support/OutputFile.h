@@ -80,8 +80,8 @@ public:
   /// need not exist. Fails if it is an output.
   bool addInput(const std::string &path, std::string &error,
                 const std::string &label = {});
-  /// Checks that `path` is no file that is read and no other output, and keeps
-  /// it: for what may turn out to be written later.
+  /// Checks that `path` can be written to, is no file that is read and no other
+  /// output, and keeps it: for what is written later, or perhaps not at all.
   bool reserve(const std::string &path, std::string &error);
   /// Begins an output; null, with the reason in `error`, if its folder cannot be
   /// written to, or for what `reserve` refuses. The pointer stays good until
