@@ -190,6 +190,12 @@ public:
   const SymbolRanges &ranges;
   /// Where to note what is taken for given; null where sizes are constants.
   Requirements *requirements;
+  /// Whether `a <= b` may be taken for given, by what is built at `loc`: it
+  /// holds, or tracing took it to hold, and then is required of the call.
+  bool assumeAtMost(const SizeExpr &a, const SizeExpr &b) {
+    return requirements ? requirements->assumeAtMost(a, b, loc)
+                        : a.isLessEqual(b, ranges);
+  }
   /// The sizes are taken for equal, by what is built at `loc`.
   void requireEqual(const SizeExpr &lhs, const SizeExpr &rhs) {
     if (requirements)

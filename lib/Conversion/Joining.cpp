@@ -224,7 +224,7 @@ static void lowerPadSymbolic(Lowering &c) {
                                                       : Number(int64_t(0));
   Dims low(self.rank(), SizeExpr(0)), high = low;
   for (size_t i = 0; i < amounts.size(); ++i) {
-    if (!SizeExpr(0).isLessEqual(amounts[i], c.ranges))
+    if (!c.assumeAtMost(SizeExpr(0), amounts[i]))
       return c.fail("pad amount " + amounts[i].str() +
                     " can be negative or not, depending on the input's shape");
     (i % 2 ? high : low)[self.rank() - 1 - i / 2] = amounts[i];

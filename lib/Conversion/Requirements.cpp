@@ -15,7 +15,8 @@ using namespace headrace;
 using namespace headrace::conversion;
 
 Requirements::Requirements(func::FuncOp entry)
-    : entry(entry), ranges(hr::getSymbolRanges(entry)), names(entry) {
+    : entry(entry), ranges(hr::getSymbolRanges(entry)),
+      traced(hr::getTracedRanges(entry)), names(entry) {
   if (auto required = entry->getAttrOfType<ArrayAttr>("hr.requires"))
     for (auto requirement : required.getAsRange<hr::RequirementAttr>())
       found.insert({StringAttr::get(entry.getContext(),
@@ -34,6 +35,16 @@ void Requirements::require(const SizeExpr &condition, const Twine &text,
     return;
   found.insert({key, hr::RequirementAttr::get(context, canonical, text.str(),
                                               aten::describeUser(loc))});
+}
+
+bool Requirements::assumeAtMost(const SizeExpr &lhs, const SizeExpr &rhs,
+                                Location loc) {
+  if (lhs.isLessEqual(rhs, ranges))
+    return true;
+  if (!lhs.isLessEqual(rhs, traced))
+    return false;
+  requireAtMost(lhs, rhs, loc);
+  return true;
 }
 
 void Requirements::requireEqual(const SizeExpr &lhs, const SizeExpr &rhs,

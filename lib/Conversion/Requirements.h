@@ -31,6 +31,10 @@ public:
                mlir::Location loc);
   void requireEqual(const SizeExpr &lhs, const SizeExpr &rhs,
                     mlir::Location loc);
+  /// Whether `lhs <= rhs` may be taken for given: it holds, or tracing took it
+  /// to hold, and then is required.
+  bool assumeAtMost(const SizeExpr &lhs, const SizeExpr &rhs,
+                    mlir::Location loc);
   void requireAtMost(const SizeExpr &lhs, const SizeExpr &rhs,
                      mlir::Location loc);
   /// What the ops of the entry take for given: that sizes are not negative,
@@ -54,7 +58,7 @@ private:
   void addOp(mlir::Operation *op);
 
   mlir::func::FuncOp entry;
-  SymbolRanges ranges;
+  SymbolRanges ranges, traced;
   hr::SizeNames names;
   /// By condition: each is checked once.
   llvm::MapVector<mlir::StringAttr, hr::RequirementAttr> found;

@@ -112,10 +112,9 @@ static void lowerExpand(Lowering &c) {
 /// A position counted from the end if negative, held in [0, size].
 static std::optional<SizeExpr> clampPosition(Lowering &c, SizeExpr position,
                                              const SizeExpr &size) {
-  Interval bounds = position.bounds(c.ranges);
-  if (bounds.max < 0)
+  if (c.assumeAtMost(position, SizeExpr(-1)))
     position = position + size;
-  else if (bounds.min < 0)
+  else if (!c.assumeAtMost(SizeExpr(0), position))
     return std::nullopt;
   return c.min(c.max(position, SizeExpr(0)), size);
 }
@@ -149,10 +148,9 @@ static void lowerSlice(Lowering &c) {
 /// The element that a select takes, counted from the end if negative.
 static SizeExpr getSelectIndex(Lowering &c, const SizeExpr &size) {
   SizeExpr index = c.size("index");
-  Interval bounds = index.bounds(c.ranges);
-  if (bounds.max < 0)
+  if (c.assumeAtMost(index, SizeExpr(-1)))
     return index + size;
-  if (bounds.min < 0)
+  if (!c.assumeAtMost(SizeExpr(0), index))
     c.fail("index " + Twine(index.str()) +
            " can be negative or not, depending on the input's shape");
   if (auto constant = index.getConstant(), limit = size.getConstant();
@@ -310,7 +308,7 @@ static void lowerAsStrided(Lowering &c) {
     last = last + (dims[d] - SizeExpr(1)) * SizeExpr(step);
   }
   SizeExpr count = product(self.dims);
-  if (!(last + SizeExpr(1)).isLessEqual(count, c.ranges))
+  if (!c.assumeAtMost(last + SizeExpr(1), count))
     return c.fail("reads beyond the tensor");
   c.yield(c.view(c.reshape(self, {count}), {offset},
                  c.getMap(dims.size(), {expr}), dims));

@@ -82,7 +82,7 @@ public:
   /// over; without, it is an error.
   Functionalizer(func::FuncOp func, aten::Obstacles *obstacles)
       : func(func), builder(func.getContext()),
-        ranges(hr::getSymbolRanges(func)), obstacles(obstacles) {}
+        ranges(hr::getTracedRanges(func)), obstacles(obstacles) {}
 
   LogicalResult run();
 

@@ -34,6 +34,9 @@ struct EntryState {
   llvm::SmallVector<std::string> symbols;
   llvm::StringSet<> boundSymbols;
   SymbolRanges ranges;
+  /// The least value of symbols that tracing took for given, where calls are
+  /// allowed less.
+  llvm::StringMap<int64_t> tracedLeast;
   /// What the user calls dimensions of inputs.
   std::vector<DimName> dimNames;
   /// What the user calls the symbols of the file.

@@ -303,6 +303,8 @@ LogicalResult GuardReader::nameSymbols() {
       entry.ranges.erase(range);
       entry.ranges[name] = interval;
     }
+    if (int64_t least = entry.tracedLeast.lookup(symbol))
+      entry.tracedLeast[name] = least;
     entry.replace(symbol, SizeExpr::symbol(name));
   }
   return success();
@@ -398,6 +400,9 @@ void GuardReader::replaceCongruent(ArrayRef<SizeExpr> conditions) {
         range.max == unbounded
             ? unbounded
             : llvm::divideFloorSigned(range.max - found.rest, found.factor)};
+    if (int64_t least = entry.tracedLeast.lookup(found.symbol))
+      entry.tracedLeast[part] =
+          llvm::divideCeilSigned(least - found.rest, found.factor);
     entry.replace(found.symbol,
                   SizeExpr::symbol(part) * SizeExpr(found.factor) +
                       SizeExpr(found.rest));

@@ -366,12 +366,17 @@ LogicalResult Importer::readRanges(const Object &model, EntryState &state,
     // Tracing takes every dynamic size for at least 2, because 0 and 1 would
     // take other branches; torch itself lets both through when it runs what it
     // exported. Where they matter, a guard says so.
-    if (interval.min == 2)
+    bool isIdentifier = llvm::all_of(
+        name, [](char c) { return llvm::isAlnum(c) || c == '_'; });
+    if (interval.min == 2) {
       interval.min = 0;
+      if (isIdentifier)
+        state.tracedLeast[name] = 2;
+    }
     if (interval.min > interval.max)
       return reader.error(what) << " is empty: " << interval.min << " to "
                                 << interval.max;
-    if (llvm::all_of(name, [](char c) { return llvm::isAlnum(c) || c == '_'; }))
+    if (isIdentifier)
       state.ranges[name] = interval;
   }
   return success();
@@ -778,6 +783,16 @@ LogicalResult Importer::importFunction(Program &program, const Object &graph,
         context, symbol, std::max<int64_t>(range.min, 0), range.max));
   }
   func->setAttr("hr.symbols", b.getArrayAttr(symbolAttrs));
+  SmallVector<Attribute> traced;
+  for (Attribute attr : symbolAttrs) {
+    auto symbol = cast<hr::SymbolAttr>(attr);
+    int64_t least = state.tracedLeast.lookup(symbol.getName());
+    if (least > symbol.getLeast() && least <= symbol.getLargest())
+      traced.push_back(hr::SymbolAttr::get(context, symbol.getName(), least,
+                                           symbol.getLargest()));
+  }
+  if (!traced.empty())
+    func->setAttr("hr.traced", b.getArrayAttr(traced));
   func->setAttr("hr.in_leaves", b.getArrayAttr(inLeaves));
   func->setAttr("hr.out_leaves", b.getArrayAttr(outLeaves));
   if (!state.requirements.empty())

@@ -80,7 +80,7 @@ def test_symbols(hrcc, tmp_path):
         Halves(), (torch.randn(8, 6), torch.randn(4, 6)),
         dynamic_shapes=({0: 2 * half}, {0: half}))
     text = read(hrcc, tmp_path, program)
-    symbol, = re.findall(r'#hr\.symbol<"(\w+)", 2, 50>', text)
+    symbol, = re.findall(r'#hr\.symbol<"(\w+)", 0, 50>', text)
     dims = re.findall(r"hr\.dims = \[(.*?)\], hr\.name", text)
     size = '#hr.size<"{}">'.format
     assert dims[0] == size(f"2 * {symbol}") + ", " + size("6")

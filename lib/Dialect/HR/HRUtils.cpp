@@ -130,6 +130,14 @@ SymbolRanges hr::getSymbolRanges(func::FuncOp entry) {
   return ranges;
 }
 
+SymbolRanges hr::getTracedRanges(func::FuncOp entry) {
+  SymbolRanges ranges = getSymbolRanges(entry);
+  if (auto traced = entry->getAttrOfType<ArrayAttr>("hr.traced"))
+    for (auto symbol : traced.getAsRange<SymbolAttr>())
+      ranges[symbol.getName()] = {symbol.getLeast(), symbol.getLargest()};
+  return ranges;
+}
+
 SmallVector<StringRef> hr::getSymbolNames(func::FuncOp entry) {
   SmallVector<StringRef> names;
   if (auto symbols = entry->getAttrOfType<ArrayAttr>("hr.symbols"))

@@ -24,6 +24,10 @@ mlir::FailureOr<SizeExpr> getSize(mlir::Value index);
 
 /// The ranges of the symbols of an entry (from `hr.symbols`).
 SymbolRanges getSymbolRanges(mlir::func::FuncOp entry);
+/// The ranges that tracing took for given (from `hr.traced`), which may be
+/// narrower: torch takes every dynamic size for at least 2, and lets 0 and 1
+/// through all the same. What is decided by these is required of the call.
+SymbolRanges getTracedRanges(mlir::func::FuncOp entry);
 /// The names of the symbols of an entry, in order of declaration.
 llvm::SmallVector<llvm::StringRef> getSymbolNames(mlir::func::FuncOp entry);
 
