@@ -65,8 +65,8 @@ void Obstacles::report(ModuleOp module) const {
   InFlightDiagnostic diagnostic =
       emitError(found.begin()->second.first)
       << found.size()
-      << (hasOthers ? " obstacles: operators, uses of operators, sizes or types "
-                      "that are not supported"
+      << (hasOthers ? " obstacles: operators, uses of operators, sizes or "
+                      "types that are not supported"
                     : " unsupported operators or uses of operators");
   for (const auto &[key, uses] : found)
     diagnostic.attachNote(uses.first) << getText(key, uses);

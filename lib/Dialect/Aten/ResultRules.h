@@ -5,8 +5,8 @@
 //
 //===----------------------------------------------------------------------===//
 //
-// A rule takes a `Call`: arguments by the names of the schema, what must hold of
-// them (`require`, `equal`, `atMost`), and `give` for each result. After the
+// A rule takes a `Call`: arguments by the names of the schema, what must hold
+// of them (`require`, `equal`, `atMost`), and `give` for each result. After the
 // first failure the rest of a rule runs on harmless values.
 //
 //===----------------------------------------------------------------------===//

@@ -1,10 +1,14 @@
-//===- ResultRulesOfContractions.cpp - Sums of products ===//
+//===- ResultRulesOfContractions.cpp - Sums of products -------------------===//
 //
 // Part of Headrace, under the Apache License v2.0 with LLVM Exceptions.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
 //===----------------------------------------------------------------------===//
 #include "ResultRules.h"
+#include "llvm/ADT/MapVector.h"
+#include "llvm/ADT/SmallBitVector.h"
+#include "llvm/ADT/StringExtras.h"
+#include <map>
 
 using namespace mlir;
 using namespace headrace;
@@ -181,7 +185,8 @@ static void giveTensordot(Call &c) {
   Sizes lhs = c.tensor("self"), rhs = c.tensor("other");
   SmallVector<int64_t> left = c.integers("dims_self"),
                        right = c.integers("dims_other");
-  if (!c.require(left.size() == right.size(), "the dimensions differ in number"))
+  if (!c.require(left.size() == right.size(),
+                 "the dimensions differ in number"))
     return;
   llvm::SmallBitVector leftUsed(lhs.size()), rightUsed(rhs.size());
   for (auto [a, b] : llvm::zip_equal(left, right)) {

@@ -1,10 +1,12 @@
-//===- ResultRulesOfElementwise.cpp - Operators that work point by point ===//
+//===- ResultRulesOfElementwise.cpp - Operators that work point by point --===//
 //
 // Part of Headrace, under the Apache License v2.0 with LLVM Exceptions.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
 //===----------------------------------------------------------------------===//
 #include "ResultRules.h"
+#include "mlir/IR/BuiltinTypes.h"
+#include <cmath>
 
 using namespace mlir;
 using namespace headrace;
@@ -44,8 +46,10 @@ static void giveFloatPower(Call &c) {
 
 static void giveWhere(Call &c) {
   // Without them it gives positions, which depend on data.
-  if (!c.has("self"))
-    return c.giveAny(), void(c.isUnknown = true);
+  if (!c.has("self")) {
+    c.isUnknown = true;
+    return;
+  }
   c.give(broadcastAll(c), c.promoted({"self", "other"}));
 }
 
@@ -83,8 +87,6 @@ static void giveCast(Call &c) {
     type = c.type("other");
   c.give(c.tensor(name), c.dtypeOr("dtype", type));
 }
-
-static void giveReal(Call &c) { c.give(c.tensor("self"), c.type("self")); }
 
 static void giveNativeDropout(Call &c) {
   giveSame(c);
@@ -282,11 +284,11 @@ void rules::addElementwise(Table &table) {
   add(giveScatterOfMask, {"masked_scatter"});
   add(giveCast, {"to", "_to_copy", "type_as", "convert_element_type",
                  "prims.convert_element_type"});
-  add(giveReal, {"real"});
   add(giveSame,
       {"clone",        "contiguous",   "detach",       "alias",
        "lift_fresh",   "lift",         "resolve_conj", "resolve_neg",
        "conj",         "_conj",        "pin_memory",   "cpu",
+       "real",
        "dropout",      "feature_dropout", "alpha_dropout",
        "feature_alpha_dropout", "relu", "relu6",       "gelu",
        "silu",         "mish",         "softplus",     "log_sigmoid",

@@ -1,4 +1,4 @@
-//===- ResultRulesOfIndexing.cpp - Operators that look up positions ===//
+//===- ResultRulesOfIndexing.cpp - Operators that look up positions -------===//
 //
 // Part of Headrace, under the Apache License v2.0 with LLVM Exceptions.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
@@ -105,7 +105,8 @@ static void giveTakenAlong(Call &c) {
   if (c.isNone("dim"))
     return c.give({product(index)}, c.type("self"));
   int64_t d = c.dimension("dim", self.size());
-  if (!c.require(self.size() == index.size(), "self and indices differ in rank"))
+  if (!c.require(self.size() == index.size(),
+                 "self and indices differ in rank"))
     return;
   SmallVector<Sizes> shapes{self, index};
   if (!self.empty())

@@ -1,4 +1,4 @@
-//===- ResultRulesOfJoins.cpp - Operators that join, repeat and pad ===//
+//===- ResultRulesOfJoins.cpp - Operators that join, repeat and pad -------===//
 //
 // Part of Headrace, under the Apache License v2.0 with LLVM Exceptions.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception

@@ -1,4 +1,4 @@
-//===- ResultRulesOfNormalizations.cpp - Normalization and attention ===//
+//===- ResultRulesOfNormalizations.cpp - Normalization and attention ------===//
 //
 // Part of Headrace, under the Apache License v2.0 with LLVM Exceptions.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception

@@ -1,4 +1,4 @@
-//===- ResultRulesOfReductions.cpp - Operators over whole dimensions ===//
+//===- ResultRulesOfReductions.cpp - Operators over whole dimensions ------===//
 //
 // Part of Headrace, under the Apache License v2.0 with LLVM Exceptions.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception

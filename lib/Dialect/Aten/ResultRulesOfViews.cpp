@@ -1,10 +1,11 @@
-//===- ResultRulesOfViews.cpp - Operators that only rearrange ===//
+//===- ResultRulesOfViews.cpp - Operators that only rearrange -------------===//
 //
 // Part of Headrace, under the Apache License v2.0 with LLVM Exceptions.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
 //===----------------------------------------------------------------------===//
 #include "ResultRules.h"
+#include "llvm/ADT/SmallBitVector.h"
 
 using namespace mlir;
 using namespace headrace;
@@ -326,6 +327,13 @@ static void giveNarrow(Call &c) {
   c.give(self, c.type("self"));
 }
 
+/// A diagonal further away than any tensor is wide.
+static bool isSaneOffset(Call &c, int64_t offset) {
+  constexpr int64_t most = int64_t(1) << 40;
+  return c.require(offset > -most && offset < most,
+                   "the diagonal's offset is " + Twine(offset));
+}
+
 static void giveDiagonal(Call &c) {
   Sizes self = c.tensor("self");
   bool isDiag = c.has("diagonal");
@@ -334,7 +342,8 @@ static void giveDiagonal(Call &c) {
   int64_t a = isDiag ? 0 : c.dimension("dim1", self.size());
   int64_t b = isDiag ? 1 : c.dimension("dim2", self.size());
   int64_t offset = c.integer(isDiag ? "diagonal" : "offset");
-  if (!c.require(a != b, "the diagonal's dimensions are one"))
+  if (!c.require(a != b, "the diagonal's dimensions are one") ||
+      !isSaneOffset(c, offset))
     return;
   SizeExpr rows = self[a], columns = self[b];
   if (offset >= 0)
@@ -553,7 +562,8 @@ static void embed(Call &c, Sizes self, int64_t offset, StringRef dim1,
   int64_t b = dim2.empty() ? 1 : c.dimension(dim2, rank);
   if (!c.require(a != b, "the diagonal's dimensions are one"))
     return;
-  c.require(std::abs(offset) < int64_t(1) << 40, "the offset is too large");
+  if (!isSaneOffset(c, offset))
+    return;
   SizeExpr side = self.back() + SizeExpr(std::abs(offset));
   Sizes dims;
   size_t next = 0;

@@ -1,10 +1,11 @@
-//===- ResultRulesOfWindows.cpp - Convolutions, pools, resampling ===//
+//===- ResultRulesOfWindows.cpp - Convolutions, pools, resampling ---------===//
 //
 // Part of Headrace, under the Apache License v2.0 with LLVM Exceptions.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
 //===----------------------------------------------------------------------===//
 #include "ResultRules.h"
+#include <cmath>
 
 using namespace mlir;
 using namespace headrace;
@@ -21,6 +22,11 @@ static bool isSane(Call &c, ArrayRef<int64_t> values, int64_t least,
                    what + " is " + Twine(value)))
       return false;
   return true;
+}
+
+/// The extent of a window of `size` elements; it may be beyond all integers.
+static SizeExpr getReach(const SizeExpr &size, int64_t dilation) {
+  return (size - SizeExpr(1)) * SizeExpr(dilation) + SizeExpr(1);
 }
 
 //===----------------------------------------------------------------------===//
@@ -73,8 +79,7 @@ static void giveConvolution(Call &c) {
   dims.push_back(out);
   for (size_t i = 0; i < spatial; ++i) {
     const SizeExpr &size = input[input.size() - spatial + i];
-    SizeExpr reach =
-        (weight[2 + i] - SizeExpr(1)) * SizeExpr(dilation[i]) + SizeExpr(1);
+    SizeExpr reach = getReach(weight[2 + i], dilation[i]);
     c.atLeast(weight[2 + i], 1, "the window's size");
     if (mode == "same") {
       c.require(stride[i] == 1, "padding 'same' has stride " +
@@ -135,7 +140,7 @@ static void givePooled(Call &c) {
     std::optional<SizeExpr> &dim = dims[self.size() - spatial + i];
     c.require(padding[i] <= size[i] / 2, "padding is more than half of "
                                          "kernel_size");
-    SizeExpr reach((size[i] - 1) * dilation[i] + 1), step(stride[i]);
+    SizeExpr reach = getReach(size[i], dilation[i]), step(stride[i]);
     SizeExpr span = *dim + SizeExpr(2 * padding[i]) - reach;
     if (!c.flag("ceil_mode")) {
       c.atLeast(span, 0, "the input beyond one window");
@@ -214,13 +219,16 @@ static void giveResampled(Call &c) {
                    "a scale factor is " + Twine(std::to_string(factor))))
       return;
     std::optional<SizeExpr> &dim = dims[2 + i];
-    if (factor == std::floor(factor))
+    if (factor == std::floor(factor)) {
       dim = *dim * SizeExpr(static_cast<int64_t>(factor));
-    else if (std::optional<int64_t> constant = dim->getConstant())
-      dim = SizeExpr(static_cast<int64_t>(
-          std::floor(static_cast<double>(*constant) * factor)));
-    else
+    } else if (std::optional<int64_t> constant = dim->getConstant()) {
+      double size = std::floor(static_cast<double>(*constant) * factor);
+      if (!c.require(size < 0x1p62, "the result is too large"))
+        return;
+      dim = SizeExpr(static_cast<int64_t>(size));
+    } else {
       dim = std::nullopt;
+    }
   }
   c.giveSome(dims, c.type(name));
 }
@@ -232,7 +240,7 @@ static SizeExpr countPlaces(Call &c, const SizeExpr *image,
   SizeExpr places(1);
   for (unsigned i = 0; i < 2; ++i) {
     SizeExpr span = image[i] + SizeExpr(2 * padding[i]) -
-                    SizeExpr((size[i] - 1) * dilation[i] + 1);
+                    getReach(size[i], dilation[i]);
     c.atLeast(span, 0, "the image beyond one patch");
     places = places * (span.floorDiv(SizeExpr(stride[i])) + SizeExpr(1));
   }

@@ -9,12 +9,13 @@
 // declared. Rules are in ResultRulesOf*.cpp.
 //
 // A relation holds for all sizes within the ranges, for none, or for some. None
-// is the program's contradiction. Some is what torch's guards decide: it is told
-// to the caller.
+// is the program's contradiction. Some is what torch's guards decide: the caller
+// is told of it.
 //
 //===----------------------------------------------------------------------===//
 #include "ResultRules.h"
 #include "headrace/Dialect/Aten/Promotion.h"
+#include "llvm/ADT/STLExtras.h"
 
 using namespace mlir;
 using namespace headrace;
