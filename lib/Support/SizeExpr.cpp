@@ -737,21 +737,63 @@ SizeExpr SizeExpr::coverMax(const SizeExpr &lhs, const SizeExpr &rhs,
   return coverSums(a, b, ranges).value_or(max(a, b));
 }
 
-/// True if `expr >= 0` can be shown; `depth` bounds the case splits.
-static bool isNonNegative(const SizeExpr &expr, const SymbolRanges &ranges,
-                          unsigned depth) {
-  if (expr.bounds(ranges).min >= 0)
+namespace {
+/// Looks for a proof that an expression is never negative.
+class NonNegativeProof {
+public:
+  explicit NonNegativeProof(const SymbolRanges &ranges) : ranges(ranges) {}
+
+  /// `estimates` bounds how many quotients may be estimated one inside another.
+  bool prove(const SizeExpr &expr, unsigned estimates = 5);
+
+private:
+  enum class Kind { Extrema, Relevant, Any };
+  std::optional<bool> split(const SizeExpr &expr, unsigned estimates,
+                            Kind kind);
+  SizeExpr dropOrdered(const SizeExpr &expr, unsigned estimates);
+
+  const SymbolRanges &ranges;
+  /// Cases of minima and maxima that may still be looked at.
+  unsigned casesLeft = 128;
+};
+} // namespace
+
+/// Whether something in `expr` that may be negative could cancel against what the
+/// quotient in `term`, whose other factors are `scale`, is estimated by.
+static bool isRelevant(const SizeExpr &expr, const Term &term,
+                       const Atom &quotient, const SizeExpr &scale) {
+  if (term.coefficient < 0)
     return true;
-  if (depth == 0)
-    return false;
+  SizeExpr estimate = scale * quotient.lhs;
+  return llvm::any_of(termsOf(expr), [&](const Term &negative) {
+    return negative.coefficient < 0 &&
+           llvm::any_of(termsOf(estimate), [&](const Term &part) {
+             return compareFactors(part.factors, negative.factors) == 0;
+           });
+  });
+}
+
+/// By cases of the first minimum or maximum (`Extrema`), or estimates of a
+/// quotient: one that matters, or any; nullopt if there is none.
+std::optional<bool> NonNegativeProof::split(const SizeExpr &expr,
+                                            unsigned estimates, Kind kind) {
   const Terms &terms = termsOf(expr);
+  // Quotients of quotients first: what is inside may cancel.
+  unsigned deepest = 0;
+  for (const Term &term : terms)
+    for (const AtomRef &atom : term.factors)
+      if (atom->kind == AtomKind::FloorDiv)
+        deepest = std::max(deepest, atom->lhs.depth());
   for (size_t i = 0, e = terms.size(); i != e; ++i) {
     // The term `coefficient * atom`, times what is known to be non-negative.
     const Term &term = terms[i];
     for (size_t f = 0; f != term.factors.size(); ++f) {
       const Atom &atom = *term.factors[f];
-      if (atom.kind == AtomKind::Symbol || atom.kind == AtomKind::Product ||
-          atom.kind == AtomKind::Mod)
+      bool isExtremum =
+          atom.kind == AtomKind::Min || atom.kind == AtomKind::Max;
+      if (kind == Kind::Extrema ? !isExtremum
+                                : atom.kind != AtomKind::FloorDiv ||
+                                      atom.lhs.depth() < deepest)
         continue;
       Term others = term;
       others.factors.erase(others.factors.begin() + f);
@@ -765,24 +807,79 @@ static bool isNonNegative(const SizeExpr &expr, const SymbolRanges &ranges,
         std::optional<int64_t> c = atom.rhs.getConstant();
         if (!c || *c <= 0 || *c == kMax)
           continue;
+        if (kind == Kind::Relevant && !isRelevant(expr, term, atom, scale))
+          continue;
+        if (estimates == 0)
+          return false;
         // (a - c + 1) / c <= a floordiv c <= a / c
         SizeExpr numerator = up ? atom.lhs - SizeExpr(*c - 1) : atom.lhs;
-        return isNonNegative(rest * SizeExpr(*c) + scale * numerator, ranges,
-                             depth - 1);
+        return prove(rest * SizeExpr(*c) + scale * numerator, estimates - 1);
       }
-      bool first = isNonNegative(rest + scale * atom.lhs, ranges, depth - 1);
+      if (casesLeft < 2)
+        return false;
+      casesLeft -= 2;
+      bool first = prove(rest + scale * atom.lhs, estimates);
       bool needsBoth = up == (atom.kind == AtomKind::Min);
       if (first != needsBoth)
         return first;
-      return isNonNegative(rest + scale * atom.rhs, ranges, depth - 1);
+      return prove(rest + scale * atom.rhs, estimates);
     }
   }
+  return std::nullopt;
+}
+
+/// The expression without pairs of quotients of which the one that is added is
+/// no smaller than the one that is subtracted: where `expr` is negative, what is
+/// left is, too.
+SizeExpr NonNegativeProof::dropOrdered(const SizeExpr &expr,
+                                       unsigned estimates) {
+  // A term `coefficient * (a floordiv c)` with a constant c > 0.
+  auto getQuotient = [](const Term &term) -> const Atom * {
+    if (term.factors.size() != 1 ||
+        term.factors.front()->kind != AtomKind::FloorDiv)
+      return nullptr;
+    const Atom *atom = term.factors.front().get();
+    return atom->rhs.getConstant().value_or(0) > 0 ? atom : nullptr;
+  };
+  const Terms &terms = termsOf(expr);
+  for (const Term &added : terms) {
+    const Atom *more = added.coefficient > 0 ? getQuotient(added) : nullptr;
+    for (const Term &taken : terms) {
+      const Atom *less =
+          more && taken.coefficient < 0 ? getQuotient(taken) : nullptr;
+      if (!less || taken.coefficient == kMin)
+        continue;
+      // a floordiv c >= b floordiv d if a >= b and, unless c = d, c < d, b >= 0.
+      int64_t c = *more->rhs.getConstant(), d = *less->rhs.getConstant();
+      if (c > d || (c < d && less->lhs.bounds(ranges).min < 0) ||
+          !prove(more->lhs - less->lhs, estimates - 1))
+        continue;
+      int64_t both = std::min(added.coefficient, -taken.coefficient);
+      Term up{both, added.factors}, down{-both, taken.factors};
+      return expr - SizeExprImpl::fromSorted({up}) -
+             SizeExprImpl::fromSorted({down});
+    }
+  }
+  return expr;
+}
+
+bool NonNegativeProof::prove(const SizeExpr &expr, unsigned estimates) {
+  if (expr.bounds(ranges).min >= 0)
+    return true;
+  if (estimates > 0)
+    if (SizeExpr rest = dropOrdered(expr, estimates); rest != expr)
+      return prove(rest, estimates);
+  // Extrema first: splitting them loses nothing, and what they hold may cancel
+  // a quotient that would be estimated otherwise.
+  for (Kind kind : {Kind::Extrema, Kind::Relevant, Kind::Any})
+    if (std::optional<bool> result = split(expr, estimates, kind))
+      return *result;
   return false;
 }
 
 bool SizeExpr::isLessEqual(const SizeExpr &rhs,
                            const SymbolRanges &ranges) const {
-  return isNonNegative(rhs - *this, ranges, /*depth=*/5);
+  return NonNegativeProof(ranges).prove(rhs - *this);
 }
 
 //===----------------------------------------------------------------------===//

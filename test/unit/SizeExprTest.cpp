@@ -273,3 +273,44 @@ TEST(SizeExpr, RandomExpressionsKeepTheirValue) {
     }
   }
 }
+
+// Ends of blocks that lie on one another: what is below each is a maximum of
+// what is below that, deeper than quotients could be estimated.
+TEST(SizeExpr, MaximaOfSumsOfMaxima) {
+  SizeExpr s = SizeExpr::symbol("s"), t = SizeExpr::symbol("t");
+  SymbolRanges ranges;
+  ranges["s"] = {1, 512};
+  ranges["t"] = {1, 64};
+  SizeExpr below = (s * t * 3 + 15).floorDiv(16) * 64;
+  SizeExpr end = below + s * t * 4;
+  SizeExpr padded = below + (s * t + 15).floorDiv(16) * 64;
+  EXPECT_TRUE(end.isLessEqual(padded, ranges));
+  SizeExpr height = padded;
+  for (int64_t k = 1; k <= 8; ++k) {
+    height = SizeExpr::max(height, s * (100 * k) + 7) + t * k;
+    EXPECT_TRUE(end.isLessEqual(height, ranges)) << k;
+    EXPECT_FALSE(height.isLessEqual(end, ranges)) << k;
+  }
+}
+
+// Shares of a number of tiles: what one begins with is no more than where it
+// ends, though the one quotient may round down by more than the other.
+TEST(SizeExpr, OrderedQuotients) {
+  SizeExpr s = SizeExpr::symbol("s");
+  SymbolRanges ranges;
+  ranges["s"] = {1, 1 << 20};
+  SizeExpr tiles = (s + 3).floorDiv(4);
+  EXPECT_TRUE(tiles.floorDiv(2).isLessEqual(tiles, ranges));
+  EXPECT_FALSE(tiles.isLessEqual(tiles.floorDiv(2), ranges));
+  for (int64_t w = 0; w < 7; ++w) {
+    EXPECT_TRUE((tiles * (w + 1)).floorDiv(7).isLessEqual(tiles, ranges)) << w;
+    SizeExpr from = (s * w).floorDiv(7), to = (s * (w + 1)).floorDiv(7);
+    EXPECT_TRUE(from.isLessEqual(to, ranges)) << w;
+    EXPECT_TRUE(to.isLessEqual(s, ranges)) << w;
+    EXPECT_FALSE(to.isLessEqual(from, ranges)) << w;
+    EXPECT_TRUE((from * 16 + 3).isLessEqual(to * 16 + 5, ranges)) << w;
+  }
+  // Of numbers that may be negative, the larger divisor gives the larger one.
+  ranges["s"] = {-8, 8};
+  EXPECT_FALSE(s.floorDiv(8).isLessEqual(s.floorDiv(4), ranges));
+}
