@@ -21,6 +21,7 @@
 #include "llvm/ADT/StringRef.h"
 #include "llvm/ADT/Twine.h"
 #include "llvm/ADT/SmallVector.h"
+#include <numeric>
 #include <random>
 #include <set>
 
@@ -202,9 +203,7 @@ static std::optional<int64_t> getPeriod(const Program &program,
             good = false;
           } else if (use->period) {
             // As in `slot = i` of a repeat with few iterations.
-            period = std::max(period, use->period);
-            if (use->period == 3 && period == 4)
-              good = false;
+            period = std::lcm(period, use->period);
             otherwise.insert(ref.buffer);
           } else if (use->shift) {
             shifted[ref.buffer].insert(*use->shift);
@@ -215,8 +214,6 @@ static std::optional<int64_t> getPeriod(const Program &program,
       });
     }
   }
-  if (period == 3)
-    period = 6; // 2 and 3 may both occur
   for (auto &[buffer, shifts] : shifted) {
     good &= !otherwise.count(buffer);
     good &= *shifts.rbegin() - *shifts.begin() <= period;

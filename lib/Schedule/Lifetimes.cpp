@@ -11,9 +11,16 @@
 // to it, and how many signals come before all of it. One life is before another
 // if its last signals come before all of the other.
 //
+// Where sizes are symbolic, the same holds for all of them at once: who comes
+// before whom does not depend on sizes; every worker that has tiles for some
+// size touches what its command touches; and a life begins where provably all
+// that is read later is written anew.
+//
 //===----------------------------------------------------------------------===//
 #include "headrace/Schedule/MemoryPlanner.h"
 #include "headrace/Schedule/Verifier.h"
+#include "Regions.h"
+#include "Structure.h"
 #include "llvm/ADT/STLExtras.h"
 
 using namespace mlir;
@@ -65,9 +72,66 @@ static std::vector<bool> findBeginnings(ArrayRef<Touch> touches) {
   return begins;
 }
 
-/// The touches of every slot of every temp, in the sequence of commands.
-static std::vector<std::vector<std::vector<Touch>>>
-collectTouches(const FlatProgram &flat, const Order &order) {
+/// The same for all sizes; `structure` and `regions` are of the program.
+static std::vector<bool> findBeginnings(const FlatProgram &flat,
+                                        ArrayRef<Touch> touches,
+                                        Structure &structure,
+                                        Regions &regions) {
+  const Program &program = *flat.program;
+  // An execution of a command: what all timelines do of it in one iteration.
+  struct Pieces {
+    int64_t count = 0;
+    size_t reads = 0; // when the last of them was met
+  };
+  std::map<std::tuple<const Command *, int, SmallVector<int64_t, 1>>, Pieces>
+      executions;
+  // What is read later and not written in between, from the end; and how many
+  // reads were met.
+  SymbolicBoxes needed;
+  size_t numReads = 0;
+  std::vector<bool> begins(touches.size(), false);
+  for (size_t i = touches.size(); i-- > 0;) {
+    const FlatTimeline &line = flat.timelines[touches[i].timeline];
+    const FlatCommand &work = line.commands[touches[i].command];
+    const FlatAccess &access = *touches[i].access;
+    if (writes(access.access) && !access.keeps) {
+      Pieces &pieces =
+          executions[{work.command, access.operand, work.iterations}];
+      if (pieces.count++ == 0)
+        pieces.reads = numReads;
+      int64_t workers = 0;
+      for (int64_t w = 0; w < program.families[line.family].count; ++w)
+        workers += structure.mayBeActive(*work.command, line.family, w);
+      // Who reads in between may read what was there before.
+      if (pieces.count == workers * work.command->parts &&
+          pieces.reads == numReads)
+        for (const SymbolicBox &region :
+             regions.getInner(*work.command, line.family, access.operand))
+          regions.subtract(needed, region);
+    }
+    if (reads(access.access)) {
+      ++numReads;
+      const SymbolicBox &region =
+          regions.getOuter(*work.command, line.family, access.operand);
+      if (!regions.isEmpty(region) &&
+          llvm::none_of(needed, [&](const SymbolicBox &known) {
+            return known.dims == region.dims;
+          }))
+        needed.push_back(region);
+    }
+    bool sameCommand = i > 0 && touches[i - 1].timeline == touches[i].timeline &&
+                       touches[i - 1].command == touches[i].command;
+    begins[i] = i == 0 || (needed.empty() && !sameCommand);
+  }
+  return begins;
+}
+
+/// The touches of every slot of every temp, in the sequence of commands; only of
+/// those commands of a timeline for which `isActive`.
+static std::vector<std::vector<std::vector<Touch>>> collectTouches(
+    const FlatProgram &flat, const Order &order,
+    llvm::function_ref<bool(const FlatTimeline &, const FlatCommand &)>
+        isActive) {
   const Program &program = *flat.program;
   std::vector<std::vector<std::vector<Touch>>> touches(program.buffers.size());
   for (auto [b, buffer] : llvm::enumerate(program.buffers))
@@ -76,6 +140,8 @@ collectTouches(const FlatProgram &flat, const Order &order) {
   for (auto [timeline, command] : order.getSequence()) {
     ++signals[timeline];
     const FlatCommand &work = flat.timelines[timeline].commands[command];
+    if (!isActive(flat.timelines[timeline], work))
+      continue;
     for (const FlatAccess &access : work.accesses)
       if (program.buffers[access.buffer].kind == BufferKind::Temp)
         touches[access.buffer][access.slot].push_back(
@@ -84,10 +150,10 @@ collectTouches(const FlatProgram &flat, const Order &order) {
   return touches;
 }
 
-static std::vector<Life> findLives(const FlatProgram &flat, const Order &order,
-                                   ArrayRef<Touch> touches) {
+static std::vector<Life> makeLives(const FlatProgram &flat, const Order &order,
+                                   ArrayRef<Touch> touches,
+                                   const std::vector<bool> &begins) {
   std::vector<Life> lives;
-  std::vector<bool> begins = findBeginnings(touches);
   size_t width = flat.timelines.size();
   for (auto [i, touch] : llvm::enumerate(touches)) {
     const uint32_t *clock = order.getClock(touch.timeline, touch.command);
@@ -109,7 +175,8 @@ static std::vector<Life> findLives(const FlatProgram &flat, const Order &order,
 std::vector<BufferLife> schedule::findLives(const FlatProgram &flat) {
   std::vector<BufferLife> lives;
   Order order(flat);
-  for (auto [b, slots] : llvm::enumerate(collectTouches(flat, order)))
+  auto always = [](const FlatTimeline &, const FlatCommand &) { return true; };
+  for (auto [b, slots] : llvm::enumerate(collectTouches(flat, order, always)))
     for (auto [slot, touches] : llvm::enumerate(slots)) {
       std::vector<bool> begins = findBeginnings(touches);
       for (auto [i, touch] : llvm::enumerate(touches)) {
@@ -124,36 +191,48 @@ std::vector<BufferLife> schedule::findLives(const FlatProgram &flat) {
 FailureOr<std::vector<llvm::BitVector>>
 schedule::findConflicts(const Program &program, std::string &error) {
   size_t count = program.buffers.size();
-  std::vector<llvm::BitVector> conflicts(count, llvm::BitVector(count));
-  for (const SymbolBindings &bindings : sampleBindings(program.symbols, 2)) {
-    FailureOr<FlatProgram> flat = expand(program, bindings, {}, error);
-    if (failed(flat))
-      return failure();
-    Order order(*flat);
-    if (!order.isComplete()) {
-      error = "the schedule has a deadlock";
-      return failure();
-    }
-    std::vector<std::vector<std::vector<Touch>>> touches =
-        collectTouches(*flat, order);
-    std::vector<std::vector<Life>> lives(count);
-    for (size_t b = 0; b < count; ++b)
-      for (const std::vector<Touch> &slot : touches[b])
-        llvm::append_range(lives[b], ::findLives(*flat, order, slot));
-
-    auto conflict = [&](size_t a, size_t b) {
-      for (const Life &one : lives[a])
-        for (const Life &other : lives[b])
-          if (!one.isBefore(other) && !other.isBefore(one))
-            return true;
-      return false;
-    };
-    for (size_t a = 0; a < count; ++a)
-      for (size_t b = a + 1; b < count; ++b)
-        if (!conflicts[a].test(b) && conflict(a, b)) {
-          conflicts[a].set(b);
-          conflicts[b].set(a);
-        }
+  bool symbolic = !program.symbols.empty();
+  ExpandOptions options;
+  options.emptyAccesses = symbolic;
+  // The order of commands is that of every binding.
+  FailureOr<FlatProgram> flat = expand(
+      program, sampleBindings(program.symbols, 0).front(), options, error);
+  if (failed(flat))
+    return failure();
+  Order order(*flat);
+  if (!order.isComplete()) {
+    error = "the schedule has a deadlock";
+    return failure();
   }
+  Structure structure(program);
+  Regions regions(program);
+  auto isActive = [&](const FlatTimeline &line, const FlatCommand &work) {
+    return structure.mayBeActive(*work.command, line.family, line.number);
+  };
+  std::vector<std::vector<Life>> lives(count);
+  for (auto [b, slots] :
+       llvm::enumerate(collectTouches(*flat, order, isActive)))
+    for (const std::vector<Touch> &touches : slots)
+      llvm::append_range(
+          lives[b],
+          makeLives(*flat, order, touches,
+                    symbolic
+                        ? findBeginnings(*flat, touches, structure, regions)
+                        : findBeginnings(touches)));
+
+  std::vector<llvm::BitVector> conflicts(count, llvm::BitVector(count));
+  auto conflict = [&](size_t a, size_t b) {
+    for (const Life &one : lives[a])
+      for (const Life &other : lives[b])
+        if (!one.isBefore(other) && !other.isBefore(one))
+          return true;
+    return false;
+  };
+  for (size_t a = 0; a < count; ++a)
+    for (size_t b = a + 1; b < count; ++b)
+      if (conflict(a, b)) {
+        conflicts[a].set(b);
+        conflicts[b].set(a);
+      }
   return conflicts;
 }

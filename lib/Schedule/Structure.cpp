@@ -5,19 +5,11 @@
 //
 //===----------------------------------------------------------------------===//
 #include "Structure.h"
+#include "Regions.h"
 
 using namespace mlir;
 using namespace headrace;
 using namespace headrace::schedule;
-
-static SizeExpr at(const SizeExpr &expr, StringRef index,
-                   const SizeExpr &value) {
-  return expr.substitute([&](StringRef name) -> std::optional<SizeExpr> {
-    if (name == index)
-      return value;
-    return std::nullopt;
-  });
-}
 
 bool Structure::mayBeActive(const Command &command, int family, int64_t w) {
   if (command.kind != Command::Kind::Run)
@@ -84,11 +76,10 @@ bool Structure::areTilesApart(const Command &commandA, int a,
     return false;
   const Stage &stageA = program.stages[commandA.stage];
   const Stage &stageB = program.stages[commandB.stage];
-  // The same ranges, one beginning where the one before ends.
-  StringRef index = program.families[family].index;
+  // The same ranges, and no tile in two of them.
   if (stageA.grid != stageB.grid || commandA.from != commandB.from ||
       commandA.to != commandB.to ||
-      at(commandA.from, index, SizeExpr::symbol(index) + 1) != commandA.to)
+      !getTileSplit(program, commandA, family).isApart)
     return false;
   const Footprint &printA = stageA.operands[a].footprint;
   const Footprint &printB = stageB.operands[b].footprint;

@@ -12,7 +12,7 @@
 //
 //===----------------------------------------------------------------------===//
 #include "headrace/Schedule/Verifier.h"
-#include "Structure.h"
+#include "AllSizes.h"
 #include "llvm/ADT/STLExtras.h"
 #include <set>
 
@@ -30,6 +30,30 @@ static void walk(ArrayRef<Command> commands,
     visit(command);
     walk(command.body, visit);
   }
+}
+
+/// The order of commands is the same for all sizes.
+static void checkOrderIsFixed(const Program &program, const Command &command,
+                              std::string &error) {
+  SymbolRanges sizes = program.symbolRanges();
+  auto check = [&](const SizeExpr &expr, const Twine &what) {
+    expr.walkSymbols([&](StringRef name) {
+      if (sizes.contains(name))
+        error = (what + " '" + expr.str() + "' depends on the size '" + name +
+                 "'")
+                    .str();
+    });
+  };
+  for (const BufferRef &ref : command.operands)
+    check(ref.slot, "slot of %" + program.buffers[ref.buffer].name);
+  if (command.kind != Command::Kind::Wait)
+    return;
+  const std::string &family = program.families[command.family].name;
+  check(command.from, "number of a timeline that a wait for @" + family +
+                          " names,");
+  check(command.to, "number of a timeline that a wait for @" + family +
+                        " names,");
+  check(command.count, "count of a wait for @" + family);
 }
 
 /// Numbers refer to something, lists have the right lengths.
@@ -111,6 +135,8 @@ static bool isWellFormed(const Program &program, std::string &error) {
           error = "a repeat without iterations";
         break;
       }
+      if (error.empty())
+        checkOrderIsFixed(program, command, error);
     });
   return error.empty();
 }
@@ -554,83 +580,6 @@ static void reportDeadlock(const FlatProgram &flat, const Order &order,
   faults.push_back(std::move(fault));
 }
 
-//===----------------------------------------------------------------------===//
-// All bindings
-//===----------------------------------------------------------------------===//
-
-/// Excludes races for all sizes, by structure.
-static void verifyStructure(const FlatProgram &flat, const Order &order,
-                            const VerifyOptions &options,
-                            std::vector<Fault> &faults) {
-  const Program &program = *flat.program;
-  Structure structure(program);
-  struct Use {
-    const Command *command;
-    int operand;
-    int index; // of the flat command
-    uint32_t signal;
-    bool write;
-  };
-  // Unit -> per timeline, the latest use by each operand of each command.
-  std::vector<std::vector<std::vector<Use>>> uses;
-  std::vector<int> firstUnit;
-  for (const Buffer &buffer : program.buffers) {
-    firstUnit.push_back(uses.size());
-    for (int64_t slot = 0; slot < buffer.slots; ++slot)
-      uses.emplace_back(flat.timelines.size());
-  }
-  std::vector<uint32_t> signals(flat.timelines.size(), 0);
-  std::set<std::pair<const Command *, const Command *>> said;
-  for (auto [t, c] : order.getSequence()) {
-    const FlatTimeline &line = flat.timelines[t];
-    const FlatCommand &work = line.commands[c];
-    const uint32_t *clock = order.getClock(t, c);
-    uint32_t signal = ++signals[t];
-    for (const FlatAccess &access : work.accesses) {
-      auto &unit = uses[firstUnit[access.buffer] + access.slot];
-      bool write = writes(access.access);
-      for (size_t v = 0; v < unit.size(); ++v) {
-        if (int(v) == t)
-          continue;
-        const FlatTimeline &other = flat.timelines[v];
-        for (const Use &use : unit[v]) {
-          if ((!write && !use.write) || clock[v] >= use.signal)
-            continue;
-          if (!structure.mayOverlap(*use.command, use.operand, other.family,
-                                    other.number, *work.command,
-                                    access.operand, line.family, line.number))
-            continue;
-          if (!said.insert({work.command, use.command}).second ||
-              faults.size() >= options.maxFaults)
-            continue;
-          faults.push_back(
-              {Fault::Kind::Race,
-               "for some sizes, race on %" +
-                   program.buffers[access.buffer].name + ": '" +
-                   flat.describe(t, c) + "' " +
-                   (write ? "writes" : "reads") + " what '" +
-                   flat.describe(v, use.index) + "' " +
-                   (use.write ? "writes" : "reads") +
-                   "; missing before the former: wait @" +
-                   program.families[other.family].name + "[" +
-                   std::to_string(other.number) +
-                   "] >= " + std::to_string(other.counts[use.signal - 1]),
-               {{work.command->id, write ? "this writes" : "this reads"},
-                {use.command->id, "the other"}}});
-        }
-      }
-    }
-    for (const FlatAccess &access : work.accesses) {
-      auto &own = uses[firstUnit[access.buffer] + access.slot][t];
-      llvm::erase_if(own, [&](const Use &use) {
-        return use.command == work.command && use.operand == access.operand;
-      });
-      own.push_back({work.command, access.operand, c, signal,
-                     writes(access.access)});
-    }
-  }
-}
-
 std::vector<Fault> schedule::verify(const Program &program,
                                     const VerifyOptions &options) {
   std::vector<Fault> faults;
@@ -671,8 +620,12 @@ std::vector<Fault> schedule::verify(const Program &program,
       expandOptions.emptyAccesses = true;
       FailureOr<FlatProgram> all =
           expand(program, bindings, expandOptions, error);
-      if (succeeded(all))
-        verifyStructure(*all, Order(*all), options, faults);
+      if (failed(all)) {
+        faults.push_back({Fault::Kind::Malformed, error, {}});
+        return faults;
+      }
+      if (faults.size() == before)
+        verifyForAllSizes(*all, Order(*all), options, faults);
     }
     first = false;
     if (faults.size() > before)

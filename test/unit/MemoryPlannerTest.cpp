@@ -282,3 +282,90 @@ TEST(MemoryPlanner, SymbolicSizes) {
       EXPECT_GE(value((*plans)[0].bytes), value((*plans)[0].lowerBound));
     }
 }
+
+namespace {
+/// A chain of stages by rows, cut alike, that gives each of 16 workers a tile
+/// only where there are more than 15 * 4096 rows: no size that could be tried
+/// would show it.
+Builder makeWideChain() {
+  Builder b(16);
+  b.program.symbols.push_back({"s", {1, 1 << 24}});
+  SizeExpr s = SizeExpr::symbol("s");
+  Footprint rows = stepping({4096}, {0});
+  int last = b.buffer(BufferKind::Input, {s});
+  for (BufferKind kind : {BufferKind::Temp, BufferKind::Temp, BufferKind::Temp,
+                          BufferKind::Output}) {
+    int next = b.buffer(kind, {s});
+    int stage = b.stage(s.ceilDiv(4096),
+                        {{Access::Read, rows}, {Access::Write, rows}});
+    b.table().push_back(b.run(stage, {{last, 0}, {next, 0}}));
+    last = next;
+  }
+  return b;
+}
+} // namespace
+
+// A worker that has no tiles at the sizes at hand has some at others, where it
+// may be far behind the rest.
+TEST(MemoryPlanner, WorkersWithoutTilesLiveToo) {
+  Builder b = makeWideChain();
+  std::string error;
+  ASSERT_TRUE(succeeded(insertWaits(b.program, error))) << error;
+  ASSERT_EQ(b.table().size(), 4u);
+  auto conflicts = findConflicts(b.program, error);
+  ASSERT_TRUE(succeeded(conflicts)) << error;
+  EXPECT_TRUE((*conflicts)[1].test(3));
+  ASSERT_TRUE(succeeded(assignOffsets(b.program, error))) << error;
+  EXPECT_EQ(messages(verify(b.program)), "");
+  // Nor does the verifier let the first and the last share bytes.
+  b.program.buffers[3].offset = b.program.buffers[1].offset;
+  std::vector<Fault> faults = verify(b.program);
+  ASSERT_FALSE(faults.empty());
+  EXPECT_EQ(faults.front().kind, Fault::Kind::Overlap) << messages(faults);
+  EXPECT_NE(faults.front().message.find("%b3 and %b1 may share bytes"),
+            std::string::npos)
+      << messages(faults);
+}
+
+// Buffers that conflict at some size conflict; those of one worker that take
+// turns in a repeat do not, whatever the size.
+TEST(MemoryPlanner, AllSizesAtOnce) {
+  std::mt19937 random(23);
+  unsigned shared = 0, kept = 0;
+  for (unsigned round = 0; round < 60; ++round) {
+    int64_t workers = 1 + round % 4;
+    Builder b = makeRandomProgram(random, workers);
+    std::string error;
+    ASSERT_TRUE(succeeded(insertWaits(b.program, error))) << error;
+    auto exact = findConflicts(b.program, error);
+    ASSERT_TRUE(succeeded(exact)) << error;
+    // The same program with 8 as the only value of a size.
+    Program symbolic = b.program;
+    symbolic.symbols.push_back({"s", {8, 8}});
+    auto rename = [](SizeExpr &expr) {
+      if (expr == SizeExpr(8))
+        expr = SizeExpr::symbol("s");
+    };
+    for (Buffer &buffer : symbolic.buffers)
+      for (SizeExpr &dim : buffer.dims)
+        rename(dim);
+    for (Stage &stage : symbolic.stages)
+      for (StageOperand &operand : stage.operands)
+        for (FootprintDim &dim : operand.footprint.dims)
+          rename(dim.extent);
+    auto structural = findConflicts(symbolic, error);
+    ASSERT_TRUE(succeeded(structural)) << error;
+    for (size_t x = 0; x < b.program.buffers.size(); ++x)
+      for (size_t y = 0; y < x; ++y) {
+        if ((*exact)[x].test(y)) {
+          EXPECT_TRUE((*structural)[x].test(y)) << "round " << round;
+        }
+        shared += !(*structural)[x].test(y);
+        kept += !(*exact)[x].test(y) && (*structural)[x].test(y);
+      }
+    ASSERT_TRUE(succeeded(assignOffsets(symbolic, error))) << error;
+    EXPECT_EQ(messages(verify(symbolic)), "") << "round " << round;
+  }
+  EXPECT_GT(shared, 100u);
+  EXPECT_LT(kept, shared / 10);
+}

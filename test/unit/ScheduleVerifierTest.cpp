@@ -360,6 +360,114 @@ TEST(ScheduleVerifier, SymbolicSizes) {
   }
 }
 
+// What no size that could be tried shows is found all the same.
+TEST(ScheduleVerifier, SizesBeyondAllSamples) {
+  auto make = [](SizeExpr tiles) {
+    Builder b(2);
+    b.program.symbols.push_back({"s", {1, 1 << 24}});
+    SizeExpr s = SizeExpr::symbol("s");
+    Footprint rows = stepping({64}, {0});
+    int x = b.buffer(BufferKind::Input, {s});
+    int h = b.buffer(BufferKind::Temp, {s});
+    int y = b.buffer(BufferKind::Output, {s});
+    int all = b.stage(s.ceilDiv(64), {{Access::Read, rows},
+                                      {Access::Write, rows}});
+    int some = b.stage(tiles, {{Access::Read, rows}, {Access::Write, rows}});
+    b.table().push_back(b.run(some, {{x, 0}, {h, 0}}));
+    b.table().push_back(Command::waitAll(0, 1));
+    b.table().push_back(b.run(all, {{h, 0}, {y, 0}}));
+    b.program.buffers[h].offset = SizeExpr(0);
+    b.program.arenas[0].bytes = s * 4;
+    return b;
+  };
+  SizeExpr tiles = SizeExpr::symbol("s").ceilDiv(64);
+  EXPECT_EQ(messages(verify(make(tiles).program)), "");
+
+  // Some rows are written up to 4096 only.
+  Builder b = make(SizeExpr::min(tiles, 64));
+  std::vector<Fault> faults = verify(b.program);
+  ASSERT_EQ(onlyKind(faults), Fault::Kind::Unwritten) << messages(faults);
+  EXPECT_NE(faults.front().message.find("for some sizes"), std::string::npos);
+  b = make(SizeExpr::min(tiles, 64));
+  std::swap(b.table()[0], b.table()[2]);
+  std::swap(b.table()[0].operands, b.table()[2].operands);
+  EXPECT_EQ(onlyKind(verify(b.program)), Fault::Kind::Output);
+
+  // The arena is large enough up to 4096.
+  b = make(tiles);
+  b.program.arenas[0].bytes = SizeExpr(4096 * 4);
+  EXPECT_EQ(onlyKind(verify(b.program)), Fault::Kind::Arena);
+
+  // More tiles than there are, beyond 4096.
+  b = make(tiles);
+  b.table()[0].to = SizeExpr::max(b.table()[0].to,
+                                  SizeExpr::symbol("s").floorDiv(4097) * 128);
+  EXPECT_EQ(onlyKind(verify(b.program)), Fault::Kind::Malformed);
+
+  // What comes before what may not depend on a size.
+  b = make(tiles);
+  b.table()[1].count = SizeExpr::min(SizeExpr::symbol("s"), 1);
+  EXPECT_EQ(onlyKind(verify(b.program)), Fault::Kind::Malformed);
+}
+
+// Ranges of tiles that are cut elsewhere in every iteration are not alike, even
+// if they are at all sizes that could be tried.
+TEST(ScheduleVerifier, RangesMoveWithTheIteration) {
+  Builder b(2);
+  b.program.symbols.push_back({"s", {8, 1 << 20}});
+  SizeExpr s = SizeExpr::symbol("s");
+  Footprint row = stepping({1}, {0});
+  int x = b.buffer(BufferKind::Input, {s});
+  int y = b.buffer(BufferKind::Output, {s});
+  int f = b.stage(s, {{Access::Read, row}, {Access::Write, row}});
+  Command run = b.run(f, {{x, 0}, {y, 0}});
+  b.table().push_back(run);
+  EXPECT_EQ(messages(verify(b.program)), "");
+  SizeExpr share = s.floorDiv(8192) * i() + 1;
+  run.from = w() * share;
+  run.to = (w() + 1) * share;
+  b.table().push_back(Command::waitAll(0, 1));
+  b.table().push_back(Command::repeat(4, "i", {run}));
+  std::vector<Fault> faults = verify(b.program);
+  EXPECT_TRUE(llvm::any_of(faults, [](const Fault &fault) {
+    return fault.kind == Fault::Kind::Race;
+  })) << messages(faults);
+}
+
+// How many iterations stand for all does not depend on the order in which slots
+// are met.
+TEST(ScheduleVerifier, PeriodsOfSlots) {
+  std::vector<std::vector<int64_t>> counts;
+  for (bool swapped : {false, true}) {
+    Builder b(2);
+    int x = b.buffer(BufferKind::Input, {n, n});
+    int three = b.buffer(BufferKind::Temp, {n, n}, 3);
+    int four = b.buffer(BufferKind::Temp, {n, n}, 4);
+    int y = b.buffer(BufferKind::Output, {n, n});
+    int f = b.stage(n, {{Access::Read, rows()}, {Access::Write, rows()}});
+    int g = b.stage(n, {{Access::Read, columns()}, {Access::Write, rows()}});
+    BufferRef first{three, i().mod(3)}, second{four, i().mod(4)};
+    if (swapped)
+      std::swap(first, second);
+    std::vector<Command> body{b.run(f, {{x, 0}, first}),
+                              b.run(g, {first, second}),
+                              b.run(g, {second, {y, 0}})};
+    b.table().push_back(Command::repeat(100, "i", body));
+    std::string error;
+    ASSERT_TRUE(succeeded(insertWaits(b.program, error))) << error;
+    VerifyOptions full;
+    full.fullExpansion = true;
+    EXPECT_EQ(messages(verify(b.program)), "");
+    EXPECT_EQ(messages(verify(b.program, full)), "");
+    ASSERT_TRUE(getShortCounts(b.program).has_value());
+    counts.push_back(*getShortCounts(b.program));
+  }
+  EXPECT_EQ(counts[0], counts[1]);
+  // Both come round together after twelve.
+  EXPECT_EQ(counts[0].front() % 12, 100 % 12);
+  EXPECT_GE(counts[0].front(), 25);
+}
+
 // What lies in a stack of states is different bytes in every iteration.
 TEST(ScheduleVerifier, StackedState) {
   Builder b(2);

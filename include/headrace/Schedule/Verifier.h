@@ -31,9 +31,12 @@
 // every access of the other": it holds per life of a buffer, so that buffers in
 // a repeat may take turns.
 //
-// Repeats: see `getShortCounts`. Symbolic sizes: (a), (e: alignment), (g) and
-// the order do not depend on them. Races are excluded for all bindings by
-// structure; everything is checked at the bindings of `sampleBindings`.
+// Repeats: see `getShortCounts`.
+//
+// Symbolic sizes: the order does not depend on them, which is checked, too. (b) to
+// (f) are proved for all bindings at once by structure; what cannot be proved is a
+// fault whose message begins with "for some sizes". Then everything is checked at
+// the bindings of `sampleBindings` besides.
 //
 //===----------------------------------------------------------------------===//
 #ifndef HEADRACE_SCHEDULE_VERIFIER_H
