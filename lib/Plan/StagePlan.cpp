@@ -6,6 +6,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "headrace/Plan/StagePlan.h"
+#include "headrace/Plan/StageAnalysis.h"
 
 using namespace mlir;
 using namespace headrace;
@@ -45,4 +46,55 @@ StagePlan StagePlan::fromAttr(hr::PlanAttr attr) {
   plan.seconds = attr.getNanoseconds() * 1e-9;
   plan.runnerUp = attr.getRunnerUp().str();
   return plan;
+}
+
+/// The loops that a nest's plan names are there, and of the kind that it takes.
+static LogicalResult verifyNest(const Nest &nest, const NestPlan &plan,
+                                std::string &why) {
+  ArrayRef<Loop> loops = nest.anchor->loops;
+  auto fail = [&](const Twine &text) {
+    why = text.str();
+    return failure();
+  };
+  for (auto [name, loop] : {std::pair("vector", plan.vector),
+                            {"row", plan.row},
+                            {"group", plan.group}})
+    if (loop >= int64_t(loops.size()))
+      return fail(Twine(name) + " = " + Twine(loop) + ", but the nest has " +
+                  Twine(loops.size()) + " loops");
+  NodeKind kind = nest.anchor->kind;
+  bool product = kind == NodeKind::Contraction;
+  if (product && plan.row >= 0 && !loops[plan.row].parallel)
+    return fail("row = " + Twine(plan.row) + ", which is a reduction");
+  if (product && plan.group >= 0 && loops[plan.group].parallel)
+    return fail("group = " + Twine(plan.group) + ", which is no reduction");
+  if (!product && kind != NodeKind::SoftmaxSum &&
+      (plan.atom || plan.group >= 0 || !plan.packed.empty()))
+    return fail("an atom, a group or packed operands, but it computes no "
+                "products");
+  return success();
+}
+
+LogicalResult plan::verifyPlan(const StageAnalysis &analysis,
+                               const StagePlan &plan, std::string &why) {
+  auto fail = [&](const Twine &text) {
+    why = text.str();
+    return failure();
+  };
+  if (plan.tile.size() != analysis.getClasses().size() ||
+      plan.nests.size() != analysis.getNests().size())
+    return fail("the plan is for " + Twine(plan.tile.size()) +
+                " classes and " + Twine(plan.nests.size()) +
+                " nests but the stage has " +
+                Twine(analysis.getClasses().size()) + " and " +
+                Twine(analysis.getNests().size()));
+  SmallVector<unsigned> tileable = analysis.getTileClasses();
+  for (auto [c, tile] : llvm::enumerate(plan.tile))
+    if (tile > 0 && !llvm::is_contained(tileable, c))
+      return fail("the plan has tiles of " + Twine(tile) + " of class " +
+                  Twine(c) + ", which cannot be tiled");
+  for (auto [n, nest] : llvm::enumerate(analysis.getNests()))
+    if (failed(verifyNest(nest, plan.nests[n], why)))
+      return fail("the plan has for nest " + Twine(n) + ": " + why);
+  return success();
 }

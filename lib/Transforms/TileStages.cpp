@@ -421,13 +421,8 @@ LogicalResult EntryTiler::emitStage(hr::StageOp stage, OpBuilder &runs,
   if (!stage.getPlanAttr())
     return stage.emitError() << "the stage has no plan";
   StagePlan plan = StagePlan::fromAttr(stage.getPlanAttr());
-  if (plan.tile.size() != analysis.getClasses().size() ||
-      plan.nests.size() != analysis.getNests().size())
-    return stage.emitError()
-           << "the plan is for " << plan.tile.size() << " classes and "
-           << plan.nests.size() << " nests but the stage has "
-           << analysis.getClasses().size() << " and "
-           << analysis.getNests().size();
+  if (failed(verifyPlan(analysis, plan, why)))
+    return stage.emitError() << why;
   tiled.clear();
   SmallVector<SizeExpr> grid;
   for (auto [c, tile] : llvm::enumerate(plan.tile))

@@ -15,6 +15,8 @@
 
 namespace headrace::plan {
 
+class StageAnalysis;
+
 struct NestPlan {
   int64_t vector = -1;
   int64_t vectors = 1;
@@ -44,6 +46,12 @@ struct StagePlan {
   hr::PlanAttr toAttr(mlir::MLIRContext *context) const;
   static StagePlan fromAttr(hr::PlanAttr attr);
 };
+
+/// Whether code can be made of the stage by this plan: tiles are of loops that
+/// may be tiled, lanes and rows of loops that are there and may be taken so. On
+/// failure, `why` says what does not fit.
+mlir::LogicalResult verifyPlan(const StageAnalysis &analysis,
+                               const StagePlan &plan, std::string &why);
 
 } // namespace headrace::plan
 #endif // HEADRACE_PLAN_STAGEPLAN_H

@@ -10,6 +10,7 @@
 #include "mlir/IR/Builders.h"
 #include "mlir/IR/DialectImplementation.h"
 #include "llvm/ADT/TypeSwitch.h"
+#include "llvm/Support/MathExtras.h"
 
 using namespace mlir;
 using namespace headrace;
@@ -73,6 +74,14 @@ void FragmentType::print(AsmPrinter &printer) const {
           << ">";
 }
 
+//===----------------------------------------------------------------------===//
+// Attributes
+//===----------------------------------------------------------------------===//
+
+/// Beyond what any machine has; code for more would fill the memory.
+static constexpr int64_t maxLanes = 1024, maxAtomSize = 1024,
+                         maxRegisterTile = 1024;
+
 LogicalResult SizeAttr::verify(function_ref<InFlightDiagnostic()> emitError,
                                StringRef text) {
   std::string error;
@@ -98,5 +107,98 @@ LogicalResult SymbolAttr::verify(function_ref<InFlightDiagnostic()> emitError,
   if (least > largest)
     return emitError() << "symbol '" << name << "' has the empty range ["
                        << least << ", " << largest << "]";
+  return success();
+}
+
+LogicalResult FootprintAttr::verify(function_ref<InFlightDiagnostic()> emitError,
+                                    AffineMap origin, ArrayAttr extent,
+                                    SizeAttr touched) {
+  if (!origin || !extent)
+    return emitError() << "a footprint needs an origin and extents";
+  if (origin.getNumSymbols() != 0)
+    return emitError() << "the origin of a footprint is a map of the tile's "
+                          "coordinates alone, but has "
+                       << origin.getNumSymbols() << " symbols";
+  if (!extent.empty() && origin.getNumResults() != extent.size())
+    return emitError() << "a footprint begins at " << origin.getNumResults()
+                       << " indices but has " << extent.size() << " extents";
+  for (Attribute size : extent) {
+    auto known = dyn_cast<SizeAttr>(size);
+    if (!known)
+      return emitError() << "expected extents of type #hr.size but got "
+                         << size;
+    if (known.getExpr().getConstant().value_or(0) < 0)
+      return emitError() << "a footprint has the extent " << known.getText();
+  }
+  if (touched && touched.getExpr().getConstant().value_or(0) < 0)
+    return emitError() << "a footprint touches " << touched.getText()
+                       << " indices";
+  return success();
+}
+
+LogicalResult AtomAttr::verify(function_ref<InFlightDiagnostic()> emitError,
+                               StringRef instruction, int64_t m, int64_t n,
+                               int64_t k, bool fragments) {
+  if (instruction.empty())
+    return emitError() << "an atom needs an instruction";
+  for (int64_t size : {m, n, k})
+    if (size < 1 || size > maxAtomSize)
+      return emitError() << "an atom is " << m << " x " << n << " x " << k
+                         << ", expected 1 to " << maxAtomSize << " of each";
+  return success();
+}
+
+LogicalResult NestPlanAttr::verify(function_ref<InFlightDiagnostic()> emitError,
+                                   int64_t vector, int64_t vectors, int64_t row,
+                                   int64_t rows, int64_t block, int64_t group,
+                                   DenseI64ArrayAttr packed, AtomAttr atom) {
+  for (auto [name, loop] :
+       {std::pair("vector", vector), {"row", row}, {"group", group}})
+    if (loop < -1)
+      return emitError() << "a nest has " << name << " = " << loop
+                         << ", expected the number of a loop or -1";
+  if ((vector >= 0 && (vector == row || vector == group)) ||
+      (row >= 0 && row == group))
+    return emitError() << "a nest takes one loop twice: vector = " << vector
+                       << ", row = " << row << ", group = " << group;
+  for (auto [name, count] : {std::pair("vectors", vectors), {"rows", rows}})
+    if (count < 1 || count > maxRegisterTile)
+      return emitError() << "a nest has " << name << " = " << count
+                         << ", expected 1 to " << maxRegisterTile;
+  if (block < 0)
+    return emitError() << "a nest sums blocks of " << block;
+  // The two factors of a product.
+  SmallVector<int64_t> seen;
+  if (packed)
+    for (int64_t operand : packed.asArrayRef()) {
+      if (operand < 0 || operand > 1 || llvm::is_contained(seen, operand))
+        return emitError() << "a nest packs operand " << operand
+                           << ", expected 0 and 1, each once";
+      seen.push_back(operand);
+    }
+  if (atom && (vector < 0 || group < 0))
+    return emitError() << "a nest of an atom needs a vector and a group";
+  return success();
+}
+
+LogicalResult PlanAttr::verify(function_ref<InFlightDiagnostic()> emitError,
+                               DenseI64ArrayAttr tile, int64_t lanes,
+                               int64_t stream, ArrayAttr nests,
+                               int64_t nanoseconds, StringRef runnerUp) {
+  if (!tile || !nests)
+    return emitError() << "a plan needs tiles and nests";
+  for (int64_t size : tile.asArrayRef())
+    if (size < 0)
+      return emitError() << "a plan has tiles of " << size;
+  if (lanes < 1 || lanes > maxLanes || !llvm::isPowerOf2_64(lanes))
+    return emitError() << "a plan has " << lanes
+                       << " lanes, expected a power of two up to " << maxLanes;
+  if (stream < 1)
+    return emitError() << "a plan streams blocks of " << stream;
+  if (nanoseconds < 0)
+    return emitError() << "a plan takes " << nanoseconds << " nanoseconds";
+  for (Attribute nest : nests)
+    if (!isa<NestPlanAttr>(nest))
+      return emitError() << "expected nests of type #hr.nest but got " << nest;
   return success();
 }

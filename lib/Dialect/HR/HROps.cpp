@@ -438,6 +438,19 @@ LogicalResult RunOp::verify() {
     auto buffer = operand.getDefiningOp<BufferOp>();
     if (!buffer)
       return emitOpError() << "operand " << i << " is not an hr.buffer";
+    AffineMap slot = cast<AffineMapAttr>(getSlots()[i]).getValue();
+    if (slot.getNumResults() != 1 || slot.getNumDims() > 1 ||
+        slot.getNumSymbols() != 0)
+      return emitOpError() << "the slot of operand " << i
+                           << " is not one map of the iteration: "
+                           << getSlots()[i];
+    auto access = cast<AccessAttr>(getAccess()[i]).getValue();
+    if (access != Access::Read && (buffer.getKind() == BufferKind::Input ||
+                                   buffer.getKind() == BufferKind::Const))
+      return emitOpError() << "operand " << i << " is written, but it is "
+                           << (buffer.getKind() == BufferKind::Input
+                                   ? "an input"
+                                   : "a constant");
     auto print = cast<FootprintAttr>(getFootprints()[i]);
     if (print.isWhole())
       continue;
@@ -450,6 +463,17 @@ LogicalResult RunOp::verify() {
                            << " dimensions, expected " << getGrid().size()
                            << " to " << buffer.getDims().size();
   }
+  return success();
+}
+
+LogicalResult LoopOp::verify() {
+  if (int64_t(getCount()) < 1)
+    return emitOpError() << "expected at least one iteration but got "
+                         << int64_t(getCount());
+  for (Operation &op : getBody().front())
+    if (!isa<RunOp>(op))
+      return op.emitOpError() << "is not a run, and a loop has no other place "
+                                 "for it";
   return success();
 }
 

@@ -112,6 +112,7 @@ def HR_FootprintAttr : HR_Attr<"Footprint", "footprint"> {
     return $_get($_ctxt, origin, extent, SizeAttr());
   }]>];
   let assemblyFormat = "`<` $origin `,` $extent (`touching` $touched^)? `>`";
+  let genVerifyDecl = 1;
   let extraClassDeclaration = [{
     bool isWhole() const { return getExtent().empty(); }
   }];
@@ -135,6 +136,7 @@ def HR_AtomAttr : HR_Attr<"Atom", "atom"> {
                         "int64_t":$m, "int64_t":$n, "int64_t":$k,
                         "bool":$fragments);
   let assemblyFormat = "`<` struct(params) `>`";
+  let genVerifyDecl = 1;
 }
 
 def HR_NestPlanAttr : HR_Attr<"NestPlan", "nest"> {
@@ -165,6 +167,7 @@ def HR_NestPlanAttr : HR_Attr<"NestPlan", "nest"> {
                         OptionalParameter<"::mlir::DenseI64ArrayAttr">:$packed,
                         OptionalParameter<"::headrace::hr::AtomAttr">:$atom);
   let assemblyFormat = "`<` struct(params) `>`";
+  let genVerifyDecl = 1;
 }
 
 def HR_PlanAttr : HR_Attr<"Plan", "plan"> {
@@ -188,6 +191,7 @@ def HR_PlanAttr : HR_Attr<"Plan", "plan"> {
                         "int64_t":$nanoseconds,
                         StringRefParameter<"the nearest alternative">:$runner_up);
   let assemblyFormat = "`<` struct(params) `>`";
+  let genVerifyDecl = 1;
 }
 
 def HR_ContractionAttr : HR_Attr<"Contraction", "contraction"> {
@@ -861,7 +865,8 @@ def HR_RunOp : HR_Op<"run"> {
 def HR_LoopOp : HR_Op<"loop", [SingleBlock, NoTerminator]> {
   let summary = "runs repeated `count` times over stacked buffers";
   let description = [{
-    The form that `hr.repeat` takes once values are buffers. Holds `hr.run`s.
+    The form that `hr.repeat` takes once values are buffers. Holds `hr.run`s and
+    nothing else, at least one iteration of them.
 
     ```mlir
     hr.loop 6 {
@@ -873,6 +878,7 @@ def HR_LoopOp : HR_Op<"loop", [SingleBlock, NoTerminator]> {
   let arguments = (ins I64Attr:$count);
   let regions = (region SizedRegion<1>:$body);
   let assemblyFormat = "$count attr-dict-with-keyword $body";
+  let hasVerifier = 1;
 }
 
 #endif // HEADRACE_DIALECT_HR_HROPS
