@@ -127,7 +127,10 @@ private:
   LogicalResult read();
   LogicalResult readPt2();
   LogicalResult readMLIR();
+  LogicalResult verifyInput();
   LogicalResult runPhase(const PhaseInfo &info);
+  LogicalResult runPasses(PassManager &pm, const PhaseInfo &info,
+                          TimingScope &scope);
   LogicalResult saveTemps(const PhaseInfo &info);
   LogicalResult writeModule(StringRef file, bool forReading);
   LogicalResult writeOutput();
@@ -366,6 +369,24 @@ LogicalResult Compilation::runPhase(const PhaseInfo &info) {
   TimingScope scope = rootScope.nest(info.name);
   auto pm = PassManager::on<ModuleOp>(context.get());
   buildPipeline(info.phase, pm, pipelineOptions);
+  if (failed(runPasses(pm, info, scope)))
+    return failure();
+  endStep();
+  return success();
+}
+
+/// A file of a later phase was proved when it was written, and may have been
+/// changed since.
+LogicalResult Compilation::verifyInput() {
+  const PhaseInfo &info = getPhaseInfo(start);
+  TimingScope scope = rootScope.nest("verify");
+  auto pm = PassManager::on<ModuleOp>(context.get());
+  buildVerification(start, pm, pipelineOptions);
+  return runPasses(pm, info, scope);
+}
+
+LogicalResult Compilation::runPasses(PassManager &pm, const PhaseInfo &info,
+                                     TimingScope &scope) {
   pm.addInstrumentation(
       std::make_unique<StepInstrumentation>([&](StringRef pass) {
         passName = pass.str();
@@ -380,7 +401,6 @@ LogicalResult Compilation::runPhase(const PhaseInfo &info) {
       messages.error("phase '" + info.name + "' failed");
     return failure();
   }
-  endStep();
   return success();
 }
 
@@ -599,6 +619,8 @@ LogicalResult Compilation::run() {
     return fail("'" + options.inputs.front().path + "' stands after phase '" +
                 getPhaseInfo(Phase::Tensor).name +
                 "': it has no form in f64");
+  if (fromMLIR && failed(verifyInput()))
+    return failure();
   for (const PhaseInfo &info : getPhases()) {
     if (info.phase > lastMLIR)
       break;

@@ -49,7 +49,7 @@ void headrace::buildTensorPipeline(OpPassManager &pm,
     // follows sees one of them.
     pm.addPass(createRollLayersPass());
   }
-  pm.addPass(createVerifyTensorPass());
+  buildVerification(Phase::Tensor, pm, options);
 }
 
 void headrace::buildFusedPipeline(OpPassManager &pm,
@@ -77,6 +77,8 @@ void headrace::buildTiledPipeline(OpPassManager &pm,
     pm.addPass(createExposeStagesPass(expose));
   }
   pm.addPass(createTileStagesPass());
+  // What is no buffer, run or loop by now, no later pass would execute.
+  buildVerification(Phase::Tiled, pm, options);
 }
 
 void headrace::buildSchedulePipeline(OpPassManager &pm,
@@ -87,9 +89,30 @@ void headrace::buildSchedulePipeline(OpPassManager &pm,
   // After the waits: who may share bytes depends on the order of commands.
   pm.addPass(createAssignOffsetsPass());
   // Always: a schedule that is wrong is found here, not at run time.
-  VerifyPassOptions verify;
-  verify.target = options.target;
-  pm.addPass(createVerifyPass(verify));
+  buildVerification(Phase::Schedule, pm, options);
+}
+
+void headrace::buildVerification(Phase phase, OpPassManager &pm,
+                                 const PipelineOptions &options) {
+  switch (phase) {
+  case Phase::Tensor:
+  // Stages hold the same operations; whether their plans fit is asked where
+  // they are tiled.
+  case Phase::Fused:
+    pm.addPass(createVerifyTensorPass());
+    return;
+  case Phase::Tiled:
+    pm.addPass(createVerifyTiledPass());
+    return;
+  case Phase::Schedule: {
+    VerifyPassOptions verify;
+    verify.target = options.target;
+    pm.addPass(createVerifyPass(verify));
+    return;
+  }
+  default: // ATen is understood as it is converted.
+    return;
+  }
 }
 
 void headrace::buildPipeline(Phase phase, OpPassManager &pm,

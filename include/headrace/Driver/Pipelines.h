@@ -44,6 +44,11 @@ void buildTiledPipeline(mlir::OpPassManager &pm,
 void buildSchedulePipeline(mlir::OpPassManager &pm,
                            const PipelineOptions &options);
 
+/// Checks that a module keeps the rules of `phase`: what its pipeline ends with,
+/// and what a file that claims to stand after it has to pass.
+void buildVerification(Phase phase, mlir::OpPassManager &pm,
+                       const PipelineOptions &options);
+
 /// The pipeline that ends in `phase`, which is one of MLIR.
 void buildPipeline(Phase phase, mlir::OpPassManager &pm,
                    const PipelineOptions &options);

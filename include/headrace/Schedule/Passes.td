@@ -9,6 +9,15 @@
 
 include "mlir/Pass/PassBase.td"
 
+def VerifyTiledPass : Pass<"hr-verify-tiled", "::mlir::ModuleOp"> {
+  let summary = "checks that the module is of the tiled phase";
+  let description = [{
+    After it, entries hold buffers, runs and loops of runs and nothing else; every
+    run names a function of the module that takes what stages take (see `hr.run`);
+    and no stage allocates or copies memory that its plan does not name.
+  }];
+}
+
 def BuildProgramsPass : Pass<"sched-build-programs", "::mlir::ModuleOp"> {
   let summary = "runs over buffers become timelines of workers";
   let description = [{

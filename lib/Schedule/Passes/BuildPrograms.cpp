@@ -16,6 +16,7 @@
 #include "headrace/Schedule/Passes.h"
 #include "headrace/Schedule/ProgramIR.h"
 #include "headrace/Schedule/Synchronizer.h"
+#include "mlir/Dialect/UB/IR/UBOps.h"
 #include "llvm/ADT/MapVector.h"
 #include "llvm/ADT/StringSet.h"
 
@@ -139,8 +140,14 @@ LogicalResult EntryBuilder::collectBlock(Block &block) {
       continue;
     }
     auto run = dyn_cast<hr::RunOp>(op);
-    if (!run)
+    if (!run) {
+      // A schedule has commands for nothing else.
+      if (!isa<func::ReturnOp, ub::PoisonOp>(op))
+        return op.emitError() << "'" << op.getName()
+                              << "' cannot be scheduled: it is neither a run "
+                                 "nor a loop of runs";
       continue;
+    }
     runs.push_back(run);
     for (auto [operand, accessAttr] :
          llvm::zip(run.getOperands_(),
@@ -303,8 +310,19 @@ void EntryBuilder::emitCommands(OpBuilder &b,
       emitCommands(inner, command.body);
       break;
     }
-    case schedule::Command::Kind::Copy:
-      break; // none are made
+    case schedule::Command::Kind::Copy: {
+      const schedule::BufferRef &source = command.operands[0],
+                                &dest = command.operands[1];
+      sched::CopyOp::create(
+          b, loc, values[source.buffer], values[dest.buffer],
+          size(source.slot), size(dest.slot),
+          hr::getSizeArrayAttr(context, command.sourceOrigin),
+          hr::getSizeArrayAttr(context, command.destOrigin),
+          hr::getSizeArrayAttr(context, command.extent),
+          command.fence.empty() ? StringAttr()
+                                : b.getStringAttr(command.fence));
+      break;
+    }
     }
   }
 }
