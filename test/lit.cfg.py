@@ -20,7 +20,7 @@ config.test_exec_root = config.exec_root
 bin_dir = os.path.join(config.build_root, "bin")
 config.environment["PATH"] = os.pathsep.join(
     [bin_dir, config.llvm_tools_dir, os.environ.get("PATH", "")])
-for name in ("HOME", "TERM", "ASAN_OPTIONS", "UBSAN_OPTIONS",
+for name in ("HOME", "TERM", "HEADRACE_TARGET_DIR", "ASAN_OPTIONS", "UBSAN_OPTIONS",
              "ASAN_SYMBOLIZER_PATH"):
     if name in os.environ:
         config.environment[name] = os.environ[name]

@@ -1,7 +1,11 @@
 #!/usr/bin/env python3
 """Runs the tests and ends with the line "N passed, N failed, N skipped".
 
-    test/run.py [--build DIR] [--lit LIT] [--slow] unit lit pytest
+    test/run.py [--build DIR] [--lit LIT] [--slow] [--host NAME] unit lit pytest
+
+With --host, `--target=native` means the shipped description of that name, as on
+a machine that has no more than it says: tests must not take for granted what the
+machine at hand happens to have. It has to be one that this machine can execute.
 
 Each kind reports to a file in the build folder that is read back, so that the
 counts are those of the test programs and not of their printed text. A test
@@ -10,6 +14,7 @@ program that ends without a report counts as one failure.
 import argparse
 import json
 import os
+import re
 import subprocess
 import sys
 import tempfile
@@ -80,14 +85,48 @@ def run_pytest(tally, options, report):
     return status
 
 
+def describe_host(options, folder):
+    """A folder of descriptions in which the host is `options.host`."""
+    hrcc = os.path.join(options.build, "bin", "hrcc")
+    shown = subprocess.run([hrcc, f"--print-target={options.host}"],
+                           capture_output=True, text=True)
+    if shown.returncode:
+        sys.exit(f"run.py: error: {shown.stderr.strip()}")
+    with open(os.path.join(folder, "native.mlir"), "w") as file:
+        file.write(shown.stdout)
+    env = dict(os.environ, HEADRACE_TARGET_DIR=folder)
+    named = subprocess.run([hrcc, "--print-target=native"], env=env,
+                           capture_output=True, text=True)
+    # A description of another machine than this is passed over by hrcc.
+    if features(named.stdout) != features(shown.stdout):
+        sys.exit(f"run.py: error: this machine cannot execute code for "
+                 f"'{options.host}'")
+    return folder
+
+
+def features(description):
+    found = re.search(r"features = \[(.*?)\]", description, re.DOTALL)
+    return found and found[1]
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--build", default=os.path.join(ROOT, "build"))
     parser.add_argument("--lit", default="lit")
     parser.add_argument("--slow", action="store_true")
+    parser.add_argument("--host", metavar="NAME",
+                        help="a shipped description to take for this machine")
     parser.add_argument("kinds", nargs="+",
                         choices=["unit", "lit", "pytest"])
     options = parser.parse_args()
+    if not options.host:
+        return run_kinds(options)
+    with tempfile.TemporaryDirectory() as folder:
+        os.environ["HEADRACE_TARGET_DIR"] = describe_host(options, folder)
+        return run_kinds(options)
+
+
+def run_kinds(options):
     tally = Tally()
     for kind in options.kinds:
         failures = len(tally.failures)
