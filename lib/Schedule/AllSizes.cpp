@@ -176,7 +176,7 @@ void AllSizes::checkRange(const Family &family, const Command &command,
   const Stage &stage = program.stages[command.stage];
   SizeExpr tiles = stage.tileCount();
   int number = &family - program.families.data();
-  if (!getTileSplit(program, command, number).isInside &&
+  if (!regions.getSplit(command, number).isInside &&
       !(holds(0, command.from) && holds(command.to, tiles)))
     add(Fault::Kind::Malformed,
         "tiles [" + command.from.str() + ", " + command.to.str() + ") of @" +
@@ -229,7 +229,21 @@ void AllSizes::findSharedBytes() {
   struct Place {
     int buffer;
     SizeExpr begin, end;
+    int beginNumber, endNumber; // of the expressions, equal ones alike
     SmallVector<std::pair<int64_t, int64_t>> at; // per sample
+  };
+  std::map<SizeExpr, int> numbers;
+  auto numberOf = [&](const SizeExpr &expr) {
+    return numbers.insert({expr, int(numbers.size())}).first->second;
+  };
+  // Many buffers begin or end alike.
+  llvm::DenseMap<std::pair<int, int>, bool> proofs;
+  auto isBelow = [&](const Place &low, const Place &high) {
+    auto [known, isNew] =
+        proofs.insert({{low.endNumber, high.beginNumber}, false});
+    if (isNew)
+      known->second = isLessEqual(low.end, high.begin);
+    return known->second;
   };
   for (size_t arena = 0; arena < program.arenas.size(); ++arena) {
     std::vector<Place> places;
@@ -239,7 +253,11 @@ void AllSizes::findSharedBytes() {
       Place place{int(b), *buffer.offset,
                   *buffer.offset + buffer.stride * (buffer.slots - 1) +
                       buffer.slotBytes(),
+                  0,
+                  0,
                   {}};
+      place.beginNumber = numberOf(place.begin);
+      place.endNumber = numberOf(place.end);
       for (const SymbolBindings &sample : samples)
         place.at.push_back({place.begin.evaluate(sample).value_or(0),
                             place.end.evaluate(sample).value_or(0)});
@@ -260,7 +278,7 @@ void AllSizes::findSharedBytes() {
     for (size_t high = 0; high < places.size(); ++high)
       for (size_t low = high; low-- > 0;) {
         if (below[high].test(low) || !mayLieBelow(places[low], places[high]) ||
-            !isLessEqual(places[low].end, places[high].begin))
+            !isBelow(places[low], places[high]))
           continue;
         below[high].set(low);
         below[high] |= below[low];
@@ -270,7 +288,7 @@ void AllSizes::findSharedBytes() {
         if (below[a].test(b) || below[b].test(a))
           continue;
         if (mayLieBelow(places[a], places[b]) &&
-            isLessEqual(places[a].end, places[b].begin))
+            isBelow(places[a], places[b]))
           continue;
         sharing[places[a].buffer].push_back(places[b].buffer);
         sharing[places[b].buffer].push_back(places[a].buffer);

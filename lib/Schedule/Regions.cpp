@@ -297,13 +297,20 @@ static bool collectConstants(ArrayRef<SizeExpr> exprs,
   return true;
 }
 
+const TileSplit &Regions::getSplit(const Command &command, int family) {
+  auto [entry, inserted] = splits.try_emplace(&command);
+  if (inserted)
+    entry->second = getTileSplit(program, command, family);
+  return entry->second;
+}
+
 Regions::Touched Regions::makeRun(const Command &command, int family,
-                                  int operand) const {
+                                  int operand) {
   const Stage &stage = program.stages[command.stage];
   const Footprint &print = stage.operands[operand].footprint;
   const Buffer &buffer = program.buffers[command.operands[operand].buffer];
   Touched result;
-  bool all = getTileSplit(program, command, family).coversAll;
+  bool all = getSplit(command, family).coversAll;
   SmallVector<bool> neverMissing =
       findNeverMissing(stage, buffer.dims, ranges);
   if (print.whole) {

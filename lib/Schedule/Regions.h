@@ -52,6 +52,8 @@ class Regions {
 public:
   explicit Regions(const Program &program);
 
+  const TileSplit &getSplit(const Command &command, int family);
+
   /// All indices of a slot of the buffer.
   SymbolicBox getWhole(int buffer) const;
   const SymbolicBox &getOuter(const Command &command, int family, int operand);
@@ -74,7 +76,7 @@ private:
     SymbolicBoxes inner;
   };
   const Touched &get(const Command &command, int family, int operand);
-  Touched makeRun(const Command &command, int family, int operand) const;
+  Touched makeRun(const Command &command, int family, int operand);
   Touched makeCopy(const Command &command, int family, int operand) const;
   bool appendDim(const Stage &stage, llvm::ArrayRef<bool> neverMissing,
                  const FootprintDim &dim, const SizeExpr &size, Touched &result,
@@ -86,6 +88,7 @@ private:
   const Program &program;
   SymbolRanges ranges;
   std::map<std::pair<const Command *, int>, Touched> known;
+  std::map<const Command *, TileSplit> splits;
 };
 
 } // namespace headrace::schedule

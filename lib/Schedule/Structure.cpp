@@ -78,8 +78,12 @@ bool Structure::areTilesApart(const Command &commandA, int a,
   const Stage &stageB = program.stages[commandB.stage];
   // The same ranges, and no tile in two of them.
   if (stageA.grid != stageB.grid || commandA.from != commandB.from ||
-      commandA.to != commandB.to ||
-      !getTileSplit(program, commandA, family).isApart)
+      commandA.to != commandB.to)
+    return false;
+  auto [split, isNew] = splitApart.insert({&commandA, false});
+  if (isNew)
+    split->second = getTileSplit(program, commandA, family).isApart;
+  if (!split->second)
     return false;
   const Footprint &printA = stageA.operands[a].footprint;
   const Footprint &printB = stageB.operands[b].footprint;

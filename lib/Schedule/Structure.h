@@ -47,6 +47,8 @@ private:
   std::map<std::pair<const Command *, int>, std::vector<bool>> active;
   std::map<std::tuple<const Command *, int, int64_t>, Constant> constants;
   std::map<std::tuple<const Command *, int, const Command *, int>, bool> apart;
+  /// Whether a run gives no tile to two timelines.
+  std::map<const Command *, bool> splitApart;
 };
 
 } // namespace headrace::schedule

@@ -754,7 +754,7 @@ private:
 
   const SymbolRanges &ranges;
   /// Cases of minima and maxima that may still be looked at.
-  unsigned casesLeft = 128;
+  unsigned casesLeft = 64;
 };
 } // namespace
 
