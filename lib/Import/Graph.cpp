@@ -805,8 +805,11 @@ LogicalResult GraphImporter::defineOutputs(ArrayRef<StringRef> names,
 }
 
 /// What no range shows of sizes follows from torch's guards in a program that
-/// torch exported.
-void GraphImporter::acceptUnproved(const SizeExpr &) {}
+/// torch exported; of any other it is found out by the call.
+void GraphImporter::acceptUnproved(const SizeExpr &nonNegative) {
+  entry.require(nonNegative, nonNegative.str() + " >= 0",
+                aten::describeUser(reader.getLoc()));
+}
 
 LogicalResult GraphImporter::importCall(const Object &node, StringRef callee,
                                         const aten::Schema &schema) {
