@@ -754,7 +754,7 @@ private:
 
   const SymbolRanges &ranges;
   /// Cases of minima and maxima that may still be looked at.
-  unsigned casesLeft = 64;
+  unsigned casesLeft = 256;
 };
 } // namespace
 
