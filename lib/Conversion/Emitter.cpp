@@ -412,6 +412,26 @@ Tensor Emitter::structured(ArrayRef<SizeExpr> loops, ArrayRef<Access> inputs,
     return cast(structured(loops, inputs, out, getComputeType(result), init,
                            body),
                 result);
+  return buildNest(loops, inputs, out, result, 1, init,
+                   [&](Body &scope, ArrayRef<Scalar> args) {
+                     return SmallVector<Scalar>{body(scope, args)};
+                   })
+      .front();
+}
+
+SmallVector<Tensor> Emitter::sums(ArrayRef<SizeExpr> loops,
+                                  ArrayRef<Access> inputs, AffineMap out,
+                                  DType accumulate, unsigned count,
+                                  BodiesFn body) {
+  assert(!isHalf(accumulate) && "sums of 16-bit floats are carried in f32");
+  return buildNest(loops, inputs, out, accumulate, count, Number(int64_t(0)),
+                   body);
+}
+
+SmallVector<Tensor>
+Emitter::buildNest(ArrayRef<SizeExpr> loops, ArrayRef<Access> inputs,
+                   AffineMap out, DType result, unsigned count,
+                   std::optional<Number> init, BodiesFn body) {
   // 1. Number the loops that stay.
   SmallVector<std::optional<unsigned>> kept;
   Dims sizes;
@@ -494,26 +514,33 @@ Tensor Emitter::structured(ArrayRef<SizeExpr> loops, ArrayRef<Access> inputs,
     destination =
         linalg::FillOp::create(builder, loc, start, destination).getResult(0);
   }
-  maps.push_back(outMap);
+  maps.append(count, outMap);
   SmallVector<utils::IteratorType> iterators;
   for (unsigned loop = 0; loop < numLoops; ++loop)
     iterators.push_back(parallel.test(loop) ? utils::IteratorType::parallel
                                             : utils::IteratorType::reduction);
 
+  SmallVector<Value> destinations(count, destination);
   auto generic = linalg::GenericOp::create(
-      builder, loc, destination.getType(), operands, destination, maps,
-      iterators, [&](OpBuilder &nested, Location bodyLoc, ValueRange args) {
+      builder, loc, TypeRange(ValueRange(destinations)), operands, destinations,
+      maps, iterators, [&](OpBuilder &nested, Location bodyLoc, ValueRange args) {
         Body scope(nested, bodyLoc, kept);
         SmallVector<Scalar> scalars;
         for (auto [dtype, arg] : llvm::zip(dtypes, args))
           scalars.push_back(
               scope.cast(Scalar{arg, dtype}, getComputeType(dtype)));
         if (init)
-          scalars.push_back(Scalar{args.back(), result});
-        Scalar value = scope.cast(body(scope, scalars), result);
-        linalg::YieldOp::create(nested, bodyLoc, value.value);
+          for (Value accumulator : args.take_back(count))
+            scalars.push_back(Scalar{accumulator, result});
+        SmallVector<Value> yielded;
+        for (Scalar value : body(scope, scalars))
+          yielded.push_back(scope.cast(value, result).value);
+        linalg::YieldOp::create(nested, bodyLoc, yielded);
       });
-  return reshape({generic.getResult(0), dims, result}, fullDims);
+  SmallVector<Tensor> results;
+  for (Value value : generic.getResults())
+    results.push_back(reshape({value, dims, result}, fullDims));
+  return results;
 }
 
 Dims Emitter::broadcast(ArrayRef<Operand> operands) const {

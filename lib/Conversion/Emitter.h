@@ -165,6 +165,9 @@ private:
 
 using BodyFn =
     llvm::function_ref<Scalar(Body &, llvm::ArrayRef<Scalar> operands)>;
+/// The same with several results.
+using BodiesFn = llvm::function_ref<llvm::SmallVector<Scalar>(
+    Body &, llvm::ArrayRef<Scalar> operands)>;
 
 //===----------------------------------------------------------------------===//
 // Tensors
@@ -249,6 +252,12 @@ public:
   Tensor structured(llvm::ArrayRef<SizeExpr> loops,
                     llvm::ArrayRef<Access> inputs, mlir::AffineMap out,
                     DType result, std::optional<Number> init, BodyFn body);
+  /// Several sums of one nest, each from zero: the last `count` operands of the
+  /// body are the accumulators, which have the type `accumulate` (not a 16-bit
+  /// float), and it gives what they become.
+  llvm::SmallVector<Tensor>
+  sums(llvm::ArrayRef<SizeExpr> loops, llvm::ArrayRef<Access> inputs,
+       mlir::AffineMap out, DType accumulate, unsigned count, BodiesFn body);
 
   /// Combines over `dims` (sorted, unique); they are dropped from the result,
   /// or kept with size 1. `element` is applied to each element first, in
@@ -314,6 +323,11 @@ public:
   mlir::TypedAttr getAttr(const Number &value, DType type);
 
 private:
+  /// `structured` with `count` results of one shape and type.
+  llvm::SmallVector<Tensor>
+  buildNest(llvm::ArrayRef<SizeExpr> loops, llvm::ArrayRef<Access> inputs,
+            mlir::AffineMap out, DType result, unsigned count,
+            std::optional<Number> init, BodiesFn body);
   /// Removes size-1 dimensions (`drop` is sorted).
   Tensor dropDims(const Tensor &tensor, llvm::ArrayRef<int64_t> drop);
   /// Rewrites an access for an iteration space from which loops were dropped.

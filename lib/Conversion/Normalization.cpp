@@ -155,7 +155,7 @@ static void lowerLayerNorm(Lowering &c, bool native) {
   std::optional<Access> weight = access("weight"), bias = access("bias");
   if (c.failed())
     return;
-  Moments moments = getMoments(c, x, dims, 0.0);
+  Moments moments = getMoments(c, x, dims, 0.0, getComputeType(x.dtype));
   Tensor inverse = inverseDeviation(c, moments.variance, c.real("eps"));
   AffineMap head = mapHead(c, rank, lead);
   c.yield(normalize(c, x, Access{moments.mean, head}, {inverse, head}, weight,
@@ -246,7 +246,7 @@ static void lowerBatchNormNoStats(Lowering &c) {
   for (int64_t d = 0; d < x.rank(); ++d)
     if (d != 1)
       dims.push_back(d);
-  Moments moments = getMoments(c, x, dims, 0.0);
+  Moments moments = getMoments(c, x, dims, 0.0, getComputeType(x.dtype));
   Tensor inverse = inverseDeviation(c, moments.variance, c.real("eps"));
   auto access = [&](StringRef name) -> std::optional<Access> {
     std::optional<Tensor> tensor = c.optionalTensor(name);
@@ -259,8 +259,15 @@ static void lowerBatchNormNoStats(Lowering &c) {
     return;
   c.yield(normalize(c, x, perChannel(c, moments.mean, x.rank()),
                     perChannel(c, inverse, x.rank()), weight, bias, x.dtype));
-  c.yieldCast(moments.mean);
-  c.yieldCast(inverse);
+  // The statistics are those of torch, which has them in f64.
+  if (!c.isUsed(1) && !c.isUsed(2)) {
+    c.yieldUnused();
+    c.yieldUnused();
+    return;
+  }
+  c.yieldCast(getMean(c, x, dims, DType::Float64));
+  moments = getMoments(c, x, dims, 0.0, DType::Float64);
+  c.yieldCast(inverseDeviation(c, moments.variance, c.real("eps")));
 }
 
 /// group_norm: [N, C, ...] as [N, G, C / G, ...].
@@ -277,7 +284,7 @@ static void groupNorm(Lowering &c, int64_t groups, bool native) {
   Tensor grouped = c.reshape(x, split);
   int64_t rank = grouped.rank();
   auto dims = llvm::to_vector(llvm::seq<int64_t>(2, rank));
-  Moments moments = getMoments(c, grouped, dims, 0.0);
+  Moments moments = getMoments(c, grouped, dims, 0.0, getComputeType(x.dtype));
   Tensor inverse = inverseDeviation(c, moments.variance, c.real("eps"));
   AffineMap head = mapHead(c, rank, 2);
   AffineMap channel = c.getMap(rank, {c.dim(1), c.dim(2)});

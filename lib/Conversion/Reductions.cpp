@@ -42,32 +42,54 @@ Tensor conversion::divideBy(Emitter &e, const Tensor &tensor,
   });
 }
 
-Moments conversion::getMoments(Emitter &e, const Tensor &tensor,
-                               ArrayRef<int64_t> dims, double correction) {
-  DType type = getAccumulator(tensor.dtype);
-  SizeExpr count = countElements(tensor, dims);
-  Tensor mean =
-      divideBy(e, e.reduce(tensor, dims, false, Combine::Add, type), count);
+Tensor conversion::getMean(Emitter &e, const Tensor &tensor,
+                           ArrayRef<int64_t> dims, DType accumulate) {
+  Tensor sum = e.reduce(tensor, dims, false, Combine::Add, accumulate);
+  return divideBy(e, sum, countElements(tensor, dims));
+}
 
-  // The squares of the distances from the mean, summed in one nest.
+Moments conversion::getMoments(Emitter &e, const Tensor &tensor,
+                               ArrayRef<int64_t> dims, double correction,
+                               DType accumulate) {
+  DType type = accumulate;
+  SizeExpr count = countElements(tensor, dims);
+  Tensor rough = getMean(e, tensor, dims, type);
+
+  // The gaps from it and their squares, summed in one nest.
   SmallVector<AffineExpr> outer;
   for (int64_t d = 0; d < tensor.rank(); ++d)
     if (!llvm::is_contained(dims, d))
       outer.push_back(e.dim(d));
   AffineMap out = e.getMap(tensor.rank(), outer);
-  Tensor squares = e.structured(
+  SmallVector<Tensor> sums = e.sums(
       tensor.dims,
-      {{tensor, e.builder.getMultiDimIdentityMap(tensor.rank())}, {mean, out}},
-      out, type, Number(0.0), [&](Body &b, Args a) {
+      {{tensor, e.builder.getMultiDimIdentityMap(tensor.rank())},
+       {rough, out}},
+      out, type, 2, [&](Body &b, Args a) {
         Scalar gap = b.sub(b.cast(a[0], type), a[1]);
-        return b.add(a[2], b.mul(gap, gap));
+        return SmallVector<Scalar>{b.add(a[2], gap),
+                                   b.add(a[3], b.mul(gap, gap))};
       });
-  Tensor variance = e.map({squares}, type, type, [&](Body &b, Args a) {
+
+  Tensor shift = e.map(
+      {rough, sums[0], sums[1]}, type, type, [&](Body &b, Args a) {
+        Scalar n = b.constant(Number(count), type);
+        Scalar spread = b.math<math::SqrtOp>(b.div(a[2], n));
+        Scalar wide = b.compare(Compare::LE, b.abs(a[0]), b.add(spread, spread));
+        return b.select(wide, b.constant(0.0, type), b.div(a[1], n));
+      });
+  Tensor mean = e.add(rough, shift);
+  Tensor variance = e.map({sums[0], sums[1]}, type, type, [&](Body &b, Args a) {
     Scalar n = b.constant(Number(count), type);
+    Scalar zero = b.constant(0.0, type);
+    Scalar excess = b.mul(a[0], b.div(a[0], n));
+    // Never negative, and where squares overflow they say all there is.
+    Scalar squares =
+        b.select(b.compare(Compare::LT, excess, b.infinity(type)),
+                 b.max(b.sub(a[1], excess), zero), a[1]);
     if (correction != 0.0)
-      n = b.max(b.sub(n, b.constant(correction, type)),
-                b.constant(0.0, type));
-    return b.div(a[0], n);
+      n = b.max(b.sub(n, b.constant(correction, type)), zero);
+    return b.div(squares, n);
   });
   return {mean, variance};
 }
@@ -120,8 +142,8 @@ static void lowerMean(Lowering &c) {
   DType type = getAccumulator(c.resultDType());
   if (!isFloat(type))
     return c.fail("the mean of " + getName(self.dtype) + " is not defined");
-  Tensor sum = c.reduce(self, dims, keepsDims(c), Combine::Add, type);
-  c.yieldCast(divideBy(c, sum, countElements(self, dims)));
+  Tensor mean = getMean(c, self, dims, type);
+  c.yieldCast(keepsDims(c) ? keepDims(c, mean, self.dims, dims) : mean);
 }
 
 /// any and all: of the elements as bools.
@@ -216,11 +238,13 @@ static double getCorrection(Lowering &c) {
   return c.real("correction");
 }
 
-/// var, std, var_mean, std_mean.
+/// var, std, var_mean, std_mean: in f64 throughout, as torch has them. So the
+/// squares neither overflow nor vanish before their root is taken.
 static void lowerVariance(Lowering &c, bool root, bool withMean) {
   Tensor self = c.tensor("self");
   SmallVector<int64_t> dims = getReducedDims(c, self);
-  Moments moments = getMoments(c, self, dims, getCorrection(c));
+  Moments moments =
+      getMoments(c, self, dims, getCorrection(c), DType::Float64);
   Tensor spread = moments.variance;
   if (root)
     spread = c.map({spread}, spread.dtype, spread.dtype,

@@ -16,14 +16,33 @@ SizeExpr countElements(const Tensor &tensor, llvm::ArrayRef<int64_t> dims);
 /// The float tensor divided by a count.
 Tensor divideBy(Emitter &e, const Tensor &tensor, const SizeExpr &count);
 
-/// Mean and variance over some dimensions, which are dropped; in the compute
-/// type. Two passes, so that a large mean does not swallow the variance.
+/// The mean over some dimensions, which are dropped, by their sum in the type
+/// `accumulate`: the compute type of the tensor or a wider one.
+Tensor getMean(Emitter &e, const Tensor &tensor, llvm::ArrayRef<int64_t> dims,
+               DType accumulate);
+
+/// Mean and variance over some dimensions, which are dropped; in the type
+/// `accumulate`, as of getMean.
+///
+/// Two passes: the sum, then the gaps d from the mean that it gives, and their
+/// squares. That mean is off by the roundings of the sum and by its own: of n
+/// equal numbers it need not be that number. What the gaps add up to says by
+/// how much, c = sum(d) / n, and both moments are put right by it:
+///
+///   mean + c         and         (sum(d^2) - sum(d) * c) / (n - correction)
+///
+/// The mean of equal numbers is that number, and the variance of numbers that
+/// are close together and far from zero does not hold the mean's rounding.
+/// Where the gaps are as large as the mean, c is left out of the mean: they are
+/// rounded themselves, all those of a binade the same way, and the sum is the
+/// better of the two.
 struct Moments {
   Tensor mean;
   Tensor variance;
 };
 Moments getMoments(Emitter &e, const Tensor &tensor,
-                   llvm::ArrayRef<int64_t> dims, double correction);
+                   llvm::ArrayRef<int64_t> dims, double correction,
+                   DType accumulate);
 
 /// A reduction's result with the reduced dimensions of `from` put back as 1.
 Tensor keepDims(Emitter &e, const Tensor &reduced,

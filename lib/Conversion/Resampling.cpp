@@ -8,7 +8,9 @@
 // Interpolation one dimension at a time: for each tap a vector of source
 // positions (computed from the output's index), a gather along the dimension,
 // and a weighted sum of the taps. Positions are computed in the type torch uses
-// (f32, f64 for doubles), so that the same neighbours are chosen.
+// (f32, f64 for doubles), so that the same neighbours are chosen. Images of
+// uint8 are only copied from: torch weights them in fixed point, with roundings
+// of its own.
 //
 //===----------------------------------------------------------------------===//
 
@@ -129,7 +131,7 @@ static Tensor resample(Lowering &c, const Tensor &x, const Axis &axis,
     return c.reshape(wide, result);
   }
 
-  DType t = getComputeType(x.dtype);
+  DType t = isFloat(x.dtype) ? getComputeType(x.dtype) : DType::Float32;
   AffineMap identity = c.builder.getMultiDimIdentityMap(1);
   auto vector = [&](DType type, function_ref<Scalar(Body &)> body) {
     return c.structured({axis.out}, {}, identity, type, std::nullopt,
@@ -189,6 +191,11 @@ static void lowerUpsample(Lowering &c, unsigned spatial, Interpolation mode) {
   Dims outDims = c.resultDims();
   if (static_cast<int64_t>(outDims.size()) != x.rank())
     return c.fail("changes the rank");
+  bool weighted =
+      mode == Interpolation::Linear || mode == Interpolation::Cubic;
+  if (weighted && !isFloat(x.dtype))
+    return c.fail("weights elements of " + getName(x.dtype) +
+                  ", which torch does in fixed point");
   bool align = c.has("align_corners") && c.flag("align_corners");
   SmallVector<std::optional<double>> scales(spatial);
   if (c.has("scale_factors") && !c.isNone("scale_factors")) {

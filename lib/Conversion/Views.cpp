@@ -248,10 +248,11 @@ static void lowerUnfold(Lowering &c) {
   int64_t d = c.dimension("dimension", self.rank());
   int64_t step = c.integer("step");
   Dims dims = c.resultDims();
-  if (self.rank() == 0)
-    return c.yield(c.reshape(self, dims));
   if (static_cast<int64_t>(dims.size()) != self.rank() + 1)
     return c.fail("does not add one dimension");
+  // Of one element, a window of one or of none.
+  if (self.rank() == 0)
+    return c.yield(c.view(self, {}, c.getMap(1, {}), dims));
   SmallVector<AffineExpr> exprs;
   for (int64_t i = 0; i < self.rank(); ++i)
     exprs.push_back(i == d ? c.dim(i) * step + c.dim(self.rank()) : c.dim(i));

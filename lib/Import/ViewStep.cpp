@@ -501,7 +501,9 @@ private:
     ViewStep step = strided();
     for (unsigned d = 0; d < from.size(); ++d)
       step.coefficients[d][d] = d == *dim ? *stride : 1;
-    step.coefficients[*dim][to.size() - 1] = 1;
+    // Rank 0 has dimension 0 in name only: its element is all of the window.
+    if (!from.empty())
+      step.coefficients[*dim][to.size() - 1] = 1;
     return step;
   }
 

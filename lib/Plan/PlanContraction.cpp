@@ -157,6 +157,43 @@ int64_t Planner::getRows(const Contraction &info, const NestPlan &nestPlan) cons
   return std::max<int64_t>(llvm::divideCeil(rowExtent, blocks), 1);
 }
 
+/// Rounding grows with the products that one sum adds up, so long sums are sums
+/// of sums. A block costs an addition per sum, and where the register tile
+/// leaves no registers for the totals, their way through memory. So it is
+/// shortest where totals stay in registers, short where a panel is read once
+/// and comes from far, and longer in a tile that runs at the rate of its
+/// instruction. Totals are sums as well: no more blocks than there are products
+/// in one.
+int64_t Planner::getBlock(const Contraction &info,
+                          const NestPlan &nestPlan) const {
+  constexpr int64_t inRegisters = 16, readOnce = 32, reused = 96, narrow = 256;
+  const Node *node = info.node;
+  if (nestPlan.vector < 0 || (nestPlan.atom && nestPlan.atom.getFragments()) ||
+      !isa<FloatType>(elementTypeOf(node, 2)))
+    return 0;
+  // Products of 16-bit floats: their results have an ulp of 2^-8 or 2^-11.
+  if (info.narrow[0] && info.narrow[1])
+    return narrow;
+  bool dot = !node->loops[nestPlan.vector].parallel;
+  double depth = 1;
+  for (auto [l, loop] : llvm::enumerate(node->loops))
+    if (!loop.parallel)
+      depth *= double(info.loops[l].extent);
+  if (dot)
+    depth /= double(lanes);
+  int64_t perSum = std::max<int64_t>(
+      lanes * info.sumBits / std::max<int64_t>(worker.registerBits, 1), 1);
+  int64_t sums = nestPlan.rows * (dot ? 1 : nestPlan.vectors);
+  int64_t operands = 1 + (dot ? nestPlan.rows : nestPlan.vectors);
+  int64_t block = reused;
+  if ((2 * sums + operands) * perSum <= registers)
+    block = inRegisters;
+  else if (nestPlan.row < 0 ||
+           info.loops[nestPlan.row].extent <= nestPlan.rows)
+    block = readOnce;
+  return std::max(block, static_cast<int64_t>(std::sqrt(depth)));
+}
+
 /// Whether the nest is better off as dot products: lanes along a reduction in
 /// which both operands are contiguous. They load two vectors per multiply-add,
 /// and add up lanes, so somebody must be read once only.
@@ -204,7 +241,6 @@ void Planner::planContraction(const StageAnalysis &analysis, const Nest &nest,
                               int64_t forcedClass, NestPlan &result) const {
   const Node *node = nest.anchor;
   Contraction info = inspect(analysis, nest);
-  result.block = 256;
   if (forcedClass < 0) {
     result.vector = getDotLoop(info);
     if (result.vector >= 0) {
@@ -215,6 +251,7 @@ void Planner::planContraction(const StageAnalysis &analysis, const Nest &nest,
           result.row = l;
       if (result.row >= 0)
         result.rows = std::min<int64_t>(info.loops[result.row].extent, 8);
+      result.block = getBlock(info, result);
       return;
     }
   }
@@ -285,8 +322,10 @@ void Planner::planContraction(const StageAnalysis &analysis, const Nest &nest,
       }
     }
   }
-  if (best)
-    result = *best;
+  if (!best)
+    return;
+  result = *best;
+  result.block = getBlock(info, result);
 }
 
 //===----------------------------------------------------------------------===//
@@ -390,7 +429,6 @@ void Planner::addVariants(const Contraction &info, const NestPlan &plan,
           std::min<int64_t>(
               down, llvm::divideCeil(info.loops[plan.row].extent, atom->m)) *
           atom->m;
-      candidate.block = 0;
     } else {
       candidate.rows = getRows(info, candidate);
     }

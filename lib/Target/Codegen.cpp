@@ -160,6 +160,10 @@ void Codegen::prepare(llvm::Module &module,
     if (triple.isX86() && vectorBits > 0) {
       function.addFnAttr("prefer-vector-width", std::to_string(vectorBits));
       function.addFnAttr("min-legal-vector-width", std::to_string(vectorBits));
+      // Sums that find no register lie on the stack: no vector of it crosses a
+      // line of the cache.
+      if (vectorBits > 128)
+        function.addFnAttr("stackrealign");
     }
   }
 }

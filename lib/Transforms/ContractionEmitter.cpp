@@ -204,7 +204,8 @@ ContractionEmitter::reduce(ArrayRef<unsigned> over, SmallVector<Value> sums,
                            int64_t step,
                            function_ref<SmallVector<Value>(ValueRange)> body) {
   // A block is so many iterations of the innermost loop whose products, with
-  // those of the loops inside it, are more than `nestPlan.block`.
+  // those of the loops inside it, are more than `nestPlan.block`; as many in
+  // each, so that the last one is no shorter than it has to be.
   int64_t blockedLoop = -1, iterations = 0, inside = 1;
   for (unsigned d = over.size(); d-- > 0 && nestPlan.block > 0;) {
     int64_t most = std::max<int64_t>(nestPlan.block / inside, 1);
@@ -212,9 +213,13 @@ ContractionEmitter::reduce(ArrayRef<unsigned> over, SmallVector<Value> sums,
         std::max<int64_t>(e.rangeOf(anchor->loops[over[d]]).maxLen, 1);
     if (len > most) {
       blockedLoop = d;
-      iterations = d + 1 == over.size()
-                       ? std::max(most / step * step, step)
-                       : most;
+      int64_t unit = d + 1 == over.size() ? step : 1;
+      iterations = std::max(most / unit * unit, unit);
+      if (std::optional<int64_t> all =
+              e.rangeOf(anchor->loops[over[d]]).staticLen) {
+        int64_t count = llvm::divideCeil(*all, iterations);
+        iterations = llvm::alignTo(llvm::divideCeil(*all, count), unit);
+      }
       break;
     }
     inside *= len;

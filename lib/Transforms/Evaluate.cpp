@@ -906,7 +906,8 @@ LogicalResult Evaluator::evaluateScan(hr::ScanOp op) {
     std::memcpy(data, source->bytes.data(), source->bytes.size());
   int64_t width = getElementBytes(type), n = 0;
   int64_t stride = getStrides(source->shape)[op.getDim()] * width;
-  // As it is emitted: a running sum is kept in f64.
+  // As it is emitted: a running sum starts from zero and is kept in f64.
+  bool isSum = isa<FloatType>(type) && op.getCombiner() == hr::Combiner::Add;
   bool isWide = isa<FloatType>(type) && !type.isF64() &&
                 (op.getCombiner() == hr::Combiner::Add ||
                  op.getCombiner() == hr::Combiner::Mul);
@@ -917,7 +918,7 @@ LogicalResult Evaluator::evaluateScan(hr::ScanOp op) {
       if (isWide) {
         Cell cell;
         evaluate::load(type, data + n * width, 0, 1, &cell);
-        running[n] = cell.f;
+        running[n] = isSum ? cell.f + 0.0 : cell.f;
         if (at[op.getDim()] > 0) {
           double before = running[n - stride / width];
           running[n] = op.getCombiner() == hr::Combiner::Add
@@ -932,6 +933,11 @@ LogicalResult Evaluator::evaluateScan(hr::ScanOp op) {
                                      data + (n + 1) * width);
         std::memcpy(data + n * width, data + n * width - stride, width);
         combineAt(op.getCombiner(), type, element.data(), data + n * width);
+      } else if (isSum) {
+        Cell cell;
+        evaluate::load(type, data + n * width, 0, 1, &cell);
+        cell.d += 0.0;
+        evaluate::store(type, &cell, 1, 0, data + n * width);
       }
       ++n;
     } while (advance(at, source->shape));

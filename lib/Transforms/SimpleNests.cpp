@@ -452,9 +452,10 @@ void StageEmitter::emitScan(const Nest &nest, const NestPlan &nestPlan) {
     Place first;
     first.lanes = nestPlan.vector < 0 ? 1 : plan.lanes;
     first.mask = mask;
-    // The first element starts the running value, so no neutral element and no
-    // rounding is added. Every partial result is one, and a running value has no
-    // blocks: it is kept in f64.
+    // The first element starts the running value, so no rounding is added; a
+    // sum starts from zero all the same, because that and -0.0 are 0.0. Every
+    // partial result is one, and a running value has no blocks: it is kept in
+    // f64.
     Type elementType =
         cast<RankedTensorType>(anchor->op->getResult(0).getType())
             .getElementType();
@@ -489,6 +490,11 @@ void StageEmitter::emitScan(const Nest &nest, const NestPlan &nestPlan) {
     loops[dim] = uniform(range.lo);
     Value start =
         widen(toVector(evalOperand(anchor, 0, loops, first), first.lanes));
+    if (isa<FloatType>(elementType) &&
+        scan.getCombiner() == hr::Combiner::Add)
+      start = arith::AddFOp::create(
+          b, loc, start,
+          arith::ConstantOp::create(b, loc, b.getZeroAttr(start.getType())));
     store(start);
     forCarry(addConstant(range.lo, 1), hi, 1, start,
              [&](Value iv, ValueRange acc) {

@@ -966,3 +966,119 @@ case("edge", "weights-rounded",
 case("edge", "weights-not-rounded",
      lambda e, v: torch.softmax(e, -1) @ v.to(F32),
      rand(3, 40, 51), rand(3, 51, 24, dtype=BF16))
+
+# ------------------------------------- numbers that sums of numbers find hard
+
+# Means that are not exact: rows of one number, numbers that are far from zero
+# for how far they are apart, squares that overflow or vanish. The contract
+# leaves no room where eager is exact.
+_FAR = {
+    "equal": lambda *s: torch.full(s, 0.1),
+    "offset": lambda *s: rand(*s, scale=0.01, shift=1000.0),
+    "far": lambda *s: rand(*s, scale=1000.0, shift=1.7e9),
+    "huge": lambda *s: rand(*s, scale=1e30),
+    "tiny": lambda *s: rand(*s, scale=1e-30),
+}
+for _kind, _make in _FAR.items():
+    # On a few far numbers eager's roundings are luck, and so is the bound.
+    for _rows, _length in ((1, 7), (3, 300))[_kind == "far":]:
+        case("moments", f"layer_norm-{_kind}-{_length}",
+             lambda x: F.layer_norm(x, (x.shape[-1],), eps=1e-12),
+             _make(_rows, _length))
+        case("moments", f"group_norm-{_kind}-{_length}",
+             lambda x: F.group_norm(x[None], x.shape[0], eps=1e-12),
+             _make(_rows, _length))
+        case("moments", f"var-{_kind}-{_length}",
+             lambda x: (x.var(-1), x.std(-1), x.std(), x.var(0, correction=0),
+                        *torch.var_mean(x, -1)), _make(_rows, _length))
+    case("moments", f"instance_norm-{_kind}",
+         lambda x: F.instance_norm(x, eps=1e-12), _make(2, 3, 40))
+    case("moments", f"statistics-{_kind}",
+         lambda x: torch.ops.aten._native_batch_norm_legit.no_stats(
+             x, None, None, True, 0.1, 1e-12)[1:], _make(2, 3, 40))
+case("moments", "layer_norm-equal-sizes",
+     lambda *rows: tuple(F.layer_norm(x, (x.shape[-1],), eps=1e-12)
+                         for x in rows),
+     *(torch.full((2, n), 0.1 * n) for n in (2, 3, 33, 70, 1000, 5003)))
+case("moments", "layer_norm-equal-bf16",
+     lambda x: F.layer_norm(x, (77,), eps=1e-12),
+     torch.full((2, 77), 0.1, dtype=BF16))
+case("moments", "var-equal-long", lambda x: (x.var(-1), x.var()),
+     torch.full((2, 20011), 0.1))
+case("moments", "native-around-zero",
+     lambda x: torch.native_layer_norm(x, (9000,), None, None, 1e-5),
+     rand(2, 9000))
+for _value in (INF, NAN):
+    case("moments", f"of-{_value}",
+         lambda x: (F.layer_norm(x, (20,)), x.var(-1),
+                    *torch.var_mean(x, -1)),
+         rand(3, 20).index_fill(1, torch.tensor([4]), _value))
+case("moments", "mean-of-equal", lambda x: (x.mean(-1), x.mean(0), x.mean()),
+     torch.full((5, 77), 0.1))
+
+# Products of as many factors as register tiles, blocks of sums and what is left
+# over take; long ones whose terms have one sign.
+for _rows, _depth, _columns in ((1, 256, 40), (3, 97, 33), (8, 256, 48),
+                                (40, 256, 50), (33, 130, 96), (70, 600, 17)):
+    case("sums", f"linear-{_rows}-{_depth}", F.linear,
+         rand(_rows, _depth, shift=0.5), rand(_columns, _depth, shift=0.5))
+case("sums", "linear-int", lambda x, w: x @ w.t(), ints(-9, 9, 20, 300),
+     ints(-9, 9, 40, 300))
+case("sums", "cancelling", lambda x, y: torch.cat([x, x], 1) @ torch.cat(
+    [y, -y + 1e-3], 0), rand(20, 100), rand(100, 40))
+case("sums", "attention", F.scaled_dot_product_attention,
+     rand(1, 2, 70, 100, scale=0.5), rand(1, 2, 150, 100, scale=0.5),
+     rand(1, 2, 150, 33, shift=1.0))
+
+
+
+def _recur(x: torch.Tensor, w: torch.Tensor, u: torch.Tensor) -> torch.Tensor:
+    state = torch.zeros(1, u.shape[0])
+    for step in x:
+        state = torch.tanh(step @ w + state @ u)
+    return state
+
+
+case("sums", "recurrence", _recur, rand(6, 1, 64), rand(64, 128, scale=0.2),
+     rand(128, 128, scale=0.1))
+
+# The signs of zeros, which a quotient shows.
+_ZEROS = torch.tensor([0.0, -0.0, 1.0, -1.0, 0.4, -0.4, 5e-324, -1e-45])
+for _name, _fn in {
+        "neg": torch.neg, "abs": torch.abs, "round": torch.round,
+        "trunc": torch.trunc, "ceil": torch.ceil, "floor": torch.floor,
+        "sqrt": lambda x: torch.sqrt(x * 0), "sin": torch.sin,
+        "tanh": torch.tanh, "atan": torch.atan, "erf": torch.erf,
+        "expm1": torch.expm1, "log1p": lambda x: torch.log1p(x * 0.5),
+        "asinh": torch.asinh, "add": lambda x: x + -0.0,
+        "add-zero": lambda x: x + 0.0, "sub": lambda x: x - 0.0,
+        "rsub": lambda x: 0.0 - x, "mul": lambda x: x * -2.0,
+        "div": lambda x: x / -3.0, "minus-itself": lambda x: x - x,
+        "bf16": lambda x: x.to(BF16).to(F32),
+        "where": lambda x: torch.where(x > 0, x, -x)}.items():
+    case("zeros", _name, lambda x, f=_fn: 1.0 / f(x), _ZEROS)
+case("zeros", "sums", lambda x: (1.0 / x.sum(-1), 1.0 / x.mean(-1),
+                                 1.0 / x.cumsum(-1)),
+     torch.full((2, 40), -0.0))
+case("zeros", "products", lambda x, y: 1.0 / (x @ y),
+     torch.full((3, 20), -0.0), torch.ones(20, 5))
+case("zeros", "copies", lambda x: (1.0 / x.flip(0), 1.0 / torch.cat([x, x]),
+                                   1.0 / x.masked_fill(x > 0, -0.0)), _ZEROS)
+
+# An element as a vector of windows of one, or of none.
+_ELEMENT = torch.tensor(2.5)
+case("view", "unfold-rank-0", lambda x: (x.unfold(0, 1, 1), x.unfold(-1, 1, 2),
+                                         x.unfold(0, 0, 1),
+                                         x * x.unfold(0, 1, 1)), _ELEMENT)
+case("view", "rank-0", lambda x: (
+    x.transpose(0, -1), x.permute(()), x.t(), x.movedim(0, 0), x.flip(()),
+    x.roll(1), x.expand(2, 3), x.squeeze(0), x.unsqueeze(-1), x.reshape(1, 1),
+    x.repeat(2, 3), x.as_strided((3,), (0,)), torch.diagflat(x), x[None, ...],
+    torch.block_diag(x, x)), _ELEMENT)
+
+_IMAGE = ints(0, 256, 1, 2, 5, 7, dtype=U8)
+for _mode in ("nearest", "nearest-exact"):
+    case("resample", f"uint8-{_mode}", lambda x, m=_mode: (
+        F.interpolate(x, size=(4, 9), mode=m),
+        F.interpolate(x, scale_factor=1.5, mode=m),
+        F.interpolate(x, scale_factor=2, mode=m)), _IMAGE)

@@ -11,7 +11,8 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from contract import Case, check
+import headrace
+from contract import Case, check, export
 
 DTYPES = [torch.float32, torch.bfloat16, torch.float16]
 
@@ -147,3 +148,27 @@ def test_convolutions_of_any_size():
                dynamic_shapes=({2: height, 3: width},),
                runs=[(torch.randn(1, 24, 8, 33),), (torch.randn(1, 24, 16, 14),)],
                decomposed=False))
+
+
+class Masked(torch.nn.Module):
+    """Attention under a boolean mask, and the same mask by its name."""
+
+    def forward(self, q, k, v, mask):
+        return (F.scaled_dot_product_attention(q, k, v, mask),
+                F.scaled_dot_product_attention(q, k, v, is_causal=True))
+
+
+@pytest.mark.parametrize("opt", [0, 2])
+@pytest.mark.parametrize("size", [7, 70])
+def test_a_hidden_score_does_not_count(opt: int, size: int) -> None:
+    g = torch.Generator().manual_seed(size)
+    q, k, v = (torch.randn(1, 2, size, 8, generator=g) for _ in range(3))
+    mask = torch.ones(size, size, dtype=torch.bool).tril()
+    program, _ = export(Case("masked", Masked().eval(), (q, k, v, mask)))
+    model = headrace.compile(program, opt=opt)
+    expected = model(q, k, v, mask)
+    # Only the last row sees the last key.
+    for value in (float("nan"), float("inf"), -float("inf")):
+        k[:, :, -1] = value
+        for result, clean in zip(model(q, k, v, mask), expected):
+            assert torch.equal(result[:, :, :-1], clean[:, :, :-1])

@@ -216,7 +216,11 @@ class Generator:
                                   "constant": 1}) if static else "input"
         if not kind:
             kind = self.weighted({"normal": 10, "small": 4, "positive": 2,
-                                  "distinct": 1, "special": 0.4})
+                                  "distinct": 1, "special": 0.4, "equal": 0.6,
+                                  "offset": 0.5, "far": 0.3,
+                                  "cancelling": 0.4, "zeros": 0.4})
+            if kind == "far" and dtype == "f16":
+                kind = "normal"
         layout = "plain"
         if role != "constant" and self.chance(0.12):
             layout = self.choose(["reversed", "strided"])

@@ -406,6 +406,7 @@ def reduce(g: Generator) -> None:
         f"{v}.sum()": 0.5, f"{v}.mean()": 0.5, f"{v}.max()": 0.5,
         f"{v}.var({dims[0]}, correction=0{keep})": 1,
         f"{v}.std({dims[0]}, correction=0{keep})": 0.3,
+        f"{v}.var({dims}, correction=0{keep})": 0.5,
         f"{v}.logsumexp({dims}{keep})": 0.7,
         f"torch.linalg.vector_norm({v}, dim={dims}{keep})": 0.7,
         f"{v}.max({dims[0]}{keep})[0]": 1, f"{v}.min({dims[0]}{keep})[0]": 1,
@@ -495,13 +496,14 @@ def normalize(g: Generator) -> None:
                                torch.float16: "f16",
                                torch.bfloat16: "bf16"}[v.dtype]
     kind = g.weighted({"layer": 3, "rms": 2, "written": 2, "written_rms": 2,
-                       "group": 1, "batch": 1})
+                       "group": 1, "instance": 0.5, "batch": 1})
+    eps = g.weighted({"1e-5": 3, "1e-12": 1})
     weight = bias = "None"
     if kind in ("layer", "rms") and g.chance(0.7):
         weight = str(g.tensor((size,), name, "positive", "parameter"))
         bias = str(g.tensor((size,), name, "normal", "parameter"))
     if kind == "layer":
-        g.define(f"F.layer_norm({v}, ({size},), {weight}, {bias})")
+        g.define(f"F.layer_norm({v}, ({size},), {weight}, {bias}, {eps})")
     elif kind == "rms":
         g.define(f"F.rms_norm({v}, ({size},), {weight}, eps=1e-3)")
     elif kind == "written":
@@ -517,7 +519,12 @@ def normalize(g: Generator) -> None:
             raise Reject
         groups = g.choose(f for f in range(1, v.shape[1] + 1)
                           if v.shape[1] % f == 0)
-        g.define(f"F.group_norm({v}, {groups})")
+        g.define(f"F.group_norm({v}, {groups}, eps={eps})")
+    elif kind == "instance":
+        if v.rank < 3 or not v.is_static(1) or v.elements() <= v.shape[0] * (
+                v.shape[1]):
+            raise Reject
+        g.define(f"F.instance_norm({v}, eps={eps})")
     else:
         if v.rank < 2 or not v.is_static(1):
             raise Reject

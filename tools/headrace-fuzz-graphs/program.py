@@ -59,6 +59,25 @@ def data(shape, dtype, kind, seed, layout="plain"):
         value = torch.rand(count, generator=g, dtype=torch.float64) + 0.5
     elif name == "distinct":
         value = torch.randperm(count, generator=g) / 16.0 - min(count, 64) / 32
+    elif name == "equal":
+        # Rows of one number each, which no power of two divides evenly.
+        length = shape[-1] if shape else 1
+        rows = torch.randn(count // max(length, 1), generator=g,
+                           dtype=torch.float64)
+        value = rows.repeat_interleave(length)
+    elif name == "offset":
+        value = 1000 + 0.01 * torch.randn(count, generator=g,
+                                          dtype=torch.float64)
+    elif name == "far":
+        value = 1.7e9 + 1000 * torch.randn(count, generator=g,
+                                           dtype=torch.float64)
+    elif name == "cancelling":
+        # Each number and its opposite, but for a little.
+        value = torch.randn(count, generator=g, dtype=torch.float64)
+        value[1::2] = -value[:count // 2 * 2:2] * (1 + 2.0 ** -12)
+    elif name == "zeros":
+        table = torch.tensor([0.0, -0.0, -0.0, 1.0, -1.0], dtype=torch.float64)
+        value = table[torch.randint(0, len(table), (count,), generator=g)]
     elif name == "special":
         table = torch.tensor(SPECIAL, dtype=torch.float64)
         value = table[torch.randint(0, len(table), (count,), generator=g)]

@@ -135,6 +135,9 @@ private:
   /// Rows of a register tile, given its vectors.
   int64_t getRows(const Contraction &info, const NestPlan &nestPlan) const;
   int64_t getDotLoop(const Contraction &info) const;
+  /// How many products of a nest with vectors are summed before they join the
+  /// rest; 0: all.
+  int64_t getBlock(const Contraction &info, const NestPlan &nestPlan) const;
   /// `plan` with every instruction it can be made of, and with what has to be
   /// copied for each.
   void addVariants(const Contraction &info, const NestPlan &plan,

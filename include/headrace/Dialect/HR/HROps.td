@@ -171,8 +171,8 @@ def HR_NestPlanAttr : HR_Attr<"NestPlan", "nest"> {
     Numbers of loops are those of the nest's anchor; -1 is "none". `vector` is
     the loop whose consecutive iterations are lanes, `vectors` how many vectors
     of it are in registers at once; `row` is the loop of which `rows` iterations
-    are in registers at once; `block` is the number of iterations of the
-    innermost reduction loop that are summed before they join the rest (0: all).
+    are in registers at once; `block` is the most products that are summed, in
+    each lane, before they join the rest (0: all).
 
     A contraction may be made of an `atom` (none: multiply-adds of vectors),
     whose k runs along the reduction loop `group`. `packed` lists the operands
@@ -583,7 +583,8 @@ def HR_SoftmaxSumOp : HR_Op<"softmax_sum", [Pure]> {
 def HR_ScanOp : HR_Op<"scan", [Pure]> {
   let summary = "running combination along one dimension";
   let description = [{
-    `result[.., i, ..] = combine(source[.., 0..i, ..])`, inclusive.
+    `result[.., i, ..] = combine(source[.., 0..i, ..])`, inclusive. A sum of
+    floats starts from 0.0, so it is never -0.0.
 
     ```mlir
     %s = hr.scan %x dim 1 combine add : tensor<4x?xf32>
