@@ -156,6 +156,13 @@ static bool findBinding(const ImageEntry &entry, ImageSymbol &symbol) {
   return false;
 }
 
+ImageSite headrace::readSite(ArrayAttr attr) {
+  return {cast<StringAttr>(attr[0]).getValue().str(),
+          cast<StringAttr>(attr[1]).getValue().str(),
+          cast<StringAttr>(attr[2]).getValue().str(),
+          cast<BoolAttr>(attr[3]).getValue()};
+}
+
 FailureOr<ImageEntry> headrace::readEntry(func::FuncOp function) {
   ImageEntry entry;
   entry.name = function.getName().str();
@@ -184,6 +191,18 @@ FailureOr<ImageEntry> headrace::readEntry(func::FuncOp function) {
       entry.symbols.push_back(symbol);
     }
   }
+  if (auto checks = function->getAttrOfType<ArrayAttr>("hr.checks"))
+    for (auto attribute : checks.getAsRange<DictionaryAttr>()) {
+      ImageCheck check;
+      check.input = attribute.getAs<IntegerAttr>("input").getInt();
+      check.bound = attribute.getAs<hr::SizeAttr>("bound").getExpr();
+      check.wrap = attribute.getAs<BoolAttr>("wrap").getValue();
+      check.site = readSite(attribute.getAs<ArrayAttr>("site"));
+      for (auto site :
+           attribute.getAs<ArrayAttr>("covers").getAsRange<ArrayAttr>())
+        check.covers.push_back(readSite(site));
+      entry.checks.push_back(std::move(check));
+    }
   auto module = function->getParentOfType<ModuleOp>();
   auto getSpec = [&](StringRef kind) -> std::string {
     auto spec = module->getAttrOfType<StringAttr>(
@@ -493,7 +512,7 @@ static llvm::Constant *buildPorts(TableBuilder &b, const ImageEntry &entry,
 }
 
 static llvm::Constant *buildEntry(TableBuilder &b, const ImageEntry &entry) {
-  SmallVector<llvm::Constant *> symbols, schedules;
+  SmallVector<llvm::Constant *> symbols, schedules, checks, kept;
   for (const ImageSymbol &symbol : entry.symbols)
     symbols.push_back(
         b.record({b.string(symbol.name), b.number(symbol.range.min),
@@ -505,6 +524,13 @@ static llvm::Constant *buildEntry(TableBuilder &b, const ImageEntry &entry) {
         {b.number(schedule.workers), buildSize(b, entry, schedule.arenaBytes),
          b.number(schedule.arenaBytes.bounds(entry.getRanges()).max),
          b.number(schedule.scratchStride), schedule.timeline}));
+  for (const ImageCheck &check : entry.checks)
+    checks.push_back(b.record({b.number(check.input),
+                               buildSize(b, entry, check.bound),
+                               b.number(check.wrap),
+                               b.number(check.siteNumber)}));
+  for (const ImageSpan &span : entry.kept)
+    kept.push_back(b.record({b.number(span.offset), b.number(span.bytes)}));
   return b.record({b.string(entry.name),
                    b.number(static_cast<int64_t>(symbols.size())),
                    b.number(static_cast<int64_t>(entry.inputs.size())),
@@ -513,7 +539,11 @@ static llvm::Constant *buildEntry(TableBuilder &b, const ImageEntry &entry) {
                    b.array(symbols, "symbols"),
                    buildPorts(b, entry, entry.inputs),
                    buildPorts(b, entry, entry.outputs),
-                   b.array(schedules, "schedules")});
+                   b.array(schedules, "schedules"),
+                   b.number(static_cast<int64_t>(checks.size())),
+                   b.array(checks, "checks"),
+                   b.number(static_cast<int64_t>(kept.size())),
+                   b.array(kept, "kept")});
 }
 
 void headrace::emitImage(const Image &image, StringRef signature,
@@ -531,8 +561,9 @@ void headrace::emitImage(const Image &image, StringRef signature,
     states.push_back(b.record({b.string(state.name), b.number(state.offset),
                                b.number(state.bytes),
                                b.number(state.initial)}));
-  for (const auto &[what, where] : image.sites)
-    sites.push_back(b.record({b.string(what), b.string(where)}));
+  for (const ImageSite &site : image.sites)
+    sites.push_back(b.record({b.string(site.what), b.string(site.where),
+                              b.string(site.message), b.number(site.ranged)}));
 
   llvm::Constant *weights = b.null();
   if (image.embedWeights && !embeddedWeights.empty()) {
