@@ -21,6 +21,7 @@ using namespace headrace;
 using namespace headrace::conversion;
 
 using Args = ArrayRef<Scalar>;
+using Compare = Body::Compare;
 using Position = Emitter::Position;
 
 /// An index tensor as integers that can be used as such.
@@ -416,14 +417,24 @@ static void lowerMaskedScatter(Lowering &c) {
   Tensor mask = c.expand(c.cast(c.tensor("mask"), DType::Bool), dims);
   Tensor flags = c.reshape(mask, {product(dims)});
   Tensor before = c.scan(c.cast(flags, t), 0, hr::Combiner::Add);
-  // The position is only looked at where the mask is true.
+  // The position counts only where the mask is true. Elsewhere it is that of any
+  // element; one is added where there may be none.
+  SizeExpr count = product(source.dims);
   Tensor at = c.map({flags, before}, t, t, [&](Body &b, Args a) {
-    Scalar one = b.integer(1, t);
-    return b.select(b.cast(a[0], DType::Bool), b.sub(a[1], one),
-                    b.integer(0, t));
+    Scalar zero = b.integer(0, t);
+    Scalar place = b.select(b.cast(a[0], DType::Bool),
+                            b.sub(a[1], b.integer(1, t)), b.integer(-1, t));
+    Scalar enough = b.compare(Compare::LT, place, b.constant(Number(count), t));
+    return b.max(b.check(enough, place, zero, "masked_scatter",
+                         "the mask has more true elements than the source has "
+                         "elements"),
+                 zero);
   });
-  Tensor values = c.gather(c.reshape(source, {product(source.dims)}),
-                           {Position{c.zero(), 0u}},
+  Tensor elements = c.reshape(source, {count});
+  if (count.bounds(c.ranges).min < 1)
+    elements = c.pad(elements, {SizeExpr(0)}, {SizeExpr(1)},
+                     Number(int64_t(0)));
+  Tensor values = c.gather(elements, {Position{c.zero(), 0u}},
                            {{at, c.builder.getMultiDimIdentityMap(1)}},
                            {product(dims)}, "masked_scatter", false);
   c.yield(c.where(mask, c.reshape(values, dims), c.expand(self, dims),

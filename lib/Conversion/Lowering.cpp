@@ -17,6 +17,24 @@ void Lowering::fail(const Twine &why) {
     reason = why.str();
 }
 
+void Lowering::requireAtLeast(const SizeExpr &size, int64_t least,
+                              const Twine &otherwise) {
+  SizeExpr rest = size - SizeExpr(least);
+  auto bounds = rest.bounds(ranges);
+  if (bounds.min >= 0)
+    return;
+  if (bounds.max < 0)
+    return fail(otherwise);
+  auto func = call->getParentOfType<func::FuncOp>();
+  SmallVector<Attribute> list;
+  if (auto known = func->getAttrOfType<ArrayAttr>("hr.requires"))
+    list.assign(known.begin(), known.end());
+  Attribute attr = hr::SizeAttr::get(context(), rest);
+  if (!llvm::is_contained(list, attr))
+    list.push_back(attr);
+  func->setAttr("hr.requires", builder.getArrayAttr(list));
+}
+
 bool Lowering::checkRank(const Tensor &tensor, int64_t rank, StringRef what) {
   if (tensor.rank() == rank)
     return true;
