@@ -155,7 +155,8 @@ DataAddress StageEmitter::dataAddress(const Node *node,
     Value index = indices[k], original = index;
     bool vector = isa<VectorType>(index.getType());
     // An extent that the index's type cannot hold is compared in 64 bits.
-    unsigned width = getElementTypeOrSelf(index.getType()).getIntOrFloatBitWidth();
+    unsigned width =
+        getElementTypeOrSelf(index.getType()).getIntOrFloatBitWidth();
     if (width < 64 &&
         extents[d].bounds(symbolRanges).max > llvm::maxIntN(width)) {
       Type wide = b.getI64Type();

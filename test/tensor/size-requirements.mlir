@@ -15,6 +15,20 @@ func.func @needs(%x: tensor<4x?xf32, #aten.layout<dims = ["4", "s0"]>> {hr.name 
 
 // -----
 
+// Only along its dimension does a gather check positions.
+
+// CHECK-LABEL: func.func @gather
+// CHECK-SAME: hr.requires = [#hr.size<"s0 - s1">]
+func.func @gather(%x: tensor<?x8xf32, #aten.layout<dims = ["s0", "8"]>> {hr.name = "x", hr.dims = [#hr.size<"s0">, #hr.size<"8">]},
+                  %i: tensor<?x4xi64, #aten.layout<dims = ["s1", "4"]>> {hr.name = "i", hr.dims = [#hr.size<"s1">, #hr.size<"4">]})
+    -> (tensor<?x4xf32, #aten.layout<dims = ["s1", "4"]>> {hr.name = "y", hr.dims = [#hr.size<"s1">, #hr.size<"4">]})
+    attributes {hr.symbols = [#hr.symbol<"s0", 0, 64>, #hr.symbol<"s1", 0, 64>]} {
+  %0 = aten.call "aten.gather.default"(%x, %i) [#aten.value<0>, 1, #aten.value<1>, false] : (tensor<?x8xf32, #aten.layout<dims = ["s0", "8"]>>, tensor<?x4xi64, #aten.layout<dims = ["s1", "4"]>>) -> tensor<?x4xf32, #aten.layout<dims = ["s1", "4"]>>
+  return %0 : tensor<?x4xf32, #aten.layout<dims = ["s1", "4"]>>
+}
+
+// -----
+
 // Near miss: the ranges say that there are enough; a sum of nothing is zero.
 
 // CHECK-LABEL: func.func @enough
