@@ -197,8 +197,12 @@ LogicalResult Emission::readEntries() {
   }
   image.scheduleHash = hashSchedules(module);
   if (auto sites = module->getAttrOfType<ArrayAttr>(sitesAttribute))
-    for (auto site : sites.getAsRange<ArrayAttr>())
-      image.sites.push_back(readSite(site));
+    for (Attribute attribute : sites) {
+      std::optional<ImageSite> site = readSite(attribute);
+      if (!site)
+        return module.emitError() << "no site of a check: " << attribute;
+      image.sites.push_back(std::move(*site));
+    }
   for (ImageEntry &entry : image.entries)
     for (ImageCheck &check : entry.checks) {
       check.siteNumber = llvm::find(image.sites, check.site) -

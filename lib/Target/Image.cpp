@@ -156,11 +156,49 @@ static bool findBinding(const ImageEntry &entry, ImageSymbol &symbol) {
   return false;
 }
 
-ImageSite headrace::readSite(ArrayAttr attr) {
-  return {cast<StringAttr>(attr[0]).getValue().str(),
-          cast<StringAttr>(attr[1]).getValue().str(),
-          cast<StringAttr>(attr[2]).getValue().str(),
-          cast<BoolAttr>(attr[3]).getValue()};
+std::optional<ImageSite> headrace::readSite(Attribute attr) {
+  auto site = dyn_cast_or_null<ArrayAttr>(attr);
+  if (!site || site.size() != 4)
+    return std::nullopt;
+  auto what = dyn_cast<StringAttr>(site[0]);
+  auto where = dyn_cast<StringAttr>(site[1]);
+  auto message = dyn_cast<StringAttr>(site[2]);
+  auto ranged = dyn_cast<BoolAttr>(site[3]);
+  if (!what || !where || !message || !ranged)
+    return std::nullopt;
+  return ImageSite{what.getValue().str(), where.getValue().str(),
+                   message.getValue().str(), ranged.getValue()};
+}
+
+/// An element of `hr.checks`; nothing if it is none of an entry with such inputs.
+static std::optional<ImageCheck> readCheck(Attribute attr,
+                                           ArrayRef<ImagePort> inputs) {
+  auto fields = dyn_cast<DictionaryAttr>(attr);
+  if (!fields)
+    return std::nullopt;
+  auto input = fields.getAs<IntegerAttr>("input");
+  auto bound = fields.getAs<hr::SizeAttr>("bound");
+  auto wrap = fields.getAs<BoolAttr>("wrap");
+  auto covers = fields.getAs<ArrayAttr>("covers");
+  std::optional<ImageSite> site = readSite(fields.get("site"));
+  if (!input || !bound || !wrap || !covers || !site ||
+      input.getValue().uge(inputs.size()))
+    return std::nullopt;
+  Type type = inputs[input.getInt()].elementType;
+  if (!type.isInteger(32) && !type.isInteger(64))
+    return std::nullopt;
+  ImageCheck check;
+  check.input = input.getInt();
+  check.bound = bound.getExpr();
+  check.wrap = wrap.getValue();
+  check.site = *site;
+  for (Attribute covered : covers) {
+    if (std::optional<ImageSite> other = readSite(covered))
+      check.covers.push_back(*other);
+    else
+      return std::nullopt;
+  }
+  return check;
 }
 
 FailureOr<ImageEntry> headrace::readEntry(func::FuncOp function) {
@@ -192,16 +230,12 @@ FailureOr<ImageEntry> headrace::readEntry(func::FuncOp function) {
     }
   }
   if (auto checks = function->getAttrOfType<ArrayAttr>("hr.checks"))
-    for (auto attribute : checks.getAsRange<DictionaryAttr>()) {
-      ImageCheck check;
-      check.input = attribute.getAs<IntegerAttr>("input").getInt();
-      check.bound = attribute.getAs<hr::SizeAttr>("bound").getExpr();
-      check.wrap = attribute.getAs<BoolAttr>("wrap").getValue();
-      check.site = readSite(attribute.getAs<ArrayAttr>("site"));
-      for (auto site :
-           attribute.getAs<ArrayAttr>("covers").getAsRange<ArrayAttr>())
-        check.covers.push_back(readSite(site));
-      entry.checks.push_back(std::move(check));
+    for (Attribute attribute : checks) {
+      std::optional<ImageCheck> check = readCheck(attribute, entry.inputs);
+      if (!check)
+        return function.emitError()
+               << "entry '" << entry.name << "' has no check " << attribute;
+      entry.checks.push_back(std::move(*check));
     }
   auto module = function->getParentOfType<ModuleOp>();
   auto getSpec = [&](StringRef kind) -> std::string {

@@ -46,8 +46,8 @@ struct ImageSite {
   bool ranged = false;
   bool operator==(const ImageSite &) const = default;
 };
-/// From the attribute's element.
-ImageSite readSite(mlir::ArrayAttr attr);
+/// From the attribute's element; nothing if it is none.
+std::optional<ImageSite> readSite(mlir::Attribute attr);
 
 /// All elements of an input are indices below `bound`; checked by the call
 /// before it runs.
