@@ -6,7 +6,8 @@
 //===----------------------------------------------------------------------===//
 //
 // The bodies of structured ops. Integer division never traps: a divisor that
-// would (zero, or -1 under the least value) is replaced before dividing.
+// would (zero, or -1 under the least value) is replaced before dividing. Where
+// the divisor is the program's, zero is an error of the call besides.
 //
 //===----------------------------------------------------------------------===//
 
@@ -229,6 +230,37 @@ Scalar Body::mul(Scalar lhs, Scalar rhs) {
   if (isBool(lhs.dtype))
     return bitAnd(lhs, rhs);
   return math<arith::MulIOp>(lhs, rhs);
+}
+
+Scalar Body::check(Scalar holds, Scalar value, Scalar otherwise,
+                   StringRef what, StringRef message) {
+  return {hr::CheckOp::create(builder, loc, holds.value, value.value,
+                              otherwise.value, ValueRange{}, what, message),
+          value.dtype};
+}
+
+Scalar Body::checkBelow(Scalar value, const SizeExpr &bound, StringRef what,
+                        StringRef subject) {
+  Scalar limit = constant(Number(bound), DType::Int64);
+  // Unsigned: what is negative is not below either.
+  Value below = arith::CmpIOp::create(
+      builder, loc, arith::CmpIPredicate::ult, value.value, limit.value);
+  return {hr::CheckOp::create(builder, loc, below, value.value,
+                              integer(0, DType::Int64).value,
+                              ValueRange{value.value, limit.value}, what,
+                              subject),
+          value.dtype};
+}
+
+Scalar Body::nonZero(Scalar divisor, StringRef what) {
+  APInt constant;
+  if (isFloat(divisor.dtype) ||
+      (matchPattern(divisor.value, m_ConstantInt(&constant)) &&
+       !constant.isZero()))
+    return divisor;
+  Scalar holds = compare(Compare::NE, divisor, integer(0, divisor.dtype));
+  return check(holds, divisor, integer(1, divisor.dtype), what,
+               "integer division by zero (ZeroDivisionError)");
 }
 
 /// A divisor under which integer division is defined.

@@ -12,6 +12,7 @@
 //
 //===----------------------------------------------------------------------===//
 
+#include "InputChecks.h"
 #include "Lowering.h"
 #include "headrace/Conversion/Passes.h"
 #include "headrace/Dialect/Aten/Obstacles.h"
@@ -76,6 +77,8 @@ class ConvertToTensorPass
   void dropDeadCalls(func::FuncOp func);
 
   DenseMap<Value, Tensor> values;
+  /// Of the entry.
+  SmallVector<Assertion> assertions;
   aten::Obstacles obstacles;
 };
 } // namespace
@@ -132,6 +135,7 @@ void ConvertToTensorPass::convertCall(aten::CallOp call,
     (*entry)(lowering);
     reason = lowering.reason;
     results = std::move(lowering.results);
+    llvm::append_range(assertions, lowering.assertions);
     if (reason.empty() && !hasNoResult(call) &&
         results.size() != call.getNumResults())
       reason = "gives " + std::to_string(results.size()) + " of " +
@@ -162,6 +166,21 @@ void ConvertToTensorPass::convertRegions(aten::RegionCallOp op) {
   for (Value result : op.getResults())
     if (!result.use_empty())
       values[result] = createPlaceholder(builder, result);
+}
+
+/// The tensor, which is there only if the assertion holds: what nothing depends
+/// on is not computed.
+static Tensor attach(const Assertion &assertion, OpBuilder &builder,
+                     const SymbolRanges &ranges, const Tensor &tensor) {
+  Emitter e(builder, assertion.loc, ranges);
+  AffineMap identity = builder.getMultiDimIdentityMap(tensor.rank());
+  return e.structured(
+      tensor.dims,
+      {{tensor, identity}, {assertion.holds, e.getMap(tensor.rank(), {})}},
+      identity, tensor.dtype, std::nullopt, [&](Body &b, ArrayRef<Scalar> a) {
+        return b.check(b.cast(a[1], DType::Bool), a[0], a[0], "_assert_async",
+                       assertion.message);
+      });
 }
 
 /// Ops that are already of the tensor level: constants, state, and the region
@@ -205,6 +224,7 @@ void ConvertToTensorPass::dropDeadCalls(func::FuncOp func) {
 
 void ConvertToTensorPass::convertEntry(func::FuncOp func) {
   values.clear();
+  assertions.clear();
   Block &body = func.front();
   SymbolRanges ranges = hr::getSymbolRanges(func);
   Requirements requirements(func);
@@ -248,6 +268,19 @@ void ConvertToTensorPass::convertEntry(func::FuncOp func) {
     if (auto returnOp = dyn_cast<func::ReturnOp>(op)) {
       OpBuilder builder(returnOp);
       SmallVector<Type> types;
+      auto first = llvm::find_if(returnOp.getOperands(), [&](Value operand) {
+        return values.contains(operand);
+      });
+      for (const Assertion &assertion : assertions) {
+        if (first == returnOp.operand_end()) {
+          obstacles.add("aten._assert_async.msg",
+                        "the program has no result that could depend on it",
+                        assertion.loc);
+          break;
+        }
+        Tensor &tensor = values[*first];
+        tensor = attach(assertion, builder, ranges, tensor);
+      }
       for (auto [i, operand] : llvm::enumerate(returnOp->getOpOperands())) {
         auto it = values.find(operand.get());
         if (it == values.end()) {
@@ -282,6 +315,7 @@ void ConvertToTensorPass::convertEntry(func::FuncOp func) {
     requirements.addThoseOfOps();
     requirements.finish();
   }
+  recordInputChecks(func);
 }
 
 /// Weights and states of type `ui8` become `i8`, in the table of bytes too.

@@ -39,6 +39,17 @@ static void lowerHistc(Lowering &c) {
     if (count.getConstant() != 0) {
       least = c.reduce(flat, {0}, false, Combine::Min, wide);
       largest = c.reduce(flat, {0}, false, Combine::Max, wide);
+      // Over no elements they are the neutral ones, and there is no range.
+      for (Tensor *end : {&least, &largest})
+        *end = c.map({*end}, wide, wide, [&](Body &b, Args a) {
+          Scalar zero = b.constant(0.0, wide);
+          Scalar any = b.compare(Compare::GT, b.size(count),
+                                 b.integer(0, DType::Int64));
+          Scalar value = b.select(any, a[0], zero);
+          return b.check(
+              b.compare(Compare::LT, b.abs(value), b.infinity(wide)), value,
+              zero, "histc", "the range of the data is not finite");
+        });
     }
     Tensor same = c.map({least, largest}, wide, DType::Bool,
                         [](Body &b, Args a) {

@@ -147,14 +147,27 @@ static void lowerOneHot(Lowering &c) {
   c.yield(c.structured(dims, {{self, c.getMap(dims.size(), exprs)}},
                        c.builder.getMultiDimIdentityMap(dims.size()),
                        c.resultDType(), std::nullopt, [&](Body &b, Args a) {
-                         return b.compare(Compare::EQ,
-                                          b.cast(a[0], DType::Int64),
+                         Scalar number =
+                             b.checkBelow(b.cast(a[0], DType::Int64),
+                                          dims.back(), "one_hot", "class");
+                         return b.compare(Compare::EQ, number,
                                           b.index(dims.size() - 1));
                        }));
 }
 
 /// Assertions on what the types already say.
 static void lowerNothing(Lowering &) {}
+
+/// An assertion on data.
+static void lowerAssertAsync(Lowering &c) {
+  Tensor self = c.tensor("self");
+  StringRef message = c.has("assert_msg") ? c.text("assert_msg") : "";
+  c.assertions.push_back(
+      {c.cast(c.reshape(self, {}), DType::Bool), c.loc,
+       message.empty() ? "the assertion does not hold" : message.str()});
+  if (c.numResults())
+    c.yield(c.tensor("dep_token"));
+}
 
 /// An assertion on a condition known when compiling.
 static void lowerAssertScalar(Lowering &c) {
@@ -198,9 +211,10 @@ void conversion::registerCreation(Registry &r) {
   r.add({"aten._assert_tensor_metadata.default",
          "aten.sym_constrain_range.default",
          "aten.sym_constrain_range_for_size.default",
-         "aten._functional_assert_scalar.default",
-         "aten._functional_assert_async.msg", "aten._assert_async.msg",
-         "aten._assert_async.default"},
+         "aten._functional_assert_scalar.default"},
         lowerNothing);
+  r.add({"aten._functional_assert_async.msg", "aten._assert_async.msg",
+         "aten._assert_async.default"},
+        lowerAssertAsync);
   r.add("aten._assert_scalar.default", lowerAssertScalar);
 }

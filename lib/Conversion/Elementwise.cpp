@@ -320,8 +320,7 @@ static Scalar constantPower(Body &b, Scalar x, double exponent) {
     return b.mul(b.mul(x, x), x);
   if (isFloat(type))
     return b.math<math::PowFOp>(x, b.constant(exponent, type));
-  // A negative one is an error in torch for a number as exponent.
-  return integerPower(b, x, static_cast<uint64_t>(std::max(exponent, 0.0)));
+  return integerPower(b, x, static_cast<uint64_t>(exponent));
 }
 
 static Scalar shiftLeft(Body &b, Args a) {
@@ -541,11 +540,15 @@ static constexpr Binary binaries[] = {
     {"true_divide", Typing::Float,
      [](Body &b, Args a) { return b.div(a[0], a[1]); }},
     {"floor_divide", Typing::Promote,
-     [](Body &b, Args a) { return b.floorDiv(a[0], a[1]); }},
+     [](Body &b, Args a) {
+       return b.floorDiv(a[0], b.nonZero(a[1], "floor_divide"));
+     }},
     {"remainder", Typing::Promote,
-     [](Body &b, Args a) { return b.remainder(a[0], a[1]); }},
+     [](Body &b, Args a) {
+       return b.remainder(a[0], b.nonZero(a[1], "remainder"));
+     }},
     {"fmod", Typing::Promote,
-     [](Body &b, Args a) { return b.fmod(a[0], a[1]); }},
+     [](Body &b, Args a) { return b.fmod(a[0], b.nonZero(a[1], "fmod")); }},
     {"maximum", Typing::Promote,
      [](Body &b, Args a) { return b.max(a[0], a[1]); }},
     {"minimum", Typing::Promote,
@@ -639,9 +642,10 @@ static void lowerDivMode(Lowering &c) {
         [](Body &b, Args a) { return b.div(a[0], a[1]); });
   bool floor = mode == "floor";
   lowerPointwise(c, operands, Typing::Promote, [&](Body &b, Args a) {
+    Scalar divisor = b.nonZero(a[1], "div");
     if (floor)
-      return b.floorDiv(a[0], a[1]);
-    Scalar quotient = b.div(a[0], a[1]);
+      return b.floorDiv(a[0], divisor);
+    Scalar quotient = b.div(a[0], divisor);
     return isFloat(quotient.dtype) ? b.math<math::TruncOp>(quotient)
                                    : quotient;
   });
@@ -652,6 +656,8 @@ static void lowerPow(Lowering &c) {
   std::optional<double> constant;
   if (exponent.number())
     constant = exponent.number()->constant();
+  if (constant && *constant < 0.0 && !isFloat(resultType({base, exponent})))
+    return c.fail("an integer to a negative power");
   lowerPointwise(c, {base, exponent}, Typing::Promote, [&](Body &b, Args a) {
     return constant ? constantPower(b, a[0], *constant) : power(b, a);
   });

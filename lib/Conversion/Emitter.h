@@ -117,7 +117,7 @@ public:
   Scalar sub(Scalar lhs, Scalar rhs);
   Scalar mul(Scalar lhs, Scalar rhs);
   /// Float division, or integer division rounding toward zero; an integer
-  /// divisor of zero is taken as one (torch raises an error there).
+  /// divisor of zero is taken as one (see `nonZero`).
   Scalar div(Scalar lhs, Scalar rhs);
   /// Division rounding toward negative infinity, as torch does it.
   Scalar floorDiv(Scalar lhs, Scalar rhs);
@@ -142,6 +142,18 @@ public:
   Scalar bitOr(Scalar lhs, Scalar rhs);
   Scalar bitXor(Scalar lhs, Scalar rhs);
   Scalar bitNot(Scalar value);
+
+  // Conditions on data that torch checks too. Where one does not hold, the call
+  // returns an error that names the operator `what` and the user's line.
+
+  /// `value` if `holds`, else `otherwise` and the error `message`.
+  Scalar check(Scalar holds, Scalar value, Scalar otherwise,
+               llvm::StringRef what, llvm::StringRef message);
+  /// An int64 in [0, bound), else zero and the error; `subject` names it there.
+  Scalar checkBelow(Scalar value, const SizeExpr &bound, llvm::StringRef what,
+                    llvm::StringRef subject);
+  /// The divisor of a division of the program: an integer that is not zero.
+  Scalar nonZero(Scalar divisor, llvm::StringRef what);
 
   /// A math operation of one or two float operands.
   template <typename Op> Scalar math(Scalar value) {
@@ -198,6 +210,11 @@ public:
   bool assumeAtMost(const SizeExpr &a, const SizeExpr &b) {
     return requirements ? requirements->assumeAtMost(a, b, loc)
                         : a.isLessEqual(b, ranges);
+  }
+  /// `a <= b` is required of the call, by what is built at `loc`.
+  void requireAtMost(const SizeExpr &a, const SizeExpr &b) {
+    if (requirements)
+      requirements->requireAtMost(a, b, loc);
   }
   /// The sizes are taken for equal, by what is built at `loc`.
   void requireEqual(const SizeExpr &lhs, const SizeExpr &rhs) {

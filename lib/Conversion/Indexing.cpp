@@ -21,6 +21,7 @@ using namespace headrace;
 using namespace headrace::conversion;
 
 using Args = ArrayRef<Scalar>;
+using Compare = Body::Compare;
 using Position = Emitter::Position;
 
 /// An index tensor as integers that can be used as such.
@@ -189,6 +190,31 @@ static SmallVector<Position> alongDimension(Lowering &c, int64_t rank,
   return positions;
 }
 
+/// `part` is no larger than `whole` but for dimension `except`: positions there
+/// are not data, and nobody checks them.
+static void requireCovered(Lowering &c, const Tensor &whole,
+                           const Tensor &part, int64_t except, StringRef what) {
+  for (int64_t i = 0; i < whole.rank(); ++i)
+    if (i != except)
+      c.requireAtLeast(whole.dims[i] - part.dims[i], 0,
+                       "the index has " + part.dims[i].str() +
+                           " elements along dimension " + Twine(i) + " but " +
+                           what + " has " + whole.dims[i].str());
+}
+
+/// Sizes that torch takes for equal; a size of one may be stretched.
+static void requireEqual(Lowering &c, ArrayRef<SizeExpr> lhs,
+                         ArrayRef<SizeExpr> rhs) {
+  for (auto [l, r] : llvm::zip(lhs, rhs)) {
+    if (isOne(l) || l == r)
+      continue;
+    std::string otherwise = "the source has " + l.str() +
+                            " elements where " + r.str() + " are written";
+    c.requireAtLeast(l - r, 0, otherwise);
+    c.requireAtLeast(r - l, 0, otherwise);
+  }
+}
+
 static void lowerGather(Lowering &c) {
   Tensor self = c.tensor("self"), index = c.tensor("index");
   if (!checkIndex(c, index))
@@ -200,6 +226,7 @@ static void lowerGather(Lowering &c) {
   if (index.rank() != self.rank())
     return c.fail("self and index differ in rank");
   int64_t d = c.dimension("dim", self.rank());
+  requireCovered(c, self, index, d, "self");
   Tensor result = c.gather(
       self, alongDimension(c, self.rank(), d),
       {{index, c.builder.getMultiDimIdentityMap(index.rank())}}, index.dims,
@@ -290,6 +317,8 @@ static void lowerScatter(Lowering &c, hr::Combiner combiner,
     source = c.expand(source, index.dims);
   if (source.rank() != index.rank())
     return c.fail("src and index differ in rank");
+  requireCovered(c, self, index, d, "self");
+  requireCovered(c, source, index, -1, "src");
   for (int64_t i = 0; i < source.rank(); ++i)
     if (source.dims[i] != index.dims[i])
       source = c.slice(source, i, SizeExpr(0), index.dims[i]);
@@ -346,8 +375,10 @@ static void lowerIndexWrite(Lowering &c, hr::Combiner combiner) {
     return c.fail("the index is not a vector");
   if (c.has("include_self") && !c.flag("include_self"))
     return c.fail("include_self is false");
+  // Rank 0 has dimension 0 in name only: one element.
+  Dims shape = self.dims;
   if (self.rank() == 0)
-    return c.fail("self is of rank 0");
+    self = c.reshape(self, {SizeExpr(1)});
   int64_t d = c.dimension("dim", self.rank());
   Dims loops = self.dims;
   loops[d] = product(index.dims);
@@ -358,29 +389,32 @@ static void lowerIndexWrite(Lowering &c, hr::Combiner combiner) {
     source = c.map({source, alpha}, source.dtype, source.dtype,
                    [](Body &b, Args a) { return b.mul(a[0], a[1]); });
   }
+  requireEqual(c, source.dims, loops);
   source = c.expand(source, loops);
-  c.yield(c.scatter(self, source, alongDimension(c, self.rank(), d),
-                    {alongVector(c, index, self.rank(), d)}, combiner,
-                    ("index_" + Twine(combiner == hr::Combiner::Replace
-                                          ? "copy"
-                                          : "add"))
-                        .str(),
-                    false));
+  Tensor result = c.scatter(
+      self, source, alongDimension(c, self.rank(), d),
+      {alongVector(c, index, self.rank(), d)}, combiner,
+      combiner == hr::Combiner::Replace ? "index_copy" : "index_add", false);
+  c.yield(c.reshape(result, shape));
 }
 
 static void lowerIndexFill(Lowering &c) {
   Tensor self = c.tensor("self"), index = c.tensor("index");
-  if (!checkIndex(c, index) || index.rank() > 1 || self.rank() == 0)
+  if (!checkIndex(c, index) || index.rank() > 1)
     return c.fail("the index is not a vector");
+  Dims shape = self.dims;
+  if (self.rank() == 0)
+    self = c.reshape(self, {SizeExpr(1)});
   int64_t d = c.dimension("dim", self.rank());
   Dims loops = self.dims;
   loops[d] = product(index.dims);
   Tensor value =
       c.expand(c.scalarTensor(c.operand("value"), self.dtype), loops);
   // Counts from the end, unlike index_copy.
-  c.yield(c.scatter(self, value, alongDimension(c, self.rank(), d),
-                    {alongVector(c, index, self.rank(), d)},
-                    hr::Combiner::Replace, "index_fill", true));
+  Tensor result = c.scatter(self, value, alongDimension(c, self.rank(), d),
+                            {alongVector(c, index, self.rank(), d)},
+                            hr::Combiner::Replace, "index_fill", true);
+  c.yield(c.reshape(result, shape));
 }
 
 static void lowerTake(Lowering &c) {
@@ -400,6 +434,7 @@ static void lowerPut(Lowering &c) {
   if (!checkIndex(c, index))
     return;
   Tensor flat = c.reshape(self, {product(self.dims)});
+  requireEqual(c, {product(source.dims)}, {product(index.dims)});
   Tensor result = c.scatter(
       flat, c.reshape(source, index.dims), {Position{c.zero(), 0u}},
       {{index, c.builder.getMultiDimIdentityMap(index.rank())}},
@@ -416,14 +451,24 @@ static void lowerMaskedScatter(Lowering &c) {
   Tensor mask = c.expand(c.cast(c.tensor("mask"), DType::Bool), dims);
   Tensor flags = c.reshape(mask, {product(dims)});
   Tensor before = c.scan(c.cast(flags, t), 0, hr::Combiner::Add);
-  // The position is only looked at where the mask is true.
+  // The position counts only where the mask is true. Elsewhere it is that of any
+  // element; one is added where there may be none.
+  SizeExpr count = product(source.dims);
   Tensor at = c.map({flags, before}, t, t, [&](Body &b, Args a) {
-    Scalar one = b.integer(1, t);
-    return b.select(b.cast(a[0], DType::Bool), b.sub(a[1], one),
-                    b.integer(0, t));
+    Scalar zero = b.integer(0, t);
+    Scalar place = b.select(b.cast(a[0], DType::Bool),
+                            b.sub(a[1], b.integer(1, t)), b.integer(-1, t));
+    Scalar enough = b.compare(Compare::LT, place, b.constant(Number(count), t));
+    return b.max(b.check(enough, place, zero, "masked_scatter",
+                         "the mask has more true elements than the source has "
+                         "elements"),
+                 zero);
   });
-  Tensor values = c.gather(c.reshape(source, {product(source.dims)}),
-                           {Position{c.zero(), 0u}},
+  Tensor elements = c.reshape(source, {count});
+  if (count.bounds(c.ranges).min < 1)
+    elements = c.pad(elements, {SizeExpr(0)}, {SizeExpr(1)},
+                     Number(int64_t(0)));
+  Tensor values = c.gather(elements, {Position{c.zero(), 0u}},
                            {{at, c.builder.getMultiDimIdentityMap(1)}},
                            {product(dims)}, "masked_scatter", false);
   c.yield(c.where(mask, c.reshape(values, dims), c.expand(self, dims),

@@ -17,6 +17,17 @@ void Lowering::fail(const Twine &why) {
     reason = why.str();
 }
 
+void Lowering::requireAtLeast(const SizeExpr &size, int64_t least,
+                              const Twine &otherwise) {
+  SizeExpr rest = size - SizeExpr(least);
+  auto bounds = rest.bounds(ranges);
+  if (bounds.min >= 0)
+    return;
+  if (bounds.max < 0)
+    return fail(otherwise);
+  requireAtMost(SizeExpr(least), size);
+}
+
 bool Lowering::checkRank(const Tensor &tensor, int64_t rank, StringRef what) {
   if (tensor.rank() == rank)
     return true;

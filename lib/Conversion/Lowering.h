@@ -23,6 +23,13 @@
 
 namespace headrace::conversion {
 
+/// A condition of the program on its data: a bool of rank 0.
+struct Assertion {
+  Tensor holds;
+  mlir::Location loc;
+  std::string message;
+};
+
 class Lowering : public Emitter {
 public:
   Lowering(mlir::OpBuilder &builder, aten::CallOp call,
@@ -92,11 +99,17 @@ public:
   /// operator X: ...".
   void fail(const llvm::Twine &reason);
   bool failed() const { return !reason.empty(); }
+  /// The conversion takes for granted that `size` is at least `least`: fails
+  /// with `otherwise` if it never is, and leaves it to the call to check if it
+  /// need not be.
+  void requireAtLeast(const SizeExpr &size, int64_t least,
+                      const llvm::Twine &otherwise);
   /// Fails unless the tensor has the rank.
   bool checkRank(const Tensor &tensor, int64_t rank, llvm::StringRef what);
 
   std::string reason;
   llvm::SmallVector<std::optional<Tensor>, 2> results;
+  llvm::SmallVector<Assertion, 0> assertions;
 
 private:
   Tensor lookup(mlir::Value value);

@@ -115,6 +115,14 @@ static SmallVector<int64_t> getReducedDims(Lowering &c, const Tensor &self) {
   return c.dimensions("dim", self.rank());
 }
 
+/// What has no neutral element of its own is not defined over no elements.
+static void requireElements(Lowering &c, const Tensor &self,
+                            ArrayRef<int64_t> dims) {
+  c.requireAtLeast(countElements(self, dims), 1,
+                   "there are no elements to reduce, and the operation has no "
+                   "value for none");
+}
+
 static bool keepsDims(Lowering &c) {
   return c.has("keepdim") && c.flag("keepdim");
 }
@@ -162,13 +170,15 @@ static void lowerCountNonzero(Lowering &c) {
 
 static void lowerExtremum(Lowering &c, Combine kind) {
   Tensor self = c.tensor("self");
-  c.yield(c.reduce(self, getReducedDims(c, self), keepsDims(c), kind,
-                   self.dtype));
+  SmallVector<int64_t> dims = getReducedDims(c, self);
+  requireElements(c, self, dims);
+  c.yield(c.reduce(self, dims, keepsDims(c), kind, self.dtype));
 }
 
 static void lowerAminmax(Lowering &c) {
   Tensor self = c.tensor("self");
   SmallVector<int64_t> dims = getReducedDims(c, self);
+  requireElements(c, self, dims);
   for (Combine kind : {Combine::Min, Combine::Max})
     c.yield(c.reduce(self, dims, keepsDims(c), kind, self.dtype));
 }
@@ -204,6 +214,7 @@ static void lowerExtremumDim(Lowering &c, Combine kind) {
     return;
   }
   int64_t d = c.dimension("dim", self.rank());
+  requireElements(c, self, {d});
   Tensor values = c.reduce(self, {d}, false, kind, self.dtype);
   c.yield(keep ? c.unsqueeze(values, d) : values);
   if (!c.isUsed(1))
@@ -216,11 +227,13 @@ static void lowerArgExtremum(Lowering &c, Combine kind) {
   Tensor self = c.tensor("self");
   if (c.isNone("dim") || self.rank() == 0) {
     Tensor flat = c.reshape(self, {product(self.dims)});
+    requireElements(c, flat, {0});
     Tensor value = c.reduce(flat, {0}, false, kind, self.dtype);
     return c.yield(
         c.reshape(findPosition(c, flat, value, 0), c.resultDims()));
   }
   int64_t d = c.dimension("dim", self.rank());
+  requireElements(c, self, {d});
   Tensor values = c.reduce(self, {d}, false, kind, self.dtype);
   Tensor indices = findPosition(c, self, values, d);
   c.yield(keepsDims(c) ? c.unsqueeze(indices, d) : indices);
@@ -267,16 +280,12 @@ static void lowerNorm(Lowering &c, StringRef orderName) {
   DType type = getAccumulator(c.resultDType());
   if (!isFloat(type))
     return c.fail("the norm of " + getName(self.dtype) + " is not defined");
+  if (std::isinf(order) || order < 0.0)
+    requireElements(c, self, dims);
   if (std::isinf(order)) {
     Tensor result = c.reduce(
         self, dims, keep, order > 0 ? Combine::Max : Combine::Min, type,
         [](Body &b, Scalar x) { return b.abs(x); });
-    if (order > 0) {
-      // Of no elements the norm is zero, not the neutral element.
-      result = c.map({result}, type, type, [](Body &b, Args a) {
-        return b.max(a[0], b.constant(0.0, a[0].dtype));
-      });
-    }
     return c.yieldCast(result);
   }
   Tensor sum = c.reduce(

@@ -162,6 +162,39 @@ void Requirements::addAccesses(Op op, ArrayRef<SizeExpr> loops,
       addOperand(map, loops, *dims, op.getLoc());
 }
 
+namespace {
+/// Rebuilds an expression and collects what it divides by.
+struct DivisorCollector : SizeExpr::Visitor {
+  void constant(int64_t value) override { stack.push_back(SizeExpr(value)); }
+  void symbol(StringRef name) override {
+    stack.push_back(SizeExpr::symbol(name));
+  }
+  void binary(StringRef op) override {
+    SizeExpr rhs = stack.pop_back_val(), lhs = stack.pop_back_val();
+    if (op == "floordiv" || op == "mod")
+      divisors.push_back(rhs);
+    stack.push_back(op == "+"          ? lhs + rhs
+                    : op == "*"        ? lhs * rhs
+                    : op == "floordiv" ? lhs.floorDiv(rhs)
+                    : op == "mod"      ? lhs.mod(rhs)
+                    : op == "min"      ? SizeExpr::min(lhs, rhs)
+                                       : SizeExpr::max(lhs, rhs));
+  }
+  SmallVector<SizeExpr> stack, divisors;
+};
+} // namespace
+
+void Requirements::addSize(const SizeExpr &size, Location loc) {
+  if (size.isConstant() || !seen.insert(size.str()).second)
+    return;
+  requireAtMost(SizeExpr(0), size, loc);
+  DivisorCollector collector;
+  size.visit(collector);
+  for (const SizeExpr &divisor : collector.divisors)
+    if (!divisor.isConstant())
+      requireAtMost(SizeExpr(1), divisor, loc);
+}
+
 void Requirements::addOp(Operation *op) {
   Location loc = op->getLoc();
   auto dimsOf = [](Value value) {
@@ -172,7 +205,7 @@ void Requirements::addOp(Operation *op) {
     if (auto type = dyn_cast<RankedTensorType>(result.getType());
         type && !type.hasStaticShape())
       for (const SizeExpr &size : dimsOf(result))
-        requireAtMost(SizeExpr(0), size, loc);
+        addSize(size, loc);
 
   if (auto reshape = dyn_cast<hr::ReshapeOp>(op)) {
     auto count = [&](Value value) {

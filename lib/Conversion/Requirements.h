@@ -17,6 +17,7 @@
 
 #include "headrace/Dialect/HR/HRUtils.h"
 #include "llvm/ADT/MapVector.h"
+#include "llvm/ADT/StringSet.h"
 
 namespace headrace::conversion {
 
@@ -55,11 +56,15 @@ private:
   template <typename Op>
   void addAccesses(Op op, llvm::ArrayRef<SizeExpr> loops,
                    llvm::ArrayRef<SizeExpr> source);
+  /// A size is not negative, and can be computed.
+  void addSize(const SizeExpr &size, mlir::Location loc);
   void addOp(mlir::Operation *op);
 
   mlir::func::FuncOp entry;
   SymbolRanges ranges, traced;
   hr::SizeNames names;
+  /// Texts of sizes that were looked at.
+  llvm::StringSet<> seen;
   /// By condition: each is checked once.
   llvm::MapVector<mlir::StringAttr, hr::RequirementAttr> found;
 };

@@ -213,6 +213,8 @@ static void lowerUpsample(Lowering &c, unsigned spatial, Interpolation mode) {
   }
   for (unsigned i = 0; i < spatial; ++i) {
     int64_t d = 2 + i;
+    for (const SizeExpr &size : {x.dims[d], outDims[d]})
+      c.requireAtLeast(size, 1, "nothing can be made of no elements");
     x = resample(c, x, {d, x.dims[d], outDims[d], scales[i], align}, mode);
   }
   c.yieldCast(x);
@@ -314,6 +316,8 @@ static void lowerGridSampler(Lowering &c) {
     return c.fail("samples a volume");
   if (mode > 1)
     return c.fail("interpolates by cubic functions");
+  for (int64_t d : {2, 3})
+    c.requireAtLeast(x.dims[d], 1, "the image has no elements to sample");
   DType type = getComputeType(x.dtype), t = DType::Int64;
   enum Border { Zeros, Edge, Reflect };
   Dims points(grid.dims.begin(), grid.dims.end() - 1);

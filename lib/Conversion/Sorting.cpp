@@ -209,7 +209,12 @@ static void lowerTopK(Lowering &c) {
     return;
   }
   int64_t d = c.dimension("dim", self.rank());
-  Sorted sorted = sortAlong(c, self, d, c.size("k"), c.flag("largest"));
+  SizeExpr k = c.size("k");
+  c.requireAtLeast(k, 0, "k is negative");
+  c.requireAtLeast(self.dims[d] - k, 0,
+                   "k is " + k.str() + " but there are " +
+                       self.dims[d].str() + " elements");
+  Sorted sorted = sortAlong(c, self, d, k, c.flag("largest"));
   c.yield(sorted.values);
   c.yield(sorted.indices);
 }
@@ -251,14 +256,36 @@ static void lowerPlace(Lowering &c, bool median) {
     self = c.reshape(self, {product(self.dims)});
   int64_t d = all ? 0 : c.dimension("dim", self.rank());
   SizeExpr n = self.dims[d];
-  SizeExpr place = median ? (n - SizeExpr(1)).floorDiv(SizeExpr(2))
-                          : c.size("k") - SizeExpr(1);
+  SizeExpr place;
+  if (median) {
+    if (!all)
+      c.requireAtLeast(n, 1, "there are no elements to take the median of");
+    place = (n - SizeExpr(1)).floorDiv(SizeExpr(2));
+  } else {
+    SizeExpr k = c.size("k");
+    std::string otherwise = "k is " + k.str() + " but there are " + n.str() +
+                            " elements";
+    c.requireAtLeast(k, 1, otherwise);
+    c.requireAtLeast(n - k, 0, otherwise);
+    place = k - SizeExpr(1);
+  }
   Sorted sorted = sortAlong(c, self, d, n, false);
+  if (all && n.bounds(c.ranges).min < 1) {
+    // The median of nothing at all is NaN, or the least integer.
+    Number none = isFloat(self.dtype)
+                      ? Number(std::numeric_limits<double>::quiet_NaN())
+                      : Emitter::neutral(Combine::Max, self.dtype);
+    SizeExpr zero(0), one(1);
+    sorted.values = c.pad(sorted.values, {zero}, {one}, none);
+    sorted.indices = c.pad(sorted.indices, {zero}, {one}, Number(int64_t(0)));
+    place = c.max(place, zero);
+  }
   Tensor values = c.slice(sorted.values, d, place, SizeExpr(1));
   Tensor indices = c.slice(sorted.indices, d, place, SizeExpr(1));
   // The median of a row with NaN is NaN; the last place holds one.
   if (median && isFloat(self.dtype)) {
-    Tensor last = c.slice(sorted.values, d, n - SizeExpr(1), SizeExpr(1));
+    Tensor last = c.slice(sorted.values, d, c.max(n - SizeExpr(1), SizeExpr(0)),
+                          SizeExpr(1));
     Tensor firstNaN = c.structured(
         self.dims, {{self, c.builder.getMultiDimIdentityMap(self.rank())}},
         [&] {

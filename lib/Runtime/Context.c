@@ -44,7 +44,7 @@ struct hr_context {
   bool is_torn;
   /** Arena and scratch of the call; scratch comes first. */
   region arena;
-  region state;
+  region state; /* with the copies that calls keep of it behind */
   /** The context's own outputs: two, used in turn, so that the outputs of one
       run may be inputs of the next. */
   region results[2];
@@ -225,6 +225,31 @@ static void leave(hr_context *context) {
   __atomic_store_n(context->busy, 0, __ATOMIC_RELEASE);
 }
 
+/** Bytes of the state and of the copy of it that a call keeps. */
+static int64_t state_bytes(void) {
+  int64_t most = 0;
+  for (int64_t i = 0; i < hr_rt_image.num_entries; ++i) {
+    const hr_entry *entry = &hr_rt_image.entries[i];
+    int64_t bytes = 0;
+    for (int64_t k = 0; k < entry->num_kept; ++k)
+      bytes += entry->kept[k].bytes;
+    most = bytes > most ? bytes : most;
+  }
+  return align_up(hr_rt_image.state_bytes) + most;
+}
+
+/** Copies what the entry keeps of the state, or `back`. */
+static void keep_state(hr_context *context, const hr_entry *entry, bool back) {
+  uint8_t *state = context->state.at;
+  uint8_t *copy = state + align_up(hr_rt_image.state_bytes);
+  for (int64_t i = 0; i < entry->num_kept; ++i) {
+    uint8_t *original = state + entry->kept[i].offset;
+    size_t bytes = (size_t)entry->kept[i].bytes;
+    memcpy(back ? original : copy, back ? copy : original, bytes);
+    copy += bytes;
+  }
+}
+
 int hr_rt_reset(hr_context *context) {
   region *state = &context->state;
   if (!enter(context))
@@ -373,11 +398,11 @@ int hr_rt_create_context(const hr_model *model,
   context->busy = (uint32_t *)context->busy_page.at;
   context->is_wiped = hr_wipe_on_fork(context->busy_page.at,
                                       (size_t)context->busy_page.bytes);
-  if (!ensure(&context->state, hr_rt_image.state_bytes)) {
+  if (!ensure(&context->state, state_bytes())) {
     hr_rt_destroy_context(context);
     return hr_fail(why, HR_ERROR_SYSTEM,
                    "out of memory for %lld bytes of state",
-                   (long long)hr_rt_image.state_bytes);
+                   (long long)state_bytes());
   }
   context->frame.state = context->state.at;
   hr_rt_reset(context);
@@ -725,6 +750,71 @@ static void work(void *argument, uint32_t worker) {
   context->schedule->timeline(&context->frame, worker);
 }
 
+/** What the frame's error says. */
+static int fail_on_data(hr_context *context) {
+  const hr_frame *frame = &context->frame;
+  const hr_site *site = &hr_rt_image.sites[frame->error_site];
+  hr_message message = {context->message, MESSAGE_SIZE};
+  if (!site->ranged)
+    return hr_fail(message, HR_ERROR_DATA, "%s: %s: %s", site->where,
+                   site->what, site->message);
+  if (frame->error_bound <= 0)
+    return hr_fail(message, HR_ERROR_DATA,
+                   "%s: %s: %s %lld is out of range: there are no elements",
+                   site->where, site->what, site->message,
+                   (long long)frame->error_value);
+  return hr_fail(message, HR_ERROR_DATA,
+                 "%s: %s: %s %lld is out of range, expected 0 to %lld",
+                 site->where, site->what, site->message,
+                 (long long)frame->error_value,
+                 (long long)frame->error_bound - 1);
+}
+
+/* The number of the first element that is not in [low, low + range); `count` if
+   there is none. The loop has no exit, so that it is vectorized. */
+#define DEFINE_FIND_OUTSIDE(name, type)                                        \
+  static int64_t name(const type *values, int64_t count, int64_t low,          \
+                      uint64_t range) {                                        \
+    int bad = 0;                                                               \
+    for (int64_t i = 0; i < count; ++i)                                        \
+      bad |= (uint64_t)values[i] - (uint64_t)low >= range;                     \
+    for (int64_t i = 0; bad && i < count; ++i)                                 \
+      if ((uint64_t)values[i] - (uint64_t)low >= range)                        \
+        return i;                                                              \
+    return count;                                                              \
+  }
+DEFINE_FIND_OUTSIDE(find_outside_32, int32_t)
+DEFINE_FIND_OUTSIDE(find_outside_64, int64_t)
+
+/** The indices that are inputs. */
+static int check_indices(hr_context *context, const hr_entry *entry,
+                         const DLTensor *inputs) {
+  hr_frame *frame = &context->frame;
+  for (int64_t i = 0; i < entry->num_checks; ++i) {
+    const hr_index_check *check = &entry->checks[i];
+    const DLTensor *input = &inputs[check->input];
+    int64_t bound, count = 1, at;
+    if (!evaluate(&check->bound, frame->symbols, &bound))
+      return FAIL(context, "input '%s': its range (%s) cannot be computed",
+                  entry->inputs[check->input].name, check->bound.text);
+    for (int32_t d = 0; d < input->ndim; ++d)
+      count *= input->shape[d];
+    int64_t low = check->wrap ? -bound : 0;
+    const void *values = frame->inputs[check->input];
+    bool wide = input->dtype.bits == 64;
+    at = wide ? find_outside_64(values, count, low, (uint64_t)(bound - low))
+              : find_outside_32(values, count, low, (uint64_t)(bound - low));
+    if (at == count)
+      continue;
+    frame->error_site = check->site;
+    frame->error_value = wide ? ((const int64_t *)values)[at]
+                              : ((const int32_t *)values)[at];
+    frame->error_bound = bound;
+    return fail_on_data(context);
+  }
+  return HR_OK;
+}
+
 static int run(hr_context *context, uint32_t number, const DLTensor *inputs,
                uint32_t num_inputs, DLTensor *outputs, uint32_t num_outputs) {
   int status =
@@ -732,7 +822,8 @@ static int run(hr_context *context, uint32_t number, const DLTensor *inputs,
   if (status)
     return status;
   const hr_entry *entry = &hr_rt_image.entries[number];
-  if ((status = place_outputs(context, entry, inputs, outputs)))
+  if ((status = check_indices(context, entry, inputs)) ||
+      (status = place_outputs(context, entry, inputs, outputs)))
     return status;
 
   uint32_t workers = context->num_workers;
@@ -760,6 +851,7 @@ static int run(hr_context *context, uint32_t number, const DLTensor *inputs,
   frame->scratch = context->arena.at;
   frame->arena = context->arena.at + scratch;
   frame->error_state = 0;
+  keep_state(context, entry, /*back=*/false);
   context->schedule = schedule;
   hr_profile *profile = context->profile;
   if (profile) {
@@ -788,14 +880,10 @@ static int run(hr_context *context, uint32_t number, const DLTensor *inputs,
   if (profile)
     profile->end_ns = hr_clock();
 
-  if (frame->error_state) {
-    const hr_site *site = &hr_rt_image.sites[frame->error_site];
-    return hr_fail((hr_message){context->message, MESSAGE_SIZE}, HR_ERROR_DATA,
-                   "%s: %s: index %lld is out of range, expected 0 to %lld",
-                   site->where, site->what, (long long)frame->error_index,
-                   (long long)frame->error_bound - 1);
-  }
-  return HR_OK;
+  if (!frame->error_state)
+    return HR_OK;
+  keep_state(context, entry, /*back=*/true);
+  return fail_on_data(context);
 }
 
 int hr_rt_run(hr_context *context, uint32_t number, const DLTensor *inputs,

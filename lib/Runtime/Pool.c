@@ -59,14 +59,14 @@ void hr_wait(hr_frame *frame, int64_t other, int64_t count) {
              SPINS_IN_RUN);
 }
 
-void hr_stage_index_error(hr_frame *frame, int64_t site, int64_t index,
-                          int64_t bound) {
+void hr_stage_error(hr_frame *frame, int64_t site, int64_t value,
+                    int64_t bound) {
   uint32_t none = 0;
   if (!__atomic_compare_exchange_n(&frame->error_state, &none, 1, false,
                                    __ATOMIC_RELAXED, __ATOMIC_RELAXED))
     return;
   frame->error_site = site;
-  frame->error_index = index;
+  frame->error_value = value;
   frame->error_bound = bound;
   __atomic_store_n(&frame->error_state, 2, __ATOMIC_RELEASE);
 }

@@ -22,6 +22,7 @@
 #include "Atoms.h"
 #include "Codegen.h"
 #include "Image.h"
+#include "KeptStates.h"
 #include "Link.h"
 #include "Lowering.h"
 #include "Timeline.h"
@@ -208,9 +209,19 @@ LogicalResult Emission::readEntries() {
   }
   image.scheduleHash = hashSchedules(module);
   if (auto sites = module->getAttrOfType<ArrayAttr>(sitesAttribute))
-    for (auto site : sites.getAsRange<ArrayAttr>())
-      image.sites.push_back({cast<StringAttr>(site[0]).getValue().str(),
-                             cast<StringAttr>(site[1]).getValue().str()});
+    for (Attribute attribute : sites) {
+      std::optional<ImageSite> site = readSite(attribute);
+      if (!site)
+        return module.emitError() << "no site of a check: " << attribute;
+      image.sites.push_back(std::move(*site));
+    }
+  for (ImageEntry &entry : image.entries)
+    for (ImageCheck &check : entry.checks) {
+      check.siteNumber = llvm::find(image.sites, check.site) -
+                         image.sites.begin();
+      if (check.siteNumber == static_cast<int64_t>(image.sites.size()))
+        image.sites.push_back(check.site);
+    }
   return success();
 }
 
@@ -265,6 +276,11 @@ LogicalResult Emission::placeData() {
   for (auto state : module.getOps<hr::StateOp>())
     if (failed(placeState(state.getSymName())))
       return failure();
+
+  for (auto [i, entry] : llvm::enumerate(image.entries))
+    for (Program &program : programs)
+      if (program.entry == i && program.op.getWorkers() == 1)
+        entry.kept = findKeptStates(module, program.op, entry, image);
 
   image.weightBytes = info.weightBytes = weights.getBytes();
   placement.weights = &weights;

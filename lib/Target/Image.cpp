@@ -189,6 +189,51 @@ static LogicalResult readRequirements(func::FuncOp function,
   return success();
 }
 
+std::optional<ImageSite> headrace::readSite(Attribute attr) {
+  auto site = dyn_cast_or_null<ArrayAttr>(attr);
+  if (!site || site.size() != 4)
+    return std::nullopt;
+  auto what = dyn_cast<StringAttr>(site[0]);
+  auto where = dyn_cast<StringAttr>(site[1]);
+  auto message = dyn_cast<StringAttr>(site[2]);
+  auto ranged = dyn_cast<BoolAttr>(site[3]);
+  if (!what || !where || !message || !ranged)
+    return std::nullopt;
+  return ImageSite{what.getValue().str(), where.getValue().str(),
+                   message.getValue().str(), ranged.getValue()};
+}
+
+/// An element of `hr.checks`; nothing if it is none of an entry with such inputs.
+static std::optional<ImageCheck> readCheck(Attribute attr,
+                                           ArrayRef<ImagePort> inputs) {
+  auto fields = dyn_cast<DictionaryAttr>(attr);
+  if (!fields)
+    return std::nullopt;
+  auto input = fields.getAs<IntegerAttr>("input");
+  auto bound = fields.getAs<hr::SizeAttr>("bound");
+  auto wrap = fields.getAs<BoolAttr>("wrap");
+  auto covers = fields.getAs<ArrayAttr>("covers");
+  std::optional<ImageSite> site = readSite(fields.get("site"));
+  if (!input || !bound || !wrap || !covers || !site ||
+      input.getValue().uge(inputs.size()))
+    return std::nullopt;
+  Type type = inputs[input.getInt()].elementType;
+  if (!type.isInteger(32) && !type.isInteger(64))
+    return std::nullopt;
+  ImageCheck check;
+  check.input = input.getInt();
+  check.bound = bound.getExpr();
+  check.wrap = wrap.getValue();
+  check.site = *site;
+  for (Attribute covered : covers) {
+    if (std::optional<ImageSite> other = readSite(covered))
+      check.covers.push_back(*other);
+    else
+      return std::nullopt;
+  }
+  return check;
+}
+
 FailureOr<ImageEntry> headrace::readEntry(func::FuncOp function) {
   ImageEntry entry;
   entry.name = function.getName().str();
@@ -219,6 +264,14 @@ FailureOr<ImageEntry> headrace::readEntry(func::FuncOp function) {
   }
   if (failed(readRequirements(function, entry)))
     return failure();
+  if (auto checks = function->getAttrOfType<ArrayAttr>("hr.checks"))
+    for (Attribute attribute : checks) {
+      std::optional<ImageCheck> check = readCheck(attribute, entry.inputs);
+      if (!check)
+        return function.emitError()
+               << "entry '" << entry.name << "' has no check " << attribute;
+      entry.checks.push_back(std::move(*check));
+    }
   auto module = function->getParentOfType<ModuleOp>();
   auto getSpec = [&](StringRef kind) -> std::string {
     auto spec = module->getAttrOfType<StringAttr>(
@@ -558,7 +611,7 @@ static llvm::Constant *buildPorts(TableBuilder &b, const ImageEntry &entry,
 }
 
 static llvm::Constant *buildEntry(TableBuilder &b, const ImageEntry &entry) {
-  SmallVector<llvm::Constant *> symbols, requirements, schedules;
+  SmallVector<llvm::Constant *> symbols, requirements, schedules, checks, kept;
   for (const ImageSymbol &symbol : entry.symbols)
     symbols.push_back(
         b.record({b.string(symbol.userName), b.number(symbol.range.min),
@@ -576,6 +629,14 @@ static llvm::Constant *buildEntry(TableBuilder &b, const ImageEntry &entry) {
          b.number(schedule.arenaBytes.bounds(entry.getRanges()).max),
          b.number(schedule.scratchStride), schedule.timeline,
          b.number(schedule.fromWork)}));
+  for (const ImageCheck &check : entry.checks)
+    checks.push_back(b.record({b.number(check.input),
+                               buildSize(b, entry, check.bound,
+                                          check.bound.str()),
+                               b.number(check.wrap),
+                               b.number(check.siteNumber)}));
+  for (const ImageSpan &span : entry.kept)
+    kept.push_back(b.record({b.number(span.offset), b.number(span.bytes)}));
   return b.record({b.string(entry.name),
                    b.number(static_cast<int64_t>(symbols.size())),
                    b.number(static_cast<int64_t>(requirements.size())),
@@ -587,7 +648,11 @@ static llvm::Constant *buildEntry(TableBuilder &b, const ImageEntry &entry) {
                    buildPorts(b, entry, entry.inputs),
                    buildPorts(b, entry, entry.outputs),
                    b.array(schedules, "schedules"),
-                   buildSize(b, entry, entry.work, entry.work.str())});
+                   buildSize(b, entry, entry.work, entry.work.str()),
+                   b.number(static_cast<int64_t>(checks.size())),
+                   b.array(checks, "checks"),
+                   b.number(static_cast<int64_t>(kept.size())),
+                   b.array(kept, "kept")});
 }
 
 namespace {
@@ -640,8 +705,9 @@ void headrace::emitImage(const Image &image, StringRef signature,
     states.push_back(b.record({b.string(state.name), b.number(state.offset),
                                b.number(state.bytes),
                                b.number(state.initial)}));
-  for (const auto &[what, where] : image.sites)
-    sites.push_back(b.record({b.string(what), b.string(where)}));
+  for (const ImageSite &site : image.sites)
+    sites.push_back(b.record({b.string(site.what), b.string(site.where),
+                              b.string(site.message), b.number(site.ranged)}));
 
   llvm::Constant *weights = b.null();
   if (image.embedWeights && !embeddedWeights.empty()) {

@@ -44,6 +44,32 @@ struct ImagePort {
   int64_t mutates = -1;
 };
 
+/// An element of `hr.sites` (headrace/Target/StageABI.h).
+struct ImageSite {
+  std::string what, where, message;
+  bool ranged = false;
+  bool operator==(const ImageSite &) const = default;
+};
+/// From the attribute's element; nothing if it is none.
+std::optional<ImageSite> readSite(mlir::Attribute attr);
+
+/// All elements of an input are indices below `bound`; checked by the call
+/// before it runs.
+struct ImageCheck {
+  int64_t input = 0;
+  SizeExpr bound;
+  bool wrap = false;
+  ImageSite site;
+  /// Sites of stages that report nothing which this check has not reported.
+  std::vector<ImageSite> covers;
+  int64_t siteNumber = 0;
+};
+
+/// Bytes of the state.
+struct ImageSpan {
+  int64_t offset = 0, bytes = 0;
+};
+
 struct ImageSchedule {
   int64_t workers = 1;
   SizeExpr arenaBytes;
@@ -67,6 +93,9 @@ struct ImageEntry {
   std::vector<ImageSchedule> schedules;
   /// A measure of a call that grows with its sizes.
   SizeExpr work;
+  std::vector<ImageCheck> checks;
+  /// See `findKeptStates`.
+  llvm::SmallVector<ImageSpan> kept;
   /// What each command of the schedules runs, by the numbers that profiles give
   /// them; alike for all numbers of workers.
   std::vector<std::string> commands;
@@ -93,7 +122,7 @@ struct Image {
   std::vector<std::string> features;
   std::vector<ImageEntry> entries;
   std::vector<ImageState> states;
-  std::vector<std::pair<std::string, std::string>> sites;
+  std::vector<ImageSite> sites;
   int64_t stateBytes = 0;
   int64_t weightBytes = 0;
   uint64_t weightHash = 0;

@@ -75,6 +75,9 @@ private:
   /// Emits `body` for each number in [from, to).
   void emitLoop(llvm::Value *from, llvm::Value *to, const Twine &name,
                 llvm::function_ref<void(llvm::Value *)> body);
+  /// Emits `body`; where it writes state, it is skipped once the call has met an
+  /// error in the data.
+  void emitGuarded(bool writesState, llvm::function_ref<void()> body);
   /// Emits `body` if `condition` holds, which it seldom does if `unlikely`.
   void emitIf(llvm::Value *condition, llvm::function_ref<void()> body,
               bool unlikely = false);
@@ -215,6 +218,17 @@ void Transcriber::emitIf(llvm::Value *condition,
   body();
   b.CreateBr(done);
   b.SetInsertPoint(done);
+}
+
+void Transcriber::emitGuarded(bool writesState,
+                              llvm::function_ref<void()> body) {
+  if (!writesState)
+    return body();
+  llvm::LoadInst *state = b.CreateLoad(
+      i32, addBytes(frame, b.getInt64(offsetof(hr_frame, error_state))),
+      "error");
+  state->setAtomic(llvm::AtomicOrdering::Monotonic);
+  emitIf(b.CreateICmpEQ(state, b.getInt32(0)), body);
 }
 
 void Transcriber::emitLoop(llvm::Value *from, llvm::Value *to,
@@ -391,12 +405,19 @@ LogicalResult Transcriber::emitRun(sched::RunOp op) {
   if (takesIteration)
     rest.push_back(iterations.empty() ? b.getInt64(0) : iterations.back());
 
+  bool writesState = false;
+  for (auto [i, access] : llvm::enumerate(
+           stage.getAccess().getAsRange<hr::AccessAttr>()))
+    writesState |= access.getValue() != hr::Access::Read &&
+                   op.getBuffer(i).getKind() == hr::BufferKind::State;
   auto call = [&](llvm::Value *from, llvm::Value *to) {
     emitProfiled([&] {
       emitIf(b.CreateICmpSLT(from, to), [&] {
-        SmallVector<llvm::Value *> arguments = {from, to};
-        arguments.append(rest);
-        b.CreateCall(callee, arguments);
+        emitGuarded(writesState, [&] {
+          SmallVector<llvm::Value *> arguments = {from, to};
+          arguments.append(rest);
+          b.CreateCall(callee, arguments);
+        });
       });
     });
   };
@@ -454,10 +475,12 @@ LogicalResult Transcriber::emitCopy(sched::CopyOp op) {
         });
       };
   emitProfiled([&] {
-    if (rank == 0)
-      b.CreateMemCpy(to, llvm::MaybeAlign(), from, llvm::MaybeAlign(), width);
-    else
-      emitDimension(0, b.getInt64(0), b.getInt64(0));
+    emitGuarded(dest.getKind() == hr::BufferKind::State, [&] {
+      if (rank == 0)
+        b.CreateMemCpy(to, llvm::MaybeAlign(), from, llvm::MaybeAlign(), width);
+      else
+        emitDimension(0, b.getInt64(0), b.getInt64(0));
+    });
   });
   return emitSignal(op, op.getFence());
 }

@@ -669,17 +669,66 @@ void StageEmitter::emitSort(const Nest &nest) {
 void StageEmitter::emitScatter(const Nest &nest, const NestPlan &nestPlan) {
   const Node *anchor = nest.anchor;
   auto scatter = cast<hr::ScatterOp>(anchor->op);
+  Value memref = inputs.lookup(anchor->source->source);
   SmallVector<LaneIndex> loops(anchor->loops.size(), uniform(constant(0)));
+  auto addressAt = [&](Place &place) {
+    SmallVector<Value> indices;
+    for (unsigned i = 1; i < anchor->operands.size(); ++i)
+      indices.push_back(evalOperand(anchor, i, loops, place));
+    return dataAddress(anchor, indices, loops, place);
+  };
+  // 1. All indices of the tile are checked: with a bad one, nothing is written.
+  // Each is looked at once, whatever loops it does not depend on.
+  SmallVector<unsigned> varying, fixed;
+  for (unsigned d = 0; d < loops.size(); ++d) {
+    bool varies = false;
+    for (unsigned i = 1; i < anchor->operands.size(); ++i) {
+      const Access &access = anchor->operands[i];
+      if (access.isInput())
+        varies |= access.address.coef[d] != SizeExpr(0);
+      for (const Linear &linear : access.index)
+        varies |= linear.coef[d] != SizeExpr(0);
+    }
+    (varies ? varying : fixed).push_back(d);
+  }
+  Value yes = arith::ConstantOp::create(entry, loc, entry.getBoolAttr(true));
+  std::function<Value(unsigned, Value)> checkFrom = [&](unsigned n,
+                                                        Value good) -> Value {
+    if (n == varying.size()) {
+      Place place;
+      DataAddress address = addressAt(place);
+      if (address.checks.empty())
+        return good;
+      Value isBad = anyBad(address.checks);
+      return ifGood(
+          isBad, good.getType(),
+          [&] {
+            reportBad(anchor, address.checks);
+            return arith::XOrIOp::create(b, loc, isBad, yes).getResult();
+          },
+          [&] { return good; });
+    }
+    TileRange range = rangeOf(anchor->loops[varying[n]]);
+    return forCarry(range.lo, add(range.lo, range.len), 1, good,
+                    [&](Value iv, ValueRange carried) {
+                      loops[varying[n]] = uniform(iv);
+                      return SmallVector<Value>{checkFrom(n + 1, carried[0])};
+                    })
+        .front();
+  };
+  for (unsigned d : fixed)
+    loops[d] = uniform(rangeOf(anchor->loops[d]).lo);
+  auto branch = scf::IfOp::create(b, loc, checkFrom(0, yes));
+  OpBuilder::InsertionGuard guard(b);
+  b.setInsertionPointToStart(branch.thenBlock());
+
+  // 2. The updates, in order.
   auto emitPoint = [&](int64_t lanes, Value mask) {
     Place place;
     place.lanes = lanes;
     place.mask = mask;
-    SmallVector<Value> indices;
-    for (unsigned i = 1; i < anchor->operands.size(); ++i)
-      indices.push_back(evalOperand(anchor, i, loops, place));
+    LaneIndex at = addressAt(place).at;
     Value value = evalOperand(anchor, 0, loops, place);
-    LaneIndex at = dataAddress(anchor, indices, loops, place);
-    Value memref = inputs.lookup(anchor->source->source);
     if (scatter.getCombiner() != hr::Combiner::Replace) {
       Type elementType =
           cast<RankedTensorType>(scatter.getType()).getElementType();

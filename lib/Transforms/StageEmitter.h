@@ -82,6 +82,22 @@ struct TileRange {
   int64_t maxLen = 0;
 };
 
+/// One index of a gather or scatter at a place.
+struct IndexCheck {
+  /// Of the program, before negative ones are counted from the end.
+  mlir::Value index;
+  /// The extent that it is an index of.
+  mlir::Value bound;
+  /// Whether it is outside: i1, or one per lane, false where a lane is masked.
+  mlir::Value isBad;
+};
+
+/// Where a gather reads or a scatter writes, provided that no index is bad.
+struct DataAddress {
+  LaneIndex at;
+  llvm::SmallVector<IndexCheck, 2> checks;
+};
+
 struct Slot {
   mlir::Value memref;
   mlir::Value offset; // null: 0
@@ -199,10 +215,29 @@ private:
                          Place &place);
   void storeAt(mlir::Value memref, LaneIndex at, mlir::Value value,
                Place &place);
-  /// Checked positions of gather and scatter: the flat address.
-  LaneIndex dataAddress(const plan::Node *node,
-                        llvm::ArrayRef<mlir::Value> indices,
-                        llvm::ArrayRef<LaneIndex> loops, Place &place);
+
+  // --- conditions on data (DataChecks.cpp)
+  /// The flat address that a gather or scatter has at a point, and what has to
+  /// be checked before it is used.
+  DataAddress dataAddress(const plan::Node *node,
+                          llvm::ArrayRef<mlir::Value> indices,
+                          llvm::ArrayRef<LaneIndex> loops, Place &place);
+  /// Whether any of the checks fails on any lane, as i1.
+  mlir::Value anyBad(llvm::ArrayRef<IndexCheck> checks);
+  /// Reports the failing checks of `node`.
+  void reportBad(const plan::Node *node, llvm::ArrayRef<IndexCheck> checks);
+  /// Reports `value` and `bound` at a site where `isBad` (per lane).
+  void reportWhere(int64_t site, mlir::Value isBad, mlir::Value value,
+                   mlir::Value bound);
+  /// The number of a site in the module's list.
+  int64_t siteOf(mlir::Operation *op, llvm::StringRef what,
+                 llvm::StringRef message, bool ranged);
+  /// The value of `good`, which may count on what `isBad` denies, else of `bad`.
+  mlir::Value ifGood(mlir::Value isBad, mlir::Type type,
+                     llvm::function_ref<mlir::Value()> bad,
+                     llvm::function_ref<mlir::Value()> good);
+  mlir::Value evalCheck(hr::CheckOp check,
+                        llvm::ArrayRef<mlir::Value> operands, Place &place);
   mlir::Value allocScratch(mlir::Type elementType, int64_t count);
   void allocSlots(const plan::Nest &nest, const plan::NestPlan &nestPlan);
   /// Stores the sinks of a nest at a point given per class.

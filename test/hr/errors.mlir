@@ -74,6 +74,14 @@ func.func @view(%x: tensor<4xf32>) {
 
 // -----
 
+func.func @check(%holds: i1, %x: i64) {
+  // expected-error @+1 {{expected a number and its bound but got 1 numbers}}
+  %0 = hr.check %holds, %x else %x what "x" message "class" range %x : i64
+  return
+}
+
+// -----
+
 func.func @gather(%x: tensor<4x8xf32>, %i: tensor<2xi64>) {
   // expected-error @+1 {{source_dims names index 1 of 1}}
   %0 = hr.gather %x[%i] map affine_map<(d0, d1) -> (0, d1)> indices [affine_map<(d0, d1) -> (d0)>] source_dims [1, -1]

@@ -16,6 +16,13 @@ func.func @tensors(%x: tensor<?x8xf32> {hr.dims = [#hr.size<"s0">, #hr.size<"8">
     attributes {hr.symbols = [#hr.symbol<"s0", 1, 16>]} {
   // CHECK: hr.size <"2 * s0 + 1">
   %n = hr.size #hr.size<"2 * s0 + 1">
+  // CHECK: hr.check %{{.+}}, %{{.+}} else %{{.+}} what "x" message "zero" : f32
+  %yes = arith.constant false
+  %number = arith.constant 1.0 : f32
+  %checked = hr.check %yes, %number else %number what "x" message "zero" : f32
+  // CHECK: hr.check %{{.+}}, %{{.+}} else %{{.+}} what "x" message "class" range %{{.+}}, %{{.+}} : i64
+  %class = arith.constant 3 : i64
+  %ranged = hr.check %yes, %class else %class what "x" message "class" range %class, %class : i64
   // CHECK: hr.constant [@w] : tensor<4x8xf32>
   %w = hr.constant [@w] : tensor<4x8xf32>
   // CHECK: hr.read_state [@cache] : tensor<16x8xf32>

@@ -677,6 +677,9 @@ case("index", "index_copy", lambda x, i, s: x.index_copy(1, i, s),
      rand(3, 5), torch.tensor([4, 1]), rand(3, 2))
 case("index", "index_add", lambda x, i, s: x.index_add(0, i, s, alpha=2.0),
      rand(3, 5), torch.tensor([2, 0, 2]), rand(3, 5))
+case("index", "writes_rank_0", lambda x, i, s: (
+    x.index_fill(0, i, 7.0), x.index_add(0, i, s), x.index_copy(0, i, s)),
+     torch.tensor(2.5), torch.tensor([0]), torch.tensor(-1.25))
 case("index", "index_fill", lambda x, i: x.index_fill(1, i, 7.0), rand(3, 5),
      torch.tensor([4, 1]))
 case("index", "take", torch.take, rand(3, 5), ints(0, 15, 4))

@@ -80,9 +80,12 @@ func.func @relu(%x: tensor<8xf32>) -> tensor<8xf32> {
 
 // -----
 
-// Division by an integer that may be zero does not trap.
+// Division by an integer that may be zero does not trap: zero is an error of the
+// call, and the least number by minus one wraps around.
 // CHECK-LABEL: func.func @no_trap
-// CHECK: %[[SAFE:.+]] = arith.select
+// CHECK: %[[HOLDS:.+]] = arith.cmpi ne
+// CHECK: %[[D:.+]] = hr.check %[[HOLDS]], %{{.+}} else %{{.+}} what "remainder" message "integer division by zero (ZeroDivisionError)" : i64
+// CHECK: %[[SAFE:.+]] = arith.select %{{.+}}, %{{.+}}, %[[D]]
 // CHECK: arith.remsi %{{.+}}, %[[SAFE]]
 func.func @no_trap(%x: tensor<8xi64>, %y: tensor<8xi64>) -> tensor<8xi64> {
   %0 = aten.call "aten.remainder.Tensor"(%x, %y) [#aten.value<0>, #aten.value<1>] : (tensor<8xi64>, tensor<8xi64>) -> tensor<8xi64>

@@ -97,3 +97,36 @@ func.func @side_unknown(%x: tensor<?xf32, #aten.layout<dims = ["s0"]>> {hr.name 
   %0 = aten.call "aten.slice.Tensor"(%x) [#aten.value<0>, 0, #hr.size<"s0 - 8">, 9223372036854775807, 1] : (tensor<?xf32, #aten.layout<dims = ["s0"]>>) -> tensor<4xf32>
   return %0 : tensor<4xf32>
 }
+
+// -----
+
+// A maximum of nothing has no value, whatever the sizes that are not reduced.
+func.func @of_nothing(%x: tensor<3x0xf32>) -> tensor<3xi64> {
+  // expected-error @+1 {{there are no elements to reduce}}
+  %0 = aten.call "aten.argmax.default"(%x) [#aten.value<0>, 1, false] : (tensor<3x0xf32>) -> tensor<3xi64>
+  return %0 : tensor<3xi64>
+}
+
+// -----
+
+func.func @too_few(%x: tensor<3x2xf32>) -> tensor<3x4xf32> {
+  // expected-error @+1 {{k is 4 but there are 2 elements}}
+  %0, %1 = aten.call "aten.topk.default"(%x) [#aten.value<0>, 4, 1, true, true] : (tensor<3x2xf32>) -> (tensor<3x4xf32>, tensor<3x4xi64>)
+  return %0 : tensor<3x4xf32>
+}
+
+// -----
+
+func.func @norm_of_nothing(%x: tensor<0xf32>) -> tensor<f32> {
+  // expected-error @+1 {{there are no elements to reduce}}
+  %0 = aten.call "aten.linalg_vector_norm.default"(%x) [#aten.value<0>, 0x7FF0000000000000 : f64, #aten.none, false, #aten.none] : (tensor<0xf32>) -> tensor<f32>
+  return %0 : tensor<f32>
+}
+
+// -----
+
+func.func @negative_power(%x: tensor<2xi64>) -> tensor<2xi64> {
+  // expected-error @+1 {{an integer to a negative power}}
+  %0 = aten.call "aten.pow.Tensor_Scalar"(%x) [#aten.value<0>, -2] : (tensor<2xi64>) -> tensor<2xi64>
+  return %0 : tensor<2xi64>
+}

@@ -40,6 +40,30 @@ func.func @bad_index() -> (tensor<3xf32> {hr.name = "y", hr.dims = [#hr.size<"3"
 
 // -----
 
+// Nor is a division by zero that the data asks for, or any other condition.
+
+// CHECK-LABEL: func.func @division
+// CHECK: hr.check
+// CHECK: arith.divsi
+hr.weight @zeros {hr.value = dense<[2, 0, 1]> : tensor<3xi64>} : tensor<3xi64>
+func.func @division() -> (tensor<3xi64> {hr.name = "y", hr.dims = [#hr.size<"3">]}) {
+  %z = hr.constant [@zeros] : tensor<3xi64>
+  %e = tensor.empty() : tensor<3xi64>
+  %a = linalg.generic {indexing_maps = [affine_map<(d0) -> (d0)>, affine_map<(d0) -> (d0)>], iterator_types = ["parallel"]}
+      ins(%z : tensor<3xi64>) outs(%e : tensor<3xi64>) {
+  ^bb0(%d: i64, %o: i64):
+    %zero = arith.constant 0 : i64
+    %one = arith.constant 1 : i64
+    %holds = arith.cmpi ne, %d, %zero : i64
+    %safe = hr.check %holds, %d else %one what "div" message "zero" : i64
+    %q = arith.divsi %one, %safe : i64
+    linalg.yield %q : i64
+  } -> tensor<3xi64>
+  return %a : tensor<3xi64>
+}
+
+// -----
+
 // The initial value of a state is no constant.
 
 // CHECK: hr.weight @s.initial

@@ -126,6 +126,20 @@ typedef struct {
   int64_t from_work;
 } hr_schedule;
 
+/** All elements of an input (int32 or int64) are in [0, bound), or with `wrap`
+    in [-bound, bound). */
+typedef struct {
+  int64_t input;
+  hr_size bound;
+  int64_t wrap;
+  int64_t site; /* of hr_image */
+} hr_index_check;
+
+/** Bytes of the context's state. */
+typedef struct {
+  int64_t offset, bytes;
+} hr_span;
+
 typedef struct {
   const char *name;
   int64_t num_symbols, num_requirements, num_inputs, num_outputs;
@@ -136,6 +150,10 @@ typedef struct {
   const hr_port *outputs;
   const hr_schedule *schedules; /* by rising number of workers, first 1 */
   hr_size work;                 /* of a call; grows with its sizes */
+  int64_t num_checks;
+  const hr_index_check *checks; /* before anything is run */
+  int64_t num_kept;
+  const hr_span *kept; /* what an error in the data leaves as it was */
 } hr_entry;
 
 /** A tensor that lives in the context: `bytes` at `offset` of its state. */
@@ -147,8 +165,10 @@ typedef struct {
 
 /** Where a check on data can fail. */
 typedef struct {
-  const char *what;  /* the operator */
-  const char *where; /* the line of the user's program */
+  const char *what;    /* the operator */
+  const char *where;   /* the line of the user's program */
+  const char *message; /* the condition; where ranged, the name of the number */
+  int64_t ranged;      /* whether the error has a number and its bound */
 } hr_site;
 
 typedef struct {
@@ -181,7 +201,7 @@ typedef struct {
 } hr_counter;
 
 /** What a call looks like to generated code. Stages get it as their `context`
-    operand, to pass to `hr_stage_index_error`. */
+    operand, to pass to `hr_stage_error`. */
 typedef struct hr_frame {
   uint8_t *arena;
   const uint8_t *weights;
@@ -197,13 +217,14 @@ typedef struct hr_frame {
   /** The first error in data: claimed, then filled in, then published. */
   uint32_t error_state;
   uint32_t error_reserved;
-  int64_t error_site, error_index, error_bound;
+  int64_t error_site, error_value, error_bound;
 } hr_frame;
 
-/** Called by stages (headrace/Target/StageABI.h): `index` is outside [0, bound)
-    at `hr_image.sites[site]`. */
-void hr_stage_index_error(hr_frame *frame, int64_t site, int64_t index,
-                          int64_t bound);
+/** Called by stages (headrace/Target/StageABI.h): the data breaks the condition
+    of `hr_image.sites[site]`; where that is ranged, `value` is not in
+    [0, bound). */
+void hr_stage_error(hr_frame *frame, int64_t site, int64_t value,
+                    int64_t bound);
 /** Adds one to the counter of timeline `self`. */
 void hr_signal(hr_frame *frame, int64_t self);
 /** Returns once timeline `other` has signalled `count` times in this call. */

@@ -86,7 +86,8 @@ typedef struct {
 typedef enum {
   HR_OK = 0,
   HR_ERROR_ARGUMENT = 1, /* a call that does not fit the signature */
-  HR_ERROR_DATA = 2,     /* an index in the data is out of range */
+  HR_ERROR_DATA = 2,     /* the data breaks a condition, such as an index out
+                             of range */
   HR_ERROR_MACHINE = 3,  /* this machine lacks a CPU feature */
   HR_ERROR_ARTIFACT = 4, /* weights missing, file replaced or damaged */
   HR_ERROR_SYSTEM = 5    /* no memory, no threads, a file not readable */

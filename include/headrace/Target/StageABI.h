@@ -5,16 +5,19 @@
 //
 //===----------------------------------------------------------------------===//
 //
-// A stage that meets an index outside its range records it in the context,
-// clamps the access and goes on: all counters advance. It does so by calling
+// A stage that meets data which breaks a condition (an index outside its range,
+// a divisor of zero) records that in the context and goes on: all counters
+// advance. Nothing is read or written at a bad position. It does so by calling
 //
-//     func.func private @hr_stage_index_error(
-//         %context: i64, %site: i64, %index: i64, %bound: i64)
+//     func.func private @hr_stage_error(
+//         %context: i64, %site: i64, %value: i64, %bound: i64)
 //
 // `context` is the address of the stage's context operand
 // (memref.extract_aligned_pointer_as_index), `site` a number in the module's
-// attribute `hr.sites`, an array of pairs [what, where]: the operator, and the
-// user's line.
+// attribute `hr.sites`, an array of [what, where, message, ranged]: the operator,
+// the user's line, and either the condition in words or, where `ranged` (a bool),
+// the name of what should be in [0, bound) and is `value`. Where not, the numbers
+// are zero.
 //
 //===----------------------------------------------------------------------===//
 #ifndef HEADRACE_TARGET_STAGEABI_H
@@ -24,8 +27,7 @@
 
 namespace headrace {
 
-inline constexpr llvm::StringLiteral indexErrorFunction =
-    "hr_stage_index_error";
+inline constexpr llvm::StringLiteral stageErrorFunction = "hr_stage_error";
 inline constexpr llvm::StringLiteral sitesAttribute = "hr.sites";
 
 } // namespace headrace

@@ -251,6 +251,18 @@ LogicalResult PadOp::verify() {
   return success();
 }
 
+LogicalResult CheckOp::verify() {
+  if (!getRange().empty() && getRange().size() != 2)
+    return emitOpError() << "expected a number and its bound but got "
+                         << getRange().size() << " numbers";
+  return success();
+}
+
+OpFoldResult CheckOp::fold(FoldAdaptor adaptor) {
+  auto holds = dyn_cast_or_null<IntegerAttr>(adaptor.getHolds());
+  return holds && holds.getValue().isOne() ? getValue() : Value();
+}
+
 /// What gather and scatter have in common: how a point of the iteration space
 /// becomes a position in `target`.
 static LogicalResult verifyIndexing(Operation *op, RankedTensorType target,

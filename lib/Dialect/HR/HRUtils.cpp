@@ -19,6 +19,22 @@ SmallVector<SizeExpr> hr::getSizes(ArrayAttr sizes) {
   });
 }
 
+ArrayAttr hr::getSiteAttr(Location loc, StringRef what, StringRef message,
+                          bool ranged) {
+  std::string where = "unknown location";
+  loc->walk([&](Location at) {
+    if (auto file = dyn_cast<FileLineColLoc>(at)) {
+      where =
+          (file.getFilename().getValue() + ":" + Twine(file.getLine())).str();
+      return WalkResult::interrupt();
+    }
+    return WalkResult::advance();
+  });
+  Builder b(loc.getContext());
+  return b.getArrayAttr({b.getStringAttr(what), b.getStringAttr(where),
+                         b.getStringAttr(message), b.getBoolAttr(ranged)});
+}
+
 ArrayAttr hr::getSizeArrayAttr(MLIRContext *context,
                                ArrayRef<SizeExpr> sizes) {
   return ArrayAttr::get(context, llvm::map_to_vector(

@@ -63,7 +63,7 @@ static void stateful(const hr_frame *frame, int64_t self) {
   for (int64_t i = 0; i < n; ++i) {
     int64_t x = ((int64_t *)frame->inputs[0])[2 * i + 1];
     if (x < 0)
-      hr_stage_index_error((hr_frame *)frame, 0, x, 10 + i);
+      hr_stage_error((hr_frame *)frame, 0, x, 10 + i);
     ((int64_t *)frame->outputs[0])[i] = x + *count;
   }
   *count += 1;
@@ -109,15 +109,22 @@ static const hr_schedule ring_schedules[] = {
 static const hr_schedule state_schedules[] = {
     {1, {"n * n", 0, code_square, 3}, INT64_MAX, 0, stateful}};
 static const hr_schedule halfway_schedules[] = {
-    {1, {"0", 0, 0, 0}, 0, 0, halfway}};
+    {1, {"0", 0, 0, 0}, 0, 0, halfway, 0}};
+static const hr_span state_kept[] = {{0, 8}};
+static const hr_index_check state_checks[] = {
+    {0, {"1000", 1000, 0, 0}, 1, 1}};
+#define NO_WORK {"0", 0, 0, 0}
 static const hr_entry entries[] = {
-    {"ring", 0, 0, 1, 1, 2, 0, 0, ring_in, ring_out, ring_schedules},
+    {"ring", 0, 0, 1, 1, 2, 0, 0, ring_in, ring_out, ring_schedules, NO_WORK,
+     0, 0, 0, 0},
     {"state", 1, 1, 1, 1, 1, symbols, requirements, state_in, state_out,
-     state_schedules},
-    {"halfway", 0, 0, 0, 0, 1, 0, 0, 0, 0, halfway_schedules}};
+     state_schedules, NO_WORK, 1, state_checks, 1, state_kept},
+    {"halfway", 0, 0, 0, 0, 1, 0, 0, 0, 0, halfway_schedules, NO_WORK, 0, 0, 0,
+     0}};
 static const hr_state states[] = {{"count", 0, 8, 0}};
-static const hr_site sites[] = {{"gather", "model.py:7"}};
-const hr_image hr_rt_image = {HR_FOOTER_VERSION, "hand", "{}", 0, 3, 1, 1,
+static const hr_site sites[] = {{"gather", "model.py:7", "index", 1},
+                                {"index_put", "model.py:3", "index", 1}};
+const hr_image hr_rt_image = {HR_FOOTER_VERSION, "hand", "{}", 0, 3, 1, 2,
                               0, entries, states, sites, 8, 8, weights, 0,
                               {0, 0}};
 
@@ -313,7 +320,14 @@ int main(void) {
   x[5] = -1;
   run_state(context, 101, x);
   x[5] = 2;
-  run_state(context, 5, x);     /* and goes on */
+  run_state(context, 5, x);     /* and goes on, as if that had not been */
+  x[9998] = -1001;
+  run_state(context, 9999, x);  /* an input that is an index: nothing is run */
+  x[9998] = 1000;
+  run_state(context, 9999, x);
+  x[9998] = -1000;              /* counts from the end */
+  run_state(context, 9999, x);
+  x[9998] = 2;
   hr_rt_reset(context);
   run_state(context, 3, x);
   bad = run_ring(context, 9);

@@ -31,7 +31,11 @@ def HR_Dialect : Dialect {
     An *entry* is a public `func.func`. Its attribute `hr.symbols` is an array
     of `#hr.symbol<"s0", 1, 512>` (name, least, largest value, both included).
     Each tensor argument and result has `hr.name` (a string) and `hr.dims` (an
-    array of `#hr.size`, one per dimension). The module attributes
+    array of `#hr.size`, one per dimension). Of an entry that writes state,
+    `hr.checks` lists the inputs that are indices (dictionaries of the number
+    `input`, the size `bound`, `wrap` as in `hr.gather`, a `site` as in
+    headrace/Target/StageABI.h, and as `covers` the sites that then have nothing
+    left to report): the call checks them first. The module attributes
     `hr.in_spec.<entry>` and `hr.out_spec.<entry>` hold the pytrees as JSON.
     The bytes of weights are not in the IR: `hr.weight` names an entry of the
     `WeightStore` that hangs off the dialect.
@@ -361,6 +365,36 @@ def HR_SizeOp : HR_Op<"size", [Pure]> {
   let hasFolder = 1;
 }
 
+def HR_CheckOp : HR_Op<"check", [Pure,
+    AllTypesMatch<["value", "otherwise", "result"]>]> {
+  let summary = "a scalar under a condition on data";
+  let description = [{
+    Stands in bodies of structured ops. The result is `value` where `holds` is
+    true. Elsewhere the data is not what the operator `what` asks for: the
+    result is `otherwise`, and the call returns an error that says `message`.
+    With a range (two numbers), the message is the name of the first number, and
+    the error says that it is not in [0, second).
+
+    Like the index of an `hr.gather`, what nobody reads is not checked.
+
+    ```mlir
+    %d = hr.check %holds, %divisor else %one what "floor_divide"
+        message "the divisor of an integer division is zero" : i32
+    %c = hr.check %holds, %class else %zero what "one_hot" message "class"
+        range %class, %classes : i64
+    ```
+  }];
+  let arguments = (ins I1:$holds, AnyType:$value, AnyType:$otherwise,
+                       Variadic<I64>:$range, StrAttr:$what, StrAttr:$message);
+  let results = (outs AnyType:$result);
+  let assemblyFormat = [{
+    $holds `,` $value `else` $otherwise `what` $what `message` $message
+    (`range` $range^)? attr-dict `:` type($value)
+  }];
+  let hasVerifier = 1;
+  let hasFolder = 1;
+}
+
 //===----------------------------------------------------------------------===//
 // Views and data movement on tensors
 //===----------------------------------------------------------------------===//
@@ -478,8 +512,9 @@ def HR_GatherOp : HR_Op<"gather", [Pure]> {
     negative in meaning: `source_dims[d] = k >= 0` takes the value of index
     operand `k` at its `index_maps[k]`; `source_dims[d] = -1` takes result `d`
     of `source_map`. An index value outside `[0, dim)` is an error of the call:
-    it is recorded in the context with `what`, and the access is clamped.
-    With `wrap`, values in `[-dim, 0)` count from the end (Python's rule).
+    it is recorded in the context with `what`, nothing is read, and the element
+    is any value. With `wrap`, values in `[-dim, 0)` count from the end (Python's
+    rule). `dim` may be 0: then every index is outside.
 
     ```mlir
     // embedding: out[b, s, h] = table[ids[b, s], h]
@@ -507,7 +542,8 @@ def HR_ScatterOp : HR_Op<"scatter", [Pure]> {
   let description = [{
     The value of `base` after, for each point of the iteration space (that of
     `updates`) in row-major order, `base[p]` has been combined with the update;
-    `p` is found as in `hr.gather`.
+    `p` is found as in `hr.gather`. A stage that meets an index outside its range
+    writes none of the updates that the same tile would write.
 
     ```mlir
     // cache[b, h, pos[i], d] = k[b, h, i, d]
@@ -863,8 +899,8 @@ def HR_RunOp : HR_Op<"run"> {
     `scratch_bytes` is what one worker needs besides; `flops`, `atom` and
     `bytes` feed the simulator (totals of all tiles, as sizes).
     Runs are listed in program order: the order fixes what the dependences are.
-    A stage reports an index out of range as headrace/Target/StageABI.h says,
-    clamps it and goes on.
+    A stage reports data that breaks a condition (an index out of range, an
+    `hr.check`) as headrace/Target/StageABI.h says, and goes on.
 
     ```mlir
     hr.run @ffn_up grid [#hr.size<"4">, #hr.size<"1">] (%x, %w, %h)

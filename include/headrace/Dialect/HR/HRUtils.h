@@ -71,6 +71,11 @@ materializeSize(mlir::OpBuilder &builder, mlir::Location loc,
                 const SizeExpr &size,
                 llvm::function_ref<mlir::Value(llvm::StringRef)> symbol);
 
+/// An element of `hr.sites` (headrace/Target/StageABI.h); the user's line is that
+/// of `loc`.
+mlir::ArrayAttr getSiteAttr(mlir::Location loc, llvm::StringRef what,
+                            llvm::StringRef message, bool ranged);
+
 /// Whether the public function is an entry of the program.
 bool isEntry(mlir::func::FuncOp func);
 
