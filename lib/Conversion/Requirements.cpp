@@ -57,8 +57,12 @@ void Requirements::requireEqual(const SizeExpr &lhs, const SizeExpr &rhs,
 
 void Requirements::requireAtMost(const SizeExpr &lhs, const SizeExpr &rhs,
                                  Location loc) {
+  // Terms on the side where they are positive, a constant on the right.
+  auto [more, less] = (rhs - lhs).splitSigns();
   require(condition::atMost(lhs, rhs),
-          names.str(lhs) + " <= " + names.str(rhs), loc);
+          less.isConstant() ? names.str(more) + " >= " + names.str(less)
+                            : names.str(less) + " <= " + names.str(more),
+          loc);
 }
 
 //===----------------------------------------------------------------------===//
@@ -105,8 +109,11 @@ void Requirements::addView(ArrayAttr offsets, AffineMap map,
       SizeExpr condition = condition::atMost(lhs, rhs);
       if (condition::holds(condition, ranges))
         return;
-      require(isEmpty ? condition::either(condition, *isEmpty) : condition,
-              names.str(lhs) + " <= " + names.str(rhs), loc);
+      if (isEmpty)
+        require(condition::either(condition, *isEmpty),
+                names.str(lhs) + " <= " + names.str(rhs), loc);
+      else
+        requireAtMost(lhs, rhs, loc);
     };
     add(SizeExpr(0), least);
     add(largest + SizeExpr(1), size);
@@ -261,11 +268,34 @@ void Requirements::addThoseOfOps() {
   });
 }
 
+/// The symbols of the entry with these ranges.
+static void setRanges(func::FuncOp entry, const SymbolRanges &ranges) {
+  auto symbols = entry->getAttrOfType<ArrayAttr>("hr.symbols");
+  if (!symbols)
+    return;
+  SmallVector<Attribute> narrowed;
+  for (auto symbol : symbols.getAsRange<hr::SymbolAttr>()) {
+    Interval range = ranges.lookup(symbol.getName());
+    narrowed.push_back(hr::SymbolAttr::get(entry.getContext(),
+                                           symbol.getName(), range.min,
+                                           range.max));
+  }
+  entry->setAttr("hr.symbols", ArrayAttr::get(entry.getContext(), narrowed));
+}
+
 void Requirements::finish() {
   if (found.empty())
     return;
+  // What is said of one symbol is its range, from which more may follow.
+  for (auto &[condition, requirement] : found)
+    condition::narrow(requirement.getExpr(), ranges);
+  setRanges(entry, ranges);
   SmallVector<Attribute> all;
   for (auto &[condition, requirement] : found)
-    all.push_back(requirement);
-  entry->setAttr("hr.requires", ArrayAttr::get(entry.getContext(), all));
+    if (!condition::holds(requirement.getExpr(), ranges))
+      all.push_back(requirement);
+  if (all.empty())
+    entry->removeAttr("hr.requires");
+  else
+    entry->setAttr("hr.requires", ArrayAttr::get(entry.getContext(), all));
 }

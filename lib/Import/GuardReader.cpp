@@ -49,7 +49,6 @@ private:
   LogicalResult nameSymbols();
   FailureOr<SizeExpr> readTerm(StringRef tensor, StringRef field, int64_t at);
   Expected<GuardTerm> resolve(const GuardSource &source);
-  bool narrow(const SizeExpr &condition);
   void raiseLeast(ArrayRef<Guard> guards);
   void replaceCongruent(ArrayRef<SizeExpr> conditions);
 
@@ -314,46 +313,6 @@ LogicalResult GuardReader::nameSymbols() {
 // Conditions
 //===----------------------------------------------------------------------===//
 
-/// Narrows the range of a symbol by a condition that is linear in it and in
-/// nothing else; says whether it was one.
-bool GuardReader::narrow(const SizeExpr &condition) {
-  std::optional<std::string> symbol;
-  bool several = false;
-  condition.walkSymbols([&](StringRef name) {
-    several |= symbol && *symbol != name;
-    symbol = name.str();
-  });
-  if (!symbol || several)
-    return false;
-  SymbolBindings zero, one;
-  zero[*symbol] = 0;
-  one[*symbol] = 1;
-  std::optional<int64_t> at0 = condition.evaluate(zero),
-                         at1 = condition.evaluate(one);
-  auto range = entry.ranges.find(*symbol);
-  int64_t factor;
-  if (!at0 || !at1 || *at0 == *at1 || range == entry.ranges.end() ||
-      __builtin_sub_overflow(*at1, *at0, &factor))
-    return false;
-  if (condition !=
-      SizeExpr::symbol(*symbol) * SizeExpr(factor) + SizeExpr(*at0))
-    return false;
-  // factor * s >= -at0
-  Interval narrowed = range->second;
-  if (*at0 == std::numeric_limits<int64_t>::min())
-    return false;
-  if (factor > 0)
-    narrowed.min =
-        std::max(narrowed.min, llvm::divideCeilSigned(-*at0, factor));
-  else
-    narrowed.max =
-        std::min(narrowed.max, llvm::divideFloorSigned(*at0, -factor));
-  if (narrowed.min > narrowed.max)
-    return false; // said where conditions are checked
-  range->second = narrowed;
-  return true;
-}
-
 /// Raises the least value of symbols as long as some guard refutes it, wherever
 /// the other symbols are: `s * (t // 4) >= 2` leaves neither s = 0 nor t = 3.
 void GuardReader::raiseLeast(ArrayRef<Guard> guards) {
@@ -448,7 +407,7 @@ LogicalResult GuardReader::run(const Object &graphModule,
         guard.condition =
             entry.replaced(guard.condition).simplify(entry.ranges);
         return condition::holds(guard.condition, entry.ranges) ||
-               narrow(guard.condition);
+               condition::narrow(guard.condition, entry.ranges);
       });
     }
   };

@@ -9,6 +9,8 @@
 //
 //===----------------------------------------------------------------------===//
 #include "headrace/Schedule/MemoryPlanner.h"
+#include "SharedBytes.h"
+#include "headrace/Support/SizeCondition.h"
 #include "llvm/ADT/STLExtras.h"
 #include "llvm/Support/MathExtras.h"
 #include <random>
@@ -300,6 +302,42 @@ static SizeExpr roundUp(const SizeExpr &bytes, int64_t align) {
   return bytes.ceilDiv(align) * align;
 }
 
+/// Whether the places of these buffers can be proved for all sizes: those that
+/// conflict apart, all inside of `bytes`.
+static bool arePlacesProvable(const Program &program, ArrayRef<int> buffers,
+                              const std::vector<llvm::BitVector> &conflicts,
+                              const SizeExpr &bytes) {
+  std::vector<SmallVector<int>> sharing = findSharedBytes(program);
+  SymbolRanges ranges = program.symbolRanges();
+  return llvm::all_of(buffers, [&](int b) {
+    const Buffer &buffer = program.buffers[b];
+    SizeExpr end = *buffer.offset + buffer.stride * (buffer.slots - 1) +
+                   buffer.slotBytes();
+    return llvm::none_of(sharing[b],
+                         [&](int other) { return conflicts[b].test(other); }) &&
+           condition::isLessEqual(end, bytes, ranges, program.conditions);
+  });
+}
+
+/// Sorts items into classes without a conflict inside, in the order given: each
+/// into the first that takes it. A stack of classes, each as high as its largest
+/// item, needs no proof that compares sums of different sizes.
+static std::vector<SmallVector<size_t>>
+makeClasses(const PackingProblem &problem, ArrayRef<size_t> order) {
+  std::vector<SmallVector<size_t>> classes;
+  for (size_t item : order) {
+    auto fits = llvm::find_if(classes, [&](const SmallVector<size_t> &members) {
+      return llvm::none_of(members, [&](size_t member) {
+        return problem.conflicts[item].test(member);
+      });
+    });
+    if (fits == classes.end())
+      fits = classes.insert(classes.end(), {});
+    fits->push_back(item);
+  }
+  return classes;
+}
+
 FailureOr<std::vector<ArenaPlan>>
 schedule::assignOffsets(Program &program, std::string &error,
                         const PackingOptions &options) {
@@ -330,11 +368,11 @@ schedule::assignOffsets(Program &program, std::string &error,
       buffer.stride = roundUp(buffer.slotBytes(), align);
       sizes.push_back(buffer.stride * buffer.slots);
       std::optional<int64_t> bytes = sizes.back().evaluate(largest);
-      if (!bytes || *bytes < 0) {
+      if (!bytes || (*bytes < 0 && program.conditions.empty())) {
         error = "%" + buffer.name + " has no size: " + sizes.back().str();
         return failure();
       }
-      problem.sizes[i] = *bytes;
+      problem.sizes[i] = std::max<int64_t>(*bytes, 0);
       for (size_t j = 0; j < i; ++j)
         if ((*conflicts)[b].test(buffers[j]))
           problem.addConflict(i, j);
@@ -385,6 +423,22 @@ schedule::assignOffsets(Program &program, std::string &error,
       placed.push_back(item);
       bytes = raise(bytes, offset + sizes[item]);
       program.buffers[buffers[item]].offset = offset;
+    }
+    // Sums that grow apart in a way that no proof follows: a few bytes more, and
+    // one that does.
+    if (!program.symbols.empty() &&
+        !arePlacesProvable(program, buffers, *conflicts, bytes)) {
+      bytes = 0;
+      for (const SmallVector<size_t> &members :
+           makeClasses(problem, packing.order)) {
+        SizeExpr height = 0;
+        for (size_t item : members) {
+          program.buffers[buffers[item]].offset = bytes;
+          height = height == SizeExpr(0) ? sizes[item]
+                                         : SizeExpr::max(height, sizes[item]);
+        }
+        bytes = bytes + height;
+      }
     }
     for (size_t item = 0; item < buffers.size(); ++item)
       if (program.buffers[buffers[item]].slots == 1)

@@ -108,7 +108,7 @@ TileSplit schedule::getTileSplit(const Program &program, const Command &command,
   SizeExpr tiles = program.stages[command.stage].tileCount();
   SymbolRanges ranges = program.symbolRanges();
   auto isLessEqual = [&](const SizeExpr &a, const SizeExpr &b) {
-    return a == b || a.isLessEqual(b, ranges);
+    return condition::isLessEqual(a, b, ranges, program.conditions);
   };
   auto first = [&](int64_t number) {
     return at(command.from, family.index, number);

@@ -16,6 +16,7 @@
 #ifndef HEADRACE_LIB_SCHEDULE_REGIONS_H
 #define HEADRACE_LIB_SCHEDULE_REGIONS_H
 
+#include "headrace/Support/SizeCondition.h"
 #include "headrace/Schedule/Program.h"
 #include <map>
 
@@ -82,7 +83,7 @@ private:
                  const FootprintDim &dim, const SizeExpr &size, Touched &result,
                  SymbolicBox &inner) const;
   bool isLessEqual(const SizeExpr &a, const SizeExpr &b) const {
-    return a == b || a.isLessEqual(b, ranges);
+    return condition::isLessEqual(a, b, ranges, program.conditions);
   }
 
   const Program &program;

@@ -287,6 +287,18 @@ bool SizeExpr::operator<(const SizeExpr &rhs) const {
   return compare(*this, rhs) < 0;
 }
 
+std::pair<SizeExpr, SizeExpr> SizeExpr::splitSigns() const {
+  Terms positive, negative;
+  for (const Term &term : termsOf(*this)) {
+    if (term.coefficient > 0)
+      positive.push_back(term);
+    else
+      negative.push_back(Term{saturatingMul(term.coefficient, -1), term.factors});
+  }
+  return {SizeExprImpl::fromSorted(std::move(positive)),
+          SizeExprImpl::fromSorted(std::move(negative))};
+}
+
 unsigned SizeExpr::depth() const { return node ? node->depth : 0; }
 size_t SizeExpr::size() const { return node ? node->size : 0; }
 

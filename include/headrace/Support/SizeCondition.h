@@ -57,6 +57,17 @@ inline bool holdsAt(const SizeExpr &condition,
   return condition.evaluate(bindings).value_or(-1) >= 0;
 }
 
+/// Narrows the range of a symbol by a condition that is linear in it and in
+/// nothing else, and then says nothing more than the range; returns whether it
+/// was one.
+bool narrow(const SizeExpr &condition, SymbolRanges &ranges);
+
+/// Provably `a <= b` over all bindings in `ranges` for which the conditions
+/// hold: by the ranges alone, or with one of the conditions.
+bool isLessEqual(const SizeExpr &a, const SizeExpr &b,
+                 const SymbolRanges &ranges,
+                 llvm::ArrayRef<SizeExpr> conditions);
+
 /// Sizes in `ranges` for which all conditions hold, as near to `wanted` as a
 /// bounded search finds some; nothing if it finds none. Deterministic. `wanted`
 /// binds every symbol.

@@ -82,6 +82,10 @@ public:
   /// If the expression is just one symbol, its name.
   std::optional<llvm::StringRef> getSymbol() const;
 
+  /// The terms with positive and with negative coefficients: the expression is
+  /// the first less the second.
+  std::pair<SizeExpr, SizeExpr> splitSigns() const;
+
   /// How deeply floordiv, mod, min and max nest. The operations recurse this
   /// deep: whoever builds expressions from untrusted input bounds it.
   unsigned depth() const;
