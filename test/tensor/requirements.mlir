@@ -40,9 +40,10 @@ func.func @exact(%x: tensor<?xf32, #aten.layout<dims = ["4 * s0"]>> {hr.dims = [
 
 // -----
 
-// What is selected is there. The user's own name of a dimension is used.
+// What is selected is there: a condition on one size is its range.
 // CHECK-LABEL: func.func @select
-// CHECK-SAME: hr.requires = [#hr.requirement<"batch - 4", "4 <= batch", "{{.*}}">]
+// CHECK-NOT: hr.requires
+// CHECK-SAME: hr.symbols = [#hr.symbol<"batch", 4, 64>]
 func.func @select(%x: tensor<?x8xf32, #aten.layout<dims = ["batch", "8"]>> {hr.dims = [#hr.size<"batch">, #hr.size<"8">], hr.name = "x", hr.dim_names = ["batch", ""]})
     -> (tensor<8xf32> {hr.dims = [#hr.size<"8">]})
     attributes {hr.symbols = [#hr.symbol<"batch", 0, 64>]} {

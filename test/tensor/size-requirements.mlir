@@ -4,7 +4,7 @@
 // maximum of nothing has no place, and of two elements there are no best three.
 
 // CHECK-LABEL: func.func @needs
-// CHECK-SAME: hr.requires = [#hr.size<"s0 - 1">, #hr.size<"s0 - 3">]
+// CHECK-SAME: hr.symbols = [#hr.symbol<"s0", 3, 64>]
 func.func @needs(%x: tensor<4x?xf32, #aten.layout<dims = ["4", "s0"]>> {hr.name = "x", hr.dims = [#hr.size<"4">, #hr.size<"s0">]})
     -> (tensor<4xi64> {hr.name = "y", hr.dims = [#hr.size<"4">]}, tensor<4x3xf32> {hr.name = "z", hr.dims = [#hr.size<"4">, #hr.size<"3">]})
     attributes {hr.symbols = [#hr.symbol<"s0", 0, 64>]} {
@@ -18,7 +18,7 @@ func.func @needs(%x: tensor<4x?xf32, #aten.layout<dims = ["4", "s0"]>> {hr.name 
 // Only along its dimension does a gather check positions.
 
 // CHECK-LABEL: func.func @gather
-// CHECK-SAME: hr.requires = [#hr.size<"s0 - s1">]
+// CHECK-SAME: hr.requires = [#hr.requirement<"s0 - s1", "i.shape[0] <= x.shape[0]", "{{.*}}">
 func.func @gather(%x: tensor<?x8xf32, #aten.layout<dims = ["s0", "8"]>> {hr.name = "x", hr.dims = [#hr.size<"s0">, #hr.size<"8">]},
                   %i: tensor<?x4xi64, #aten.layout<dims = ["s1", "4"]>> {hr.name = "i", hr.dims = [#hr.size<"s1">, #hr.size<"4">]})
     -> (tensor<?x4xf32, #aten.layout<dims = ["s1", "4"]>> {hr.name = "y", hr.dims = [#hr.size<"s1">, #hr.size<"4">]})
