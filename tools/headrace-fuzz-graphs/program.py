@@ -179,6 +179,12 @@ class Program:
         setting = [*self.settings, *self.probes][call]
         return tuple(t.make(setting, call) for t in self.inputs)
 
+    def is_below_traced(self, call: int) -> bool:
+        """Sizes of 0 or 1, which torch takes for others while it traces: its
+        guards let them through, but what it says of shapes may not hold."""
+        setting = [*self.settings, *self.probes][call]
+        return self.auto and any(size < 2 for size in setting.values())
+
     def attribute(self, tensor: Tensor) -> str:
         """Unlike any other program's: several are entries of one artifact,
         where tensors of one name are one."""
