@@ -1,6 +1,8 @@
 """Sizes of calls: what the exported program allows runs, and is right; all else
 is an error of the call that says what is expected, in the program's words."""
 
+import subprocess
+
 import pytest
 import torch
 
@@ -221,3 +223,49 @@ def test_too_large_for_the_machine():
     assert "a_0.shape[0] = 200000" in str(caught.value)
     assert "this process can have" in str(caught.value)
     fast(torch.randn(20))
+
+
+def test_names_of_dimensions():
+    batch = torch.export.Dim("batch", max=64)
+    width = torch.export.Dim("width")
+    fast = headrace.compile(
+        Module(lambda x, y: x + y.sum(1)[:, None]), random((4, 6), (4, 5)),
+        dynamic_shapes=(({0: batch, 1: width}, {0: batch}),))
+    assert fast(*random((9, 7), (9, 5))).shape == (9, 7)
+    symbols = fast.signature["entries"][0]["symbols"]
+    assert [symbol["name"] for symbol in symbols] == ["batch", "width"]
+    for shapes, message in [
+            (((65, 6), (65, 5)), "'a_0': dimension 0 (batch): expected 0 to 64 "
+                                 "but got 65"),
+            (((5, 6), (4, 5)), "'a_1': dimension 0: expected 5 (batch) but got "
+                               "4")]:
+        with pytest.raises(headrace.Error) as caught:
+            fast(*random(*shapes))
+        assert message in str(caught.value)
+
+
+@pytest.mark.parametrize("names, message", [
+    (["x.0"], "--dim-name= wants [<entry>:]<input>.<dimension>=<identifier>, "
+              "not 'x.0'"),
+    (["x.0=4"], "not 'x.0=4'"),
+    (["other:x.0=n"], "there is no entry 'other'"),
+    (["y.0=n"], "the name 'n' is for dimension 0 of input 'y', which is not "
+                "there; inputs: x"),
+    (["x.2=n"], "the name 'n' is for dimension 2 of input 'x', which has 2 "
+                "dimensions"),
+    (["x.0=min"], "a dimension may not be called 'min'"),
+    (["x.0=n", "x.1=n"], "is that of another size")])
+def test_names_that_do_not_fit(hrcc, tmp_path, names, message):
+    class Twice(torch.nn.Module):
+        def forward(self, x):
+            return x * 2
+
+    program = torch.export.export(Twice(), random((4, 6)),
+                                  dynamic_shapes=({0: AUTO, 1: AUTO},))
+    path = str(tmp_path / "p.pt2")
+    torch.export.save(program, path)
+    options = [f"--dim-name={name}" for name in names]
+    done = subprocess.run([hrcc, path, "-o", str(tmp_path / "p.so"), *options],
+                          capture_output=True, text=True)
+    assert done.returncode == 1
+    assert message in done.stderr
