@@ -513,12 +513,16 @@ class _Program:
         _, out_spec = tree_flatten((0,) * len(tensors))
         users = [spec.arg for spec in self._specs
                  if spec.kind.name == "USER_INPUT"]
-        return ExportedProgram(
+        program = ExportedProgram(
             root=module, graph=self._new, graph_signature=signature,
             state_dict={}, range_constraints=self._ranges(),
             module_call_graph=[ModuleCallEntry("", ModuleCallSignature(
                 users, tensors, in_spec, out_spec))],
             constants=self._constants, verifiers=[Verifier])
+        # Dynamo checks what it assumed before each call, of arguments that the
+        # graph may not even have.
+        program._guards_code = []
+        return program
 
     def _ranges(self) -> dict[Any, Any]:
         ranges = {}
