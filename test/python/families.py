@@ -525,5 +525,5 @@ def clip(size: str) -> Example:
 add("clip", clip, ({0: "b", 1: "s"}, {0: "i"}, {0: "b", 1: "s"}),
     # Enough of both that the largest error of the similarities, which cancel, is
     # not that of a handful of numbers.
-    dict(b=9, s=9, i=11), dict(b=7, s=16, i=6),
-    ranges={"b": (1, 32), "s": (2, 77), "i": (1, 32)})
+    dict(b=9, s=9, i=11), dict(b=2, s=16, i=2),
+    ranges={"b": (4, 32), "s": (2, 77), "i": (4, 32)})
