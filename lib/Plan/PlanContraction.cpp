@@ -166,7 +166,7 @@ int64_t Planner::getRows(const Contraction &info, const NestPlan &nestPlan) cons
 /// in one.
 int64_t Planner::getBlock(const Contraction &info,
                           const NestPlan &nestPlan) const {
-  constexpr int64_t inRegisters = 16, readOnce = 32, reused = 96, narrow = 256;
+  constexpr int64_t inRegisters = 16, readOnce = 32, reused = 128, narrow = 256;
   const Node *node = info.node;
   if (nestPlan.vector < 0 || (nestPlan.atom && nestPlan.atom.getFragments()) ||
       !isa<FloatType>(elementTypeOf(node, 2)))
