@@ -7,7 +7,7 @@
 // Totals find no registers beside the sums of a whole tile.
 // CHECK: hr.stage @tile_contract_
 // CHECK-SAME: rows = 13, block = 128>
-// Three blocks alike, not two and a rest.
+// Two blocks alike.
 // LOOP: func.func private @tile_contract_
 // LOOP: %[[BLOCK:.*]] = arith.constant 128 : index
 // LOOP: scf.for {{.*}} step %[[BLOCK]] iter_args
