@@ -331,8 +331,10 @@ makeClasses(const PackingProblem &problem, ArrayRef<size_t> order) {
         return problem.conflicts[item].test(member);
       });
     });
-    if (fits == classes.end())
-      fits = classes.insert(classes.end(), {});
+    if (fits == classes.end()) {
+      classes.emplace_back();
+      fits = std::prev(classes.end());
+    }
     fits->push_back(item);
   }
   return classes;

@@ -225,6 +225,24 @@ def test_too_large_for_the_machine():
     fast(torch.randn(20))
 
 
+@pytest.mark.parametrize("opt", [0, 2])
+def test_places_of_sizes_that_do_not_compare(opt):
+    """Sizes of buffers that no proof orders: a minimum, and what joins it."""
+    def function(x, y):
+        joined = torch.cat([torch.diagonal(x, -2, -2, -1), y, y], 2)
+        return torch.nn.functional.hardsigmoid(joined)
+
+    rows = torch.export.Dim("rows", min=4, max=150)
+    columns = torch.export.Dim("columns", min=3, max=150)
+    program = torch.export.export(
+        Module(function), random((1, 1, 9, 5), (1, 1, 1)),
+        dynamic_shapes=(({2: rows, 3: columns}, {}),))
+    fast = headrace.compile(program, opt=opt)
+    for shape in [(9, 5), (5, 9), (4, 3), (150, 150)]:
+        args = random((1, 1, *shape), (1, 1, 1))
+        torch.testing.assert_close(fast(*args), function(*args))
+
+
 def test_names_of_dimensions():
     batch = torch.export.Dim("batch", max=64)
     width = torch.export.Dim("width")
