@@ -476,6 +476,12 @@ SizeExpr SizeExpr::mod(const SizeExpr &rhs) const {
 /// The canonical minimum or maximum of `lhs` and `rhs`.
 static SizeExpr makeExtremum(AtomKind kind, const SizeExpr &lhs,
                              const SizeExpr &rhs) {
+  // No value is beyond the ends of int64_t: `min(s0, 9223372036854775807)`.
+  int64_t end = kind == AtomKind::Min ? kMax : kMin;
+  if (rhs.getConstant() == end)
+    return lhs;
+  if (lhs.getConstant() == end)
+    return rhs;
   SmallVector<SizeExpr, 4> pending{lhs, rhs}, arguments;
   while (!pending.empty()) {
     SizeExpr expr = pending.pop_back_val();
@@ -785,6 +791,47 @@ static bool isRelevant(const SizeExpr &expr, const Term &term,
   });
 }
 
+/// How often the atom occurs, also inside of others.
+static unsigned countAtom(const SizeExpr &expr, const Atom &atom) {
+  unsigned count = 0;
+  for (const Term &term : termsOf(expr))
+    for (const AtomRef &factor : term.factors) {
+      if (compare(*factor, atom) == 0)
+        ++count;
+      else if (factor->kind != AtomKind::Symbol)
+        count += countAtom(factor->lhs, atom) + countAtom(factor->rhs, atom);
+    }
+  return count;
+}
+
+/// The expression with `value` for the atom, wherever it occurs.
+static SizeExpr replaceAtom(const SizeExpr &expr, const Atom &atom,
+                            const SizeExpr &value) {
+  SizeExpr result;
+  for (const Term &term : termsOf(expr)) {
+    SizeExpr product(term.coefficient);
+    for (const AtomRef &factor : term.factors) {
+      if (compare(*factor, atom) == 0) {
+        product = product * value;
+        continue;
+      }
+      if (factor->kind == AtomKind::Symbol) {
+        product = product * SizeExprImpl::fromSorted({Term{1, {factor}}});
+        continue;
+      }
+      SizeExpr a = replaceAtom(factor->lhs, atom, value);
+      SizeExpr b = replaceAtom(factor->rhs, atom, value);
+      product = product * (factor->kind == AtomKind::FloorDiv ? a.floorDiv(b)
+                           : factor->kind == AtomKind::Mod    ? a.mod(b)
+                           : factor->kind == AtomKind::Min ? SizeExpr::min(a, b)
+                           : factor->kind == AtomKind::Max ? SizeExpr::max(a, b)
+                                                           : a * b);
+    }
+    result = result + product;
+  }
+  return result;
+}
+
 /// By cases of the first minimum or maximum (`Extrema`), or estimates of a
 /// quotient: one that matters, or any; nullopt if there is none.
 std::optional<bool> NonNegativeProof::split(const SizeExpr &expr,
@@ -830,6 +877,10 @@ std::optional<bool> NonNegativeProof::split(const SizeExpr &expr,
       if (casesLeft < 2)
         return false;
       casesLeft -= 2;
+      // An extremum that is there twice is the same side in both places.
+      if (countAtom(expr, atom) > 1)
+        return prove(replaceAtom(expr, atom, atom.lhs), estimates) &&
+               prove(replaceAtom(expr, atom, atom.rhs), estimates);
       bool first = prove(rest + scale * atom.lhs, estimates);
       bool needsBoth = up == (atom.kind == AtomKind::Min);
       if (first != needsBoth)

@@ -306,6 +306,24 @@ TEST(SizeExpr, MaximaOfSumsOfMaxima) {
   }
 }
 
+TEST(SizeExpr, NothingIsBeyondTheEnds) {
+  SizeExpr s = SizeExpr::symbol("s");
+  EXPECT_EQ(SizeExpr::min(s, std::numeric_limits<int64_t>::max()), s);
+  EXPECT_EQ(SizeExpr::max(std::numeric_limits<int64_t>::min(), s), s);
+}
+
+// A minimum inside of a quotient is the same as that outside.
+TEST(SizeExpr, ExtremaThatOccurTwice) {
+  SizeExpr s = SizeExpr::symbol("s"), t = SizeExpr::symbol("t");
+  SymbolRanges ranges;
+  ranges["s"] = {4, 150};
+  ranges["t"] = {3, 150};
+  SizeExpr n = SizeExpr::min(t, s - 2);
+  EXPECT_TRUE((n * 4 + 8).isLessEqual((n + 1).floorDiv(16) * 64 + 64, ranges));
+  EXPECT_FALSE((n * 4 + 9).isLessEqual((n + 1).floorDiv(16) * 64 + 64, ranges));
+  EXPECT_TRUE(n.isLessEqual(SizeExpr::max(n, 7), ranges));
+}
+
 // Shares of a number of tiles: what one begins with is no more than where it
 // ends, though the one quotient may round down by more than the other.
 TEST(SizeExpr, OrderedQuotients) {
