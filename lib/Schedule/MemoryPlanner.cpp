@@ -320,8 +320,8 @@ static bool arePlacesProvable(const Program &program, ArrayRef<int> buffers,
 }
 
 /// Sorts items into classes without a conflict inside, in the order given: each
-/// into the first that takes it. A stack of classes, each as high as its largest
-/// item, needs no proof that compares sums of different sizes.
+/// into the first that takes it. A stack of classes, each high enough for all of
+/// its items, needs no proof that compares sums of different sizes.
 static std::vector<SmallVector<size_t>>
 makeClasses(const PackingProblem &problem, ArrayRef<size_t> order) {
   std::vector<SmallVector<size_t>> classes;
@@ -426,8 +426,7 @@ schedule::assignOffsets(Program &program, std::string &error,
       bytes = raise(bytes, offset + sizes[item]);
       program.buffers[buffers[item]].offset = offset;
     }
-    // Sums that grow apart in a way that no proof follows: a few bytes more, and
-    // one that does.
+    // Maxima of sums that no proof follows: more bytes, and sums alone.
     if (!program.symbols.empty() &&
         !arePlacesProvable(program, buffers, *conflicts, bytes)) {
       bytes = 0;
@@ -436,8 +435,7 @@ schedule::assignOffsets(Program &program, std::string &error,
         SizeExpr height = 0;
         for (size_t item : members) {
           program.buffers[buffers[item]].offset = bytes;
-          height = height == SizeExpr(0) ? sizes[item]
-                                         : SizeExpr::max(height, sizes[item]);
+          height = SizeExpr::coverMax(height, sizes[item], ranges);
         }
         bytes = bytes + height;
       }
