@@ -64,11 +64,11 @@ bool condition::isLessEqual(const SizeExpr &a, const SizeExpr &b,
   // Programs have few; of one that has many, the first are enough.
   constexpr size_t kMaxConditions = 16;
   SizeExpr difference = b - a;
+  llvm::StringSet<> symbols;
+  difference.walkSymbols([&](StringRef name) { symbols.insert(name); });
   return llvm::any_of(
       conditions.take_front(kMaxConditions), [&](const SizeExpr &condition) {
         bool related = false;
-        llvm::StringSet<> symbols;
-        difference.walkSymbols([&](StringRef name) { symbols.insert(name); });
         condition.walkSymbols(
             [&](StringRef name) { related |= symbols.contains(name); });
         return related && condition.isLessEqual(difference, ranges);
