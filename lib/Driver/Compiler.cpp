@@ -115,6 +115,8 @@ private:
   std::string passName;
   /// Every file read, for -MD.
   SmallVector<std::string> dependencies;
+  /// The same as they were when they were opened.
+  SmallVector<FileStamp> stamps;
 
   OutputFiles files;
   /// Null: standard output, or none.
@@ -179,6 +181,8 @@ void Compilation::endStep() {
 LogicalResult Compilation::addInput(StringRef path) {
   std::string error;
   dependencies.push_back(path.str());
+  if (auto stamp = FileStamp::take(path.str(), path.str()))
+    stamps.push_back(std::move(*stamp));
   return files.addInput(path.str(), error) ? success() : fail(error);
 }
 
@@ -625,6 +629,23 @@ LogicalResult Compilation::writeReports() {
   return success();
 }
 
+SmallVector<FileStamp> headrace::stampInputs(const CompileOptions &options) {
+  SmallVector<FileStamp> stamps;
+  auto add = [&](const std::string &path, const std::string &label) {
+    if (auto stamp = FileStamp::take(path, label))
+      stamps.push_back(std::move(*stamp));
+  };
+  for (const CompileOptions::Input &input : options.inputs) {
+    add(input.path, input.getLabel());
+    SmallString<128> weights(input.path);
+    if (path::extension(weights) != ".mlir")
+      continue;
+    path::replace_extension(weights, ".safetensors");
+    add(std::string(weights), std::string(weights));
+  }
+  return stamps;
+}
+
 std::string headrace::quoteForMake(StringRef name) {
   std::string text;
   for (char c : name) {
@@ -652,6 +673,7 @@ LogicalResult Compilation::writeDepfile() {
 
 LogicalResult Compilation::run() {
   // 1. What is wrong with the command, all of it.
+  stamps = stampInputs(options);
   bool good = succeeded(checkInputs());
   setUpContext();
   if (options.emit > Phase::Tensor || options.dryRun)
@@ -711,6 +733,9 @@ LogicalResult Compilation::run() {
 
   // 3. All is there: it gets its names.
   std::string error;
+  for (const FileStamp &stamp : stamps)
+    if (std::string change = stamp.describeChange(); !change.empty())
+      return fail(change);
   if (failed(finishStandardOutput(error)))
     return error.empty() ? failure() : fail(error);
   return files.commit(error) ? success() : fail(error);

@@ -161,12 +161,15 @@ int64_t Planner::getRows(const Contraction &info, const NestPlan &nestPlan) cons
 /// of sums. A block costs an addition per sum, and where the register tile
 /// leaves no registers for the totals, their way through memory. So it is
 /// shortest where totals stay in registers, short where a panel is read once
-/// and comes from far, and longer in a tile that runs at the rate of its
-/// instruction. Totals are sums as well: no more blocks than there are products
+/// and comes from far, longer where it is read twice, and longest in a tile that
+/// runs at the rate of its instruction: there, where sums are long, as long as
+/// others' are. Totals are sums as well: no more blocks than there are products
 /// in one.
 int64_t Planner::getBlock(const Contraction &info,
                           const NestPlan &nestPlan) const {
-  constexpr int64_t inRegisters = 16, readOnce = 32, reused = 128, narrow = 256;
+  constexpr int64_t inRegisters = 16, readOnce = 32, readTwice = 64,
+                    reused = 128, narrow = 256;
+  constexpr double longSum = 1024;
   const Node *node = info.node;
   if (nestPlan.vector < 0 || (nestPlan.atom && nestPlan.atom.getFragments()) ||
       !isa<FloatType>(elementTypeOf(node, 2)))
@@ -185,12 +188,15 @@ int64_t Planner::getBlock(const Contraction &info,
       lanes * info.sumBits / std::max<int64_t>(worker.registerBits, 1), 1);
   int64_t sums = nestPlan.rows * (dot ? 1 : nestPlan.vectors);
   int64_t operands = 1 + (dot ? nestPlan.rows : nestPlan.vectors);
-  int64_t block = reused;
+  int64_t rowExtent =
+      nestPlan.row < 0 ? 1 : info.loops[nestPlan.row].extent;
+  int64_t block = depth < longSum ? reused : 2 * reused;
   if ((2 * sums + operands) * perSum <= registers)
     block = inRegisters;
-  else if (nestPlan.row < 0 ||
-           info.loops[nestPlan.row].extent <= nestPlan.rows)
+  else if (rowExtent <= nestPlan.rows)
     block = readOnce;
+  else if (rowExtent <= 2 * nestPlan.rows)
+    block = readTwice;
   return std::max(block, static_cast<int64_t>(std::sqrt(depth)));
 }
 

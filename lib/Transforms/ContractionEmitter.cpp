@@ -248,18 +248,27 @@ SmallVector<Value> ContractionEmitter::sumInBlocks(
     const TileRange &range, int64_t block, ValueRange sums,
     function_ref<SmallVector<Value>(Value, Value, ValueRange)> body) {
   Value hi = e.add(range.lo, range.len);
+  auto addBlock = [&](Value lo, Value end, ValueRange total) {
+    SmallVector<Value> zeros, next;
+    for (Value value : total)
+      zeros.push_back(zeroLike(value));
+    for (auto [sum, more] : llvm::zip(total, body(lo, end, zeros)))
+      next.push_back(addTo(sum, more));
+    return next;
+  };
+  // Two blocks need no totals while the first is summed.
+  if (range.staticLen && *range.staticLen <= block)
+    return body(range.lo, hi, sums);
+  if (range.staticLen && *range.staticLen <= 2 * block) {
+    Value middle = e.addConstant(range.lo, block);
+    return addBlock(middle, hi, body(range.lo, middle, sums));
+  }
   return e.forCarry(
       range.lo, hi, block, sums, [&](Value iv, ValueRange total) {
         Value end = e.addConstant(iv, block);
         if (!range.staticLen || *range.staticLen % block)
           end = arith::MinSIOp::create(b, loc, end, hi);
-        SmallVector<Value> zeros;
-        for (Value value : total)
-          zeros.push_back(zeroLike(value));
-        SmallVector<Value> next;
-        for (auto [sum, more] : llvm::zip(total, body(iv, end, zeros)))
-          next.push_back(addTo(sum, more));
-        return next;
+        return addBlock(iv, end, total);
       });
 }
 

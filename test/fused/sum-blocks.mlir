@@ -7,12 +7,14 @@
 // Totals find no registers beside the sums of a whole tile.
 // CHECK: hr.stage @tile_contract_
 // CHECK-SAME: rows = 13, block = 128>
-// Two blocks alike.
+// Two blocks alike, without a loop around them: the first is the total.
 // LOOP: func.func private @tile_contract_
-// LOOP: %[[BLOCK:.*]] = arith.constant 128 : index
-// LOOP: scf.for {{.*}} step %[[BLOCK]] iter_args
+// LOOP-NOT: arith.addf
+// LOOP: %[[FIRST:.*]]:26 = scf.for {{.*}} iter_args
 // LOOP: math.fma
-// LOOP: arith.addf
+// LOOP: %[[SECOND:.*]]:26 = scf.for {{.*}} iter_args
+// LOOP: math.fma
+// LOOP: arith.addf %[[FIRST]]#0, %[[SECOND]]#0
 func.func @tile(%x: tensor<128x256xf32> {hr.name = "x", hr.dims = [#hr.size<"128">, #hr.size<"256">]}, %w: tensor<256x96xf32> {hr.name = "w", hr.dims = [#hr.size<"256">, #hr.size<"96">]})
     -> (tensor<128x96xf32> {hr.name = "y", hr.dims = [#hr.size<"128">, #hr.size<"96">]}) {
   %zero = arith.constant 0.0 : f32
@@ -46,6 +48,24 @@ func.func @few_rows(%x: tensor<8x256xf32> {hr.name = "x", hr.dims = [#hr.size<"8
   return %m : tensor<8x96xf32>
 }
 
+// Twice is still seldom.
+// CHECK: hr.stage @more_rows_contract_
+// CHECK-SAME: rows = 9, block = 64>
+func.func @more_rows(%x: tensor<18x256xf32> {hr.name = "x", hr.dims = [#hr.size<"18">, #hr.size<"256">]}, %w: tensor<256x96xf32> {hr.name = "w", hr.dims = [#hr.size<"256">, #hr.size<"96">]})
+    -> (tensor<18x96xf32> {hr.name = "y", hr.dims = [#hr.size<"18">, #hr.size<"96">]}) {
+  %zero = arith.constant 0.0 : f32
+  %e = tensor.empty() : tensor<18x96xf32>
+  %f = linalg.fill ins(%zero : f32) outs(%e : tensor<18x96xf32>) -> tensor<18x96xf32>
+  %m = linalg.generic {indexing_maps = [affine_map<(i, j, k) -> (i, k)>, affine_map<(i, j, k) -> (k, j)>, affine_map<(i, j, k) -> (i, j)>],
+      iterator_types = ["parallel", "parallel", "reduction"]} ins(%x, %w : tensor<18x256xf32>, tensor<256x96xf32>) outs(%f : tensor<18x96xf32>) {
+  ^bb0(%p: f32, %q: f32, %o: f32):
+    %r = arith.mulf %p, %q : f32
+    %s = arith.addf %o, %r : f32
+    linalg.yield %s : f32
+  } -> tensor<18x96xf32>
+  return %m : tensor<18x96xf32>
+}
+
 // Totals stay in registers.
 // CHECK: hr.stage @vector_contract_
 // CHECK-SAME: block = 16>
@@ -64,16 +84,39 @@ func.func @vector(%x: tensor<3x256xf32> {hr.name = "x", hr.dims = [#hr.size<"3">
   return %m : tensor<3x96xf32>
 }
 
-// Totals are sums too: no more of them than products in each.
-// CHECK: hr.stage @long_contract_
-// CHECK-SAME: block = 200
-func.func @long(%x: tensor<128x40000xf32> {hr.name = "x", hr.dims = [#hr.size<"128">, #hr.size<"40000">]}, %w: tensor<40000x96xf32> {hr.name = "w", hr.dims = [#hr.size<"40000">, #hr.size<"96">]})
+// Long sums have blocks that cost nothing beside them; a loop adds them up.
+// CHECK: hr.stage @deep_contract_
+// CHECK-SAME: rows = 8, block = 256>
+// LOOP: func.func private @deep_contract_
+// LOOP: %[[BLOCK:.*]] = arith.constant 256 : index
+// LOOP: scf.for {{.*}} step %[[BLOCK]] iter_args
+// LOOP: math.fma
+// LOOP: arith.addf
+func.func @deep(%x: tensor<128x2048xf32> {hr.name = "x", hr.dims = [#hr.size<"128">, #hr.size<"2048">]}, %w: tensor<2048x96xf32> {hr.name = "w", hr.dims = [#hr.size<"2048">, #hr.size<"96">]})
     -> (tensor<128x96xf32> {hr.name = "y", hr.dims = [#hr.size<"128">, #hr.size<"96">]}) {
   %zero = arith.constant 0.0 : f32
   %e = tensor.empty() : tensor<128x96xf32>
   %f = linalg.fill ins(%zero : f32) outs(%e : tensor<128x96xf32>) -> tensor<128x96xf32>
   %m = linalg.generic {indexing_maps = [affine_map<(i, j, k) -> (i, k)>, affine_map<(i, j, k) -> (k, j)>, affine_map<(i, j, k) -> (i, j)>],
-      iterator_types = ["parallel", "parallel", "reduction"]} ins(%x, %w : tensor<128x40000xf32>, tensor<40000x96xf32>) outs(%f : tensor<128x96xf32>) {
+      iterator_types = ["parallel", "parallel", "reduction"]} ins(%x, %w : tensor<128x2048xf32>, tensor<2048x96xf32>) outs(%f : tensor<128x96xf32>) {
+  ^bb0(%p: f32, %q: f32, %o: f32):
+    %r = arith.mulf %p, %q : f32
+    %s = arith.addf %o, %r : f32
+    linalg.yield %s : f32
+  } -> tensor<128x96xf32>
+  return %m : tensor<128x96xf32>
+}
+
+// Totals are sums too: no more of them than products in each.
+// CHECK: hr.stage @long_contract_
+// CHECK-SAME: block = 300
+func.func @long(%x: tensor<128x90000xf32> {hr.name = "x", hr.dims = [#hr.size<"128">, #hr.size<"90000">]}, %w: tensor<90000x96xf32> {hr.name = "w", hr.dims = [#hr.size<"90000">, #hr.size<"96">]})
+    -> (tensor<128x96xf32> {hr.name = "y", hr.dims = [#hr.size<"128">, #hr.size<"96">]}) {
+  %zero = arith.constant 0.0 : f32
+  %e = tensor.empty() : tensor<128x96xf32>
+  %f = linalg.fill ins(%zero : f32) outs(%e : tensor<128x96xf32>) -> tensor<128x96xf32>
+  %m = linalg.generic {indexing_maps = [affine_map<(i, j, k) -> (i, k)>, affine_map<(i, j, k) -> (k, j)>, affine_map<(i, j, k) -> (i, j)>],
+      iterator_types = ["parallel", "parallel", "reduction"]} ins(%x, %w : tensor<128x90000xf32>, tensor<90000x96xf32>) outs(%f : tensor<128x96xf32>) {
   ^bb0(%p: f32, %q: f32, %o: f32):
     %r = arith.mulf %p, %q : f32
     %s = arith.addf %o, %r : f32

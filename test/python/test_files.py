@@ -174,6 +174,30 @@ def small_disk(folder, options):
         subprocess.run(["umount", "-l", str(folder)], check=True)
 
 
+@pytest.mark.parametrize("change", ["shorten", "touch"])
+def test_an_input_that_changes_while_it_is_read(hrcc, program, tmp_path, change):
+    """It is mapped: what is gone, or other than it was, is no crash of hrcc and
+    no artifact."""
+    path = tmp_path / "model.pt2"
+    shutil.copy(program, path)
+    process = subprocess.Popen([hrcc, "-v", path, "-o", tmp_path / "out.so"],
+                               stderr=subprocess.PIPE, text=True)
+    while not process.stderr.readline().startswith("hrcc: read"):
+        assert process.poll() is None
+    child, = hrcc_children(process.pid)
+    os.kill(child, signal.SIGSTOP)
+    if change == "shorten":
+        os.truncate(path, 4096)
+    else:
+        os.utime(path, (0, 0))
+    os.kill(child, signal.SIGCONT)
+    messages = process.communicate()[1]
+    assert process.returncode == 1
+    assert f"'{path}' was changed while it was read" in messages
+    assert "crash" not in messages
+    assert os.listdir(tmp_path) == ["model.pt2"]
+
+
 # Ends in the code, in the weights, in the last pages.
 @pytest.mark.parametrize("size", ["16k", "64k", "8m", "16420k"])
 def test_a_full_disk_is_an_error(hrcc, program, tmp_path, monkeypatch, size):

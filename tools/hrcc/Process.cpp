@@ -247,6 +247,7 @@ int headrace::compileAndReport(Command &command, Messages &messages) {
     return 1;
   }
   Watch *watch = static_cast<Watch *>(memory);
+  SmallVector<FileStamp> stamps = stampInputs(command.compile);
   catchSignals();
   int status = compileInChild(command, messages, watch);
   if (WIFEXITED(status)) {
@@ -268,6 +269,13 @@ int headrace::compileAndReport(Command &command, Messages &messages) {
                         : std::string(" (") + strsignal(signal) + ")"));
     return 1;
   }
+  // Who shortens a mapped file takes its pages away.
+  if (signal == SIGBUS)
+    for (const FileStamp &stamp : stamps)
+      if (std::string change = stamp.describeChange(); !change.empty()) {
+        messages.error(change);
+        return 1;
+      }
   messages.error("the compiler crashed (" + Twine(strsignal(signal)) +
                  ") in step " + step);
   writeReproducer(command, messages);

@@ -17,7 +17,9 @@
 #include "headrace/Driver/Messages.h"
 #include "headrace/Driver/Phases.h"
 #include "headrace/Import/DimName.h"
+#include "headrace/Support/FileStamp.h"
 #include "headrace/Support/SizeExpr.h"
+#include "llvm/ADT/SmallVector.h"
 #include <functional>
 #include <string>
 #include <vector>
@@ -83,6 +85,10 @@ struct CompileOptions {
 /// that no output was written. There is no message if standard output is a pipe
 /// whose reader has gone.
 mlir::LogicalResult compile(const CompileOptions &options, Messages &messages);
+
+/// The inputs as they are now, with weights that lie beside them: what `compile`
+/// maps.
+llvm::SmallVector<FileStamp> stampInputs(const CompileOptions &options);
 
 /// A file's name as make reads it.
 std::string quoteForMake(llvm::StringRef name);
