@@ -722,6 +722,20 @@ StagePlan Planner::plan(const StageAnalysis &analysis) const {
   if (options.scalar)
     return result;
 
+  // A nest that took less than the rest without lanes does not hold tiles to
+  // whole vectors.
+  SmallVector<double> work;
+  for (const Nest &nest : nests) {
+    double &sum = work.emplace_back(analysis.getFlops(nest.anchor, bindings));
+    for (const Node *sink : nest.sinks)
+      if (sink != nest.anchor)
+        sum += analysis.getFlops(sink, bindings);
+  }
+  double allWork = std::accumulate(work.begin(), work.end(), 0.0);
+  auto isLight = [&](unsigned n) {
+    return work[n] * double(lanes + 1) < allWork;
+  };
+
   // Tile sizes per tileable class.
   SmallVector<unsigned> tileable = analysis.getTileClasses();
   SmallVector<SmallVector<int64_t>> sizes;
@@ -732,7 +746,8 @@ StagePlan Planner::plan(const StageAnalysis &analysis) const {
     for (auto [n, nest] : llvm::enumerate(nests))
       if (nestPlans[n].vector >= 0 &&
           nest.anchor->loops[nestPlans[n].vector].cls == c) {
-        unit = std::max(unit, lanes * nestPlans[n].vectors);
+        if (!isLight(n))
+          unit = std::max(unit, lanes * nestPlans[n].vectors);
       } else if (nestPlans[n].atom && nestPlans[n].row >= 0 &&
                  nest.anchor->loops[nestPlans[n].row].cls == c) {
         // Whole fragments, so that none reaches over the end of the operand.
