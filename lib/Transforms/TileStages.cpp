@@ -313,66 +313,6 @@ hr::FootprintAttr EntryTiler::join(hr::FootprintAttr a, hr::FootprintAttr b,
       ArrayAttr::get(context, extent));
 }
 
-/// The index into the base of a view, per dimension of the base, for views
-/// that only select and split; fails where dimensions are merged.
-static FailureOr<SmallVector<Linear>>
-getBaseIndex(Value value, SmallVector<Linear> index, unsigned numLoops) {
-  auto substitute = [&](const Linear &outer) {
-    Linear result;
-    result.offset = outer.offset;
-    result.coef.assign(numLoops, SizeExpr(0));
-    for (auto [k, c] : llvm::enumerate(outer.coef)) {
-      result.offset = result.offset + c * index[k].offset;
-      for (unsigned d = 0; d < numLoops; ++d)
-        result.coef[d] = result.coef[d] + c * index[k].coef[d];
-    }
-    return result;
-  };
-  while (Operation *op = value.getDefiningOp()) {
-    if (auto view = dyn_cast<hr::ViewOp>(op)) {
-      FailureOr<SmallVector<Linear>> map = getLinear(view.getMap());
-      if (failed(map))
-        return failure();
-      SmallVector<SizeExpr> offsets = hr::getSizes(view.getOffsets());
-      SmallVector<Linear> next;
-      for (auto [j, expr] : llvm::enumerate(*map)) {
-        Linear outer = expr;
-        outer.offset = outer.offset + offsets[j];
-        next.push_back(substitute(outer));
-      }
-      index = next;
-    } else if (auto reshape = dyn_cast<hr::ReshapeOp>(op)) {
-      FailureOr<SmallVector<SizeExpr>> from = hr::getDims(reshape.getSource());
-      if (failed(from))
-        return failure();
-      SmallVector<SizeExpr> to = hr::getSizes(reshape.getDims());
-      SmallVector<Linear> next(from->size());
-      int64_t d = static_cast<int64_t>(to.size()) - 1;
-      for (int64_t j = static_cast<int64_t>(from->size()) - 1; j >= 0; --j) {
-        next[j].coef.assign(numLoops, SizeExpr(0));
-        SizeExpr covered(1);
-        while (covered != (*from)[j]) {
-          if (d < 0)
-            return failure();
-          next[j].offset = next[j].offset + covered * index[d].offset;
-          for (unsigned l = 0; l < numLoops; ++l)
-            next[j].coef[l] = next[j].coef[l] + covered * index[d].coef[l];
-          covered = covered * to[d];
-          --d;
-        }
-      }
-      for (; d >= 0; --d)
-        if (to[d] != SizeExpr(1))
-          return failure();
-      index = next;
-    } else {
-      return failure();
-    }
-    value = op->getOperand(0);
-  }
-  return index;
-}
-
 /// What the stage spends on sums of products, one attribute per combination of
 /// types.
 static ArrayAttr getContractions(MLIRContext *context,
@@ -471,8 +411,7 @@ LogicalResult EntryTiler::emitStage(hr::StageOp stage, OpBuilder &runs,
 
   // Footprints.
   for (const auto &node : analysis.getNodes()) {
-    auto noteRead = [&](const Access &access, std::optional<unsigned> number,
-                        bool gathers = false) {
+    auto noteRead = [&](const Access &access, bool gathers = false) {
       if (!access.source || !access.isInput() ||
           !isa<RankedTensorType>(access.source.getType()))
         return;
@@ -486,39 +425,16 @@ LogicalResult EntryTiler::emitStage(hr::StageOp stage, OpBuilder &runs,
         print = hr::FootprintAttr::get(context, print.getOrigin(),
                                        print.getExtent(),
                                        countTouched(plan, node.get(), {}));
-      if (number) {
-        // The operand as the op names it, to see the views.
-        Value value = node->op->getOperand(*number);
-        SmallVector<Linear> index;
-        bool known = true;
-        if (auto linalgOp = dyn_cast<linalg::LinalgOp>(node->op)) {
-          FailureOr<SmallVector<Linear>> linear =
-              getLinear(linalgOp.getMatchingIndexingMap(
-                  &node->op->getOpOperand(*number)));
-          known = succeeded(linear);
-          if (known)
-            index = *linear;
-        } else if (auto softmax = dyn_cast<hr::SoftmaxSumOp>(node->op)) {
-          index = *getLinear(
-              cast<AffineMapAttr>(softmax.getMaps()[*number]).getValue());
-        } else {
-          known = false;
-        }
-        if (known && !access.panel) {
-          FailureOr<SmallVector<Linear>> base =
-              getBaseIndex(value, index, node->loops.size());
-          if (succeeded(base) && base->size() == operand.dims.size())
-            print = footprint(analysis, plan, node.get(), *base, operand.dims);
-        }
-      }
+      else if (!access.index.empty() &&
+               access.index.size() == operand.dims.size())
+        print = footprint(analysis, plan, node.get(), access.index,
+                          operand.dims);
       operand.print = join(operand.print, print, operand.dims);
     };
-    bool named = isa<linalg::LinalgOp, hr::SoftmaxSumOp>(node->op);
-    for (auto [i, access] : llvm::enumerate(node->operands))
-      noteRead(access,
-               named ? std::optional<unsigned>(unsigned(i)) : std::nullopt);
+    for (const Access &access : node->operands)
+      noteRead(access);
     if (node->source && node->kind == NodeKind::Map)
-      noteRead(*node->source, std::nullopt, /*gathers=*/true);
+      noteRead(*node->source, /*gathers=*/true);
     if (node->kind == NodeKind::Update || node->kind == NodeKind::Scatter) {
       Operand &operand = operands[operandOf[node->source->source]];
       operand.write = operand.keeps = true;

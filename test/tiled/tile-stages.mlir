@@ -99,7 +99,7 @@ func.func @layers(%x: tensor<8xf32> {hr.dims = [#hr.size<"8">], hr.name = "x"}) 
 
 // CHECK-LABEL: func.func @embed
 // CHECK: hr.run @rows grid [#hr.size<"4">]
-// CHECK-SAME: footprints [#hr.footprint<(d0) -> (), [] touching <"128">>, #hr.footprint<(d0) -> (), []>, #hr.footprint<(d0) -> (d0 * 16, 0), [#hr.size<"16">, #hr.size<"8">]>]
+// CHECK-SAME: footprints [#hr.footprint<(d0) -> (), [] touching <"128">>, #hr.footprint<(d0) -> (d0 * 16), [#hr.size<"16">]>, #hr.footprint<(d0) -> (d0 * 16, 0), [#hr.size<"16">, #hr.size<"8">]>]
 func.func @embed(%w: tensor<1000x8xf32> {hr.dims = [#hr.size<"1000">, #hr.size<"8">], hr.name = "w"},
     %i: tensor<64xi64> {hr.dims = [#hr.size<"64">], hr.name = "i"})
     -> (tensor<64x8xf32> {hr.dims = [#hr.size<"64">, #hr.size<"8">], hr.name = "y"}) {

@@ -33,6 +33,7 @@
 #define HEADRACE_PLAN_STAGEANALYSIS_H
 
 #include "headrace/Dialect/HR/HR.h"
+#include "headrace/Plan/Access.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/Dialect/Linalg/IR/Linalg.h"
 #include "llvm/ADT/MapVector.h"
@@ -40,68 +41,8 @@
 
 namespace headrace::plan {
 
-/// `offset + sum of coef[d] * loop d`.
-struct Linear {
-  SizeExpr offset;
-  llvm::SmallVector<SizeExpr> coef;
-
-  /// The loop if this is just one loop's index.
-  std::optional<unsigned> getPlainLoop() const;
-  bool isZero() const;
-};
-
-/// A tensor seen as a strided window on a contiguous, row-major base.
-struct StridedView {
-  mlir::Value base;
-  SizeExpr offset;
-  llvm::SmallVector<SizeExpr> strides;
-};
-
-/// Strides (in elements) of a contiguous tensor.
-llvm::SmallVector<SizeExpr> rowMajorStrides(llvm::ArrayRef<SizeExpr> dims);
-
-/// Strides under which `strides` over `from` reads in row-major order as
-/// `to`; std::nullopt if there are none.
-std::optional<llvm::SmallVector<SizeExpr>>
-reshapeStrides(llvm::ArrayRef<SizeExpr> from, llvm::ArrayRef<SizeExpr> strides,
-               llvm::ArrayRef<SizeExpr> to);
-
-/// Looks through hr.view and hr.reshape. Fails if a reshape on the way needs a
-/// copy, or sizes cannot be traced.
-mlir::FailureOr<StridedView> getStridedView(mlir::Value tensor);
-
-/// The first value above all views of `tensor`.
-mlir::Value getViewBase(mlir::Value tensor);
-bool isViewLike(mlir::Operation *op);
 /// Whether the op computes elements (becomes a node of a stage).
 bool isComputeOp(mlir::Operation *op);
-
-/// `map` (of loops, no symbols) as linear functions; fails on floordiv, mod.
-mlir::FailureOr<llvm::SmallVector<Linear>> getLinear(mlir::AffineMap map);
-
-struct Node;
-
-/// Where a node finds one operand.
-struct Access {
-  /// An operand of the stage (block argument) or the result of `producer`.
-  mlir::Value source;
-  Node *producer = nullptr;
-  /// For a producer in the stage: one linear function per dimension of the
-  /// source's value.
-  llvm::SmallVector<Linear> index;
-  /// For a stage input: the element's position in the flat, row-major buffer.
-  Linear address;
-  /// The input is stored packed: panels of `panel` along the loop `panelLoop`
-  /// (see hr.stage's `linalg.unpack`), in which `group` iterations of the loop
-  /// `groupLoop` lie side by side; `address` is then unused.
-  int64_t panel = 0;
-  unsigned panelLoop = 0;
-  int64_t group = 1;
-  unsigned groupLoop = 0; // where `group` is not 1
-  llvm::SmallVector<Linear> logical; // index in the unpacked tensor
-
-  bool isInput() const { return !producer; }
-};
 
 enum class NodeKind {
   Map,         // every element by itself
