@@ -67,6 +67,7 @@ public:
     pipelineOptions.inDouble = options.inDouble;
     pipelineOptions.exposeStages = options.exposeStages;
     pipelineOptions.plainStages = options.plainStages;
+    pipelineOptions.checkAccesses = options.checkAccesses;
   }
   LogicalResult run();
 

@@ -78,7 +78,9 @@ void headrace::buildTiledPipeline(OpPassManager &pm,
     expose.plain = options.plainStages;
     pm.addPass(createExposeStagesPass(expose));
   }
-  pm.addPass(createTileStagesPass());
+  TileStagesPassOptions tile;
+  tile.checkAccesses = options.checkAccesses;
+  pm.addPass(createTileStagesPass(tile));
   // What is no buffer, run or loop by now, no later pass would execute.
   buildVerification(Phase::Tiled, pm, options);
 }

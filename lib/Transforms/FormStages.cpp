@@ -249,7 +249,9 @@ private:
   /// dimension belongs in a buffer, which is sized for the call.
   bool hasBoundedScratch(const StageAnalysis &analysis) {
     constexpr int64_t mostElements = 1 << 20;
-    SmallVector<unsigned> tileable = analysis.getTileClasses();
+    SmallVector<unsigned> tileable;
+    if (fuse) // else all is one tile
+      tileable = analysis.getTileClasses();
     for (const auto &node : analysis.getNodes()) {
       if (!analysis.isMaterialized(node.get()))
         continue;

@@ -256,7 +256,9 @@ FailureOr<int64_t> StageEmitter::emit() {
   for (auto [c, tile] : llvm::enumerate(plan.tile))
     if (tile > 0)
       tiled.push_back(c);
-  Value rest = loop.getInductionVar();
+  tileNumber = loop.getInductionVar();
+  coordinates.resize(tiled.size());
+  Value rest = tileNumber;
   for (size_t i = tiled.size(); i-- > 0;) {
     unsigned c = tiled[i];
     const SizeExpr &extent = analysis.getClasses()[c].extent;
@@ -267,6 +269,7 @@ FailureOr<int64_t> StageEmitter::emit() {
       coordinate = arith::RemUIOp::create(b, loc, rest, count);
       rest = arith::DivUIOp::create(b, loc, rest, count);
     }
+    coordinates[i] = coordinate;
     TileRange range;
     range.lo = mul(coordinate, constant(tile));
     range.maxLen = tile;

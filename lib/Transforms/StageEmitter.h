@@ -118,6 +118,15 @@ public:
   /// Emits the tile loop and the nests. Returns the bytes of scratch needed.
   mlir::FailureOr<int64_t> emit();
 
+  /// The part of an operand that a tile touches, and the operand's sizes.
+  struct OperandPart {
+    hr::FootprintAttr print;
+    llvm::SmallVector<SizeExpr> dims;
+  };
+  /// Puts a check before every load and store of what `emit` made
+  /// (AccessChecks.cpp).
+  void checkAccesses(llvm::ArrayRef<OperandPart> parts);
+
 private:
   friend class ContractionEmitter;
   friend class SoftmaxSumEmitter;
@@ -276,6 +285,11 @@ private:
   llvm::StringMap<mlir::Value> sizes;
   llvm::DenseMap<unsigned, TileRange> ranges; // by class; absent: the whole
   llvm::DenseMap<mlir::Value, Slot> slots;
+  /// Of loads that read more than they use: the lanes that count.
+  llvm::DenseMap<mlir::Operation *, llvm::SmallVector<int64_t>> usedLanes;
+  mlir::Value tileNumber;
+  /// The tile's index in each tiled class.
+  llvm::SmallVector<mlir::Value> coordinates;
   mlir::Value scratch;
   int64_t scratchBytes = 0;
   bool broken = false;

@@ -348,6 +348,12 @@ Value StageEmitter::loadStrided(Value memref, Value base, int64_t step,
     } else {
       part = vector::LoadOp::create(b, loc, type, memref, at);
     }
+    // What lies between is read along, and not used.
+    SmallVector<int64_t> used;
+    for (int64_t i = 0; i < lanes; ++i)
+      if (i * step / lanes == j)
+        used.push_back(i * step - start);
+    usedLanes[part.getDefiningOp()] = used;
     result = vector::ShuffleOp::create(b, loc, result ? result : part, part,
                                        pick);
   }

@@ -21,6 +21,7 @@
 #include "headrace/Dialect/HR/HRUtils.h"
 #include "headrace/Plan/StageAnalysis.h"
 #include "headrace/Plan/StagePlan.h"
+#include "headrace/Target/StageABI.h"
 #include "headrace/Transforms/Passes.h"
 #include "mlir/Dialect/Linalg/IR/Linalg.h"
 #include "mlir/Dialect/UB/IR/UBOps.h"
@@ -45,8 +46,8 @@ struct BufferRef {
 
 class EntryTiler {
 public:
-  EntryTiler(func::FuncOp entry)
-      : entry(entry), context(entry.getContext()),
+  EntryTiler(func::FuncOp entry, bool checkAccesses)
+      : entry(entry), checkAccesses(checkAccesses), context(entry.getContext()),
         module(entry->getParentOfType<ModuleOp>()), buffers(context),
         ranges(hr::getSymbolRanges(entry)) {}
 
@@ -80,6 +81,7 @@ private:
                          ArrayRef<SizeExpr> dims);
 
   func::FuncOp entry;
+  bool checkAccesses;
   MLIRContext *context;
   ModuleOp module;
   OpBuilder buffers; // at the start of the new body
@@ -495,17 +497,24 @@ LogicalResult EntryTiler::emitStage(hr::StageOp stage, OpBuilder &runs,
   Block *block = func.addEntryBlock();
   StageEmitter emitter(func, stage, analysis, plan, ranges);
   for (auto [value, i] : operandOf) {
-    Value memref = block->getArgument(4 + i);
+    Value memref = block->getArgument(stageOperandsBegin + i);
     if (isa<BlockArgument>(value))
       emitter.inputs[value] = memref;
     else
       emitter.results[value] = memref;
   }
   for (auto [i, symbol] : llvm::enumerate(symbols))
-    emitter.symbols[symbol] = block->getArgument(4 + operands.size() + i);
+    emitter.symbols[symbol] = 
+        block->getArgument(stageOperandsBegin + operands.size() + i);
   FailureOr<int64_t> scratch = emitter.emit();
   if (failed(scratch))
     return stage.emitError() << "cannot emit the stage";
+  if (checkAccesses) {
+    SmallVector<StageEmitter::OperandPart> parts;
+    for (const Operand &operand : operands)
+      parts.push_back({operand.print ? operand.print : whole(), operand.dims});
+    emitter.checkAccesses(parts);
+  }
 
   SizeExpr flops(0);
   for (const auto &node : analysis.getNodes()) {
@@ -620,7 +629,7 @@ struct TileStagesPass : headrace::impl::TileStagesPassBase<TileStagesPass> {
       if (hr::isEntry(func))
         entries.push_back(func);
     for (func::FuncOp entry : entries)
-      if (failed(EntryTiler(entry).run()))
+      if (failed(EntryTiler(entry, checkAccesses).run()))
         return signalPassFailure();
   }
 };

@@ -99,13 +99,14 @@ def make_descriptions(targets: list[str], folder: str, count: int = 12
     return files
 
 
-def pick_setup(block: int, targets: list[str], files: list[str]) -> Setup:
+def pick_setup(block: int, targets: list[str], files: list[str],
+               check_accesses: bool) -> Setup:
     r = random.Random(block)
     levels = r.choices([(2,), (0, 2), (0,), (1,), (3,)], [10, 3, 1, 1, 1])[0]
     target = "native"
     if r.random() < 0.5:
         target = r.choice([*targets, *files])
-    return Setup(levels, target)
+    return Setup(levels, target, check_accesses)
 
 
 class Server:
@@ -163,7 +164,7 @@ def quiet() -> None:
     logging.disable(logging.WARNING)
 
 
-def work(blocks, seeds, targets, files, results) -> None:
+def work(blocks, seeds, pick, results) -> None:
     """Judges blocks; says which one it is at before, in case it dies."""
     quiet()
     for block in blocks:
@@ -171,7 +172,7 @@ def work(blocks, seeds, targets, files, results) -> None:
         numbers = [n for n in range(block * BLOCK, (block + 1) * BLOCK)
                    if n in seeds]
         programs = [generate(n) for n in numbers]
-        verdicts = judge(programs, pick_setup(block, targets, files))
+        verdicts = judge(programs, pick(block))
         results.send(("done", block, list(zip(numbers, verdicts))))
 
 
@@ -186,6 +187,10 @@ class Fuzzer:
         self.begin = time.monotonic()
         self.judge = Server()
 
+    def pick(self, block: int) -> Setup:
+        return pick_setup(block, self.targets, self.files,
+                          self.options.check_accesses)
+
     def run(self) -> int:
         first, last = self.seeds[0] // BLOCK, self.seeds[-1] // BLOCK
         waiting = collections.deque(range(first, last + 1))
@@ -198,7 +203,7 @@ class Fuzzer:
                     min(BLOCKS_PER_PROCESS, len(waiting)))]
                 receive, send = context.Pipe(False)
                 process = context.Process(target=work, args=(
-                    blocks, self.seeds, self.targets, self.files, send))
+                    blocks, self.seeds, self.pick, send))
                 process.start()
                 send.close()
                 workers[receive] = (process, blocks)
@@ -227,7 +232,7 @@ class Fuzzer:
         return 1 if self.failures() else 0
 
     def one_by_one(self, block: int) -> None:
-        setup = pick_setup(block, self.targets, self.files)
+        setup = self.pick(block)
         for number in range(block * BLOCK, (block + 1) * BLOCK):
             if number in self.seeds:
                 self.note(number, self.judge(generate(number), setup))
@@ -246,7 +251,7 @@ class Fuzzer:
 
     def note(self, number: int, verdict: Verdict) -> None:
         if verdict.failed:
-            setup = pick_setup(number // BLOCK, self.targets, self.files)
+            setup = self.pick(number // BLOCK)
             alone = self.judge(generate(number), setup)
             if not alone.failed:
                 verdict = Verdict("batch", "fails only beside others: "
@@ -265,7 +270,7 @@ class Fuzzer:
         self.report(number, verdict)
 
     def report(self, number: int, verdict: Verdict) -> None:
-        setup = pick_setup(number // BLOCK, self.targets, self.files)
+        setup = self.pick(number // BLOCK)
         program = generate(number)
         if verdict.kind != "batch" and self.options.minimize:
             minimizer = Minimizer(program, setup, verdict, self.judge)
@@ -299,6 +304,8 @@ def main() -> int:
     parser.add_argument("--failures", default="fuzz-failures")
     parser.add_argument("--no-minimize", dest="minimize",
                         action="store_false")
+    parser.add_argument("--check-accesses", action="store_true",
+                        help="compile with -fcheck-accesses")
     parser.add_argument("--verbose", action="store_true",
                         help="print every verdict that is not 'right'")
     parser.add_argument("--show", action="store_true",

@@ -20,6 +20,7 @@ from __future__ import annotations
 
 import copy
 import dataclasses
+import math
 import os
 import re
 import subprocess
@@ -39,10 +40,12 @@ SECONDS = 120
 
 @dataclasses.dataclass(frozen=True)
 class Setup:
-    """How programs are compiled: levels, and a target's name or file."""
+    """How programs are compiled: levels, a target's name or file, and whether
+    artifacts check what they access."""
 
     levels: tuple[int, ...] = (0, 2)
     target: str = "native"
+    check_accesses: bool = False
 
 
 @dataclasses.dataclass
@@ -123,9 +126,11 @@ def copy_leaf(leaf: Any) -> Any:
 
 
 def compile_entries(paths: dict[str, str], output: str, level: int,
-                    target: str) -> Verdict:
-    command = [find_hrcc(), f"-O{level}", f"--target={target}", "-j1",
+                    setup: Setup) -> Verdict:
+    command = [find_hrcc(), f"-O{level}", f"--target={setup.target}", "-j1",
                "--name=model", "-o", output]
+    if setup.check_accesses:
+        command.append("-fcheck-accesses")
     command += [f"{name}={path}" for name, path in paths.items()]
     try:
         done = subprocess.run(command, capture_output=True, text=True,
@@ -168,7 +173,7 @@ def judge(programs: Sequence[Program], setup: Setup) -> list[Verdict]:
                 output = os.path.join(folder, f"o{level}_{group[0]}"
                                               f"_{len(group)}.so")
                 made = compile_entries({f"e{n}": paths[n] for n in group},
-                                       output, level, setup.target)
+                                       output, level, setup)
                 if made.kind != "right":
                     if len(group) == 1:
                         verdicts[group[0]] = made
@@ -319,7 +324,18 @@ class Shaken(torch.fx.Interpreter):
         noise = torch.rand(result.shape, generator=self.generator,
                            dtype=torch.float64) * 2 - 1
         change = noise * step * largest.double().nan_to_num(0, 0, 0)
-        return (result.double() + change).to(result.dtype)
+        # Finite terms that overflow: the order decides what a sum of them, and
+        # of infinities, is.
+        finite = target(*pytree.tree_map(
+            lambda leaf: leaf.abs().nan_to_num(0, 0, 0)
+            if isinstance(leaf, torch.Tensor) and leaf.dtype in FLOATS
+            else leaf, args), **kwargs)
+        kinds = torch.tensor([math.inf, -math.inf, math.nan],
+                             dtype=torch.float64)
+        drawn = kinds[torch.randint(3, result.shape, generator=self.generator)]
+        changed = torch.where(torch.isinf(finite), drawn,
+                              result.double() + change)
+        return changed.to(result.dtype)
 
 
 def is_rounding(exported: Exported, call: int, ours: Any, own: Any, wide: Any,
@@ -358,8 +374,9 @@ def is_rounding(exported: Exported, call: int, ours: Any, own: Any, wide: Any,
                          != b.nan_to_num(1e300, 2e300, 3e300))
         agreed = (b.nan_to_num(1e300, 2e300, 3e300)
                   == c.nan_to_num(1e300, 2e300, 3e300))
-        kinds = torch.stack([torch.isfinite(s) for s in others])
-        steady = kinds.all(0) | ~kinds.any(0)
+        kinds = others.masked_fill(torch.isfinite(others), 0)
+        kinds = kinds.nan_to_num(1, 2, 3)
+        steady = (kinds == kinds[0]).all(0)
         if bool((strange & agreed & steady).any()):
             return False
         if odd.all():

@@ -425,6 +425,7 @@ void Parser::parse() {
   options.producer = "hrcc " HEADRACE_VERSION;
   options.target = args.getLastArgValue(OPT_target, "native").str();
   options.debugInfo = args.hasArg(OPT_g);
+  options.checkAccesses = args.hasArg(OPT_fcheck_accesses);
   options.saveTemps = args.hasArg(OPT_save_temps);
   options.timePasses = args.hasArg(OPT_time_passes);
   options.remarks = args.hasArg(OPT_Rpass);

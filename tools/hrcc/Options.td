@@ -89,6 +89,10 @@ def dim_name : Joined<["--"], "dim-name=">,
              "--size=; may be given several times (archives hold no names)">;
 def size : Joined<["--"], "size=">, MetaVarName<"<symbol>=<n>">,
     HelpText<"Size at which reports predict a program of symbolic sizes">;
+def fcheck_accesses : F<"fcheck-accesses",
+    "Check each element that the artifact reads or writes against what its schedule "
+    "was proved by; an artifact that breaks it, by a bug in hrcc, says so and where "
+    "(slow)">;
 def v : F<"v", "Say what is done, and for how long">;
 def hash_hash_hash : F<"###", "Print what would be done, and do nothing">;
 def save_temps : F<"save-temps",

@@ -65,6 +65,7 @@ struct CompileOptions {
   bool remarks = false;
   /// As in PipelineOptions.
   bool inDouble = false, exposeStages = false, plainStages = false;
+  bool checkAccesses = false;
   /// Say what would be done, and do nothing.
   bool dryRun = false;
   /// Say what is wrong with files and target, and fail.

@@ -26,6 +26,8 @@ struct PipelineOptions {
   /// For --verify: compute in f64; return what stages hand on; plan stages as
   /// plain loops.
   bool inDouble = false, exposeStages = false, plainStages = false;
+  /// Stages check what they access against what the schedule was proved by.
+  bool checkAccesses = false;
 };
 
 /// What the reader leaves is the phase already.

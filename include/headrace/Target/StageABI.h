@@ -5,6 +5,11 @@
 //
 //===----------------------------------------------------------------------===//
 //
+// A stage is a function of
+//
+//     (first tile, behind the last tile, scratch, context,
+//      operands..., symbols..., [iteration of the loop around it])
+//
 // A stage that meets data which breaks a condition (an index outside its range,
 // a divisor of zero) records that in the context and goes on: all counters
 // advance. Nothing is read or written at a bad position. It does so by calling
@@ -27,6 +32,8 @@
 
 namespace headrace {
 
+/// The number of the first operand among the function's arguments.
+inline constexpr unsigned stageOperandsBegin = 4;
 inline constexpr llvm::StringLiteral stageErrorFunction = "hr_stage_error";
 inline constexpr llvm::StringLiteral sitesAttribute = "hr.sites";
 

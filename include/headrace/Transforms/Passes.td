@@ -168,6 +168,10 @@ def TileStagesPass : Pass<"hr-tile-stages", "::mlir::ModuleOp"> {
     every entry a list of `hr.run`s over `hr.buffer`s; tensors are left only in
     the signatures of entries.
   }];
+  let options = [
+    Option<"checkAccesses", "check-accesses", "bool", "false",
+           "precede every load and store by a check against its footprint">
+  ];
   let dependentDialects = [
     "::headrace::hr::HRDialect", "::mlir::scf::SCFDialect",
     "::mlir::vector::VectorDialect", "::mlir::memref::MemRefDialect",
