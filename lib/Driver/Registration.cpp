@@ -31,6 +31,7 @@ void headrace::registerAllHeadraceDialects(DialectRegistry &registry) {
   registerAllDialects(registry);
   registerAllExtensions(registry);
   registry.insert<hr::HRDialect>();
+  hr::registerTileableModels(registry);
   registry.insert<aten::AtenDialect>();
   registry.insert<hw::HWDialect>();
   registry.insert<sched::SchedDialect>();

@@ -170,20 +170,6 @@ int64_t plan::storeStride(const StageAnalysis &analysis, const Nest &nest,
   return worst;
 }
 
-static bool hasNeutralCombiners(const Node *node) {
-  auto op = dyn_cast<linalg::LinalgOp>(node->op);
-  if (!op)
-    return false;
-  for (unsigned r = 0; r < op.getNumDpsInits(); ++r) {
-    SmallVector<Operation *, 4> combiners;
-    Value reduced = matchReduction(op.getRegionOutputArgs(), r, combiners);
-    if (!reduced || combiners.size() != 1 ||
-        !arith::getNeutralElement(combiners.front()))
-      return false;
-  }
-  return true;
-}
-
 NestPlan Planner::planNest(const StageAnalysis &analysis, const Nest &nest,
                            int64_t forcedClass) const {
   const Node *node = nest.anchor;
@@ -252,7 +238,7 @@ Planner::getVectorCost(const StageAnalysis &analysis, const Nest &nest,
   if (extent < std::min<int64_t>(4, lanes))
     return std::nullopt;
   if (!loop.parallel &&
-      (node->kind != NodeKind::Reduction || !hasNeutralCombiners(node)))
+      (node->kind != NodeKind::Reduction || !cast<hr::TileableOp>(node->op).mergesPartialResults()))
     return std::nullopt;
   double fill = double(extent) / double(llvm::alignTo(extent, lanes));
   double cost = 1;
@@ -275,7 +261,7 @@ Planner::getVectorCost(const StageAnalysis &analysis, const Nest &nest,
     // The index must be uniform or the base contiguous along the loop.
     int64_t stride = 0;
     for (auto [d, linear] : llvm::enumerate(node->source->logical))
-      if (cast<hr::ScatterOp>(node->op).getSourceDims()[d] < 0 &&
+      if (!node->region->hasData(d) &&
           linear.coef[l] != SizeExpr(0))
         stride = node->source->address.coef[d] == SizeExpr(1) &&
                          linear.coef[l] == SizeExpr(1)
@@ -285,10 +271,9 @@ Planner::getVectorCost(const StageAnalysis &analysis, const Nest &nest,
       return std::nullopt;
   }
   addLoads(node, steps);
-  if (isa<hr::GatherOp>(node->op)) {
-    auto gather = cast<hr::GatherOp>(node->op);
+  if (node->region && !node->region->isOverwritten) {
     for (auto [d, linear] : llvm::enumerate(node->source->logical))
-      if (gather.getSourceDims()[d] < 0 && linear.coef[l] != SizeExpr(0))
+      if (!node->region->hasData(d) && linear.coef[l] != SizeExpr(0))
         cost += node->source->address.coef[d] == SizeExpr(1) &&
                         linear.coef[l] == SizeExpr(1)
                     ? 0

@@ -14,7 +14,6 @@
 #include "headrace/Plan/StageAnalysis.h"
 
 #include "headrace/Dialect/HR/HRUtils.h"
-#include "mlir/Dialect/Math/IR/Math.h"
 #include "mlir/IR/Matchers.h"
 #include "llvm/ADT/EquivalenceClasses.h"
 #include <map>
@@ -24,10 +23,8 @@ using namespace headrace;
 using namespace headrace::plan;
 
 bool plan::isComputeOp(Operation *op) {
-  return isa<hr::GatherOp, hr::SoftmaxSumOp, hr::ScanOp, hr::SortOp,
-             hr::UpdateOp, hr::ScatterOp>(op) ||
-         (isa<linalg::LinalgOp>(op) && !isa<linalg::UnPackOp>(op) &&
-          op->getNumResults() > 0 && isa<RankedTensorType>(op->getResult(0).getType()));
+  return isa<hr::TileableOp>(op) && op->getNumResults() > 0 &&
+         isa<RankedTensorType>(op->getResult(0).getType());
 }
 
 //===----------------------------------------------------------------------===//
@@ -97,280 +94,76 @@ FailureOr<Access> StageAnalysis::resolve(Value value, ArrayRef<Linear> index,
   return access;
 }
 
-/// Whether `body` is acc + f(a) * g(b) for conversions f and g.
-static bool isMultiplyAdd(linalg::LinalgOp op) {
-  if (op.getNumDpsInputs() != 2 || op.getNumDpsInits() != 1)
-    return false;
-  Block *block = op.getBlock();
-  auto stripCast = [](Value v) {
-    while (Operation *def = v.getDefiningOp()) {
-      if (!isa<arith::ExtFOp, arith::ExtSIOp, arith::ExtUIOp>(def))
-        break;
-      v = def->getOperand(0);
-    }
-    return v;
-  };
-  Operation *add = block->getTerminator()->getOperand(0).getDefiningOp();
-  if (!add || !isa<arith::AddFOp, arith::AddIOp>(add))
-    return false;
-  Value acc = block->getArgument(2);
-  Value product = add->getOperand(0) == acc   ? add->getOperand(1)
-                  : add->getOperand(1) == acc ? add->getOperand(0)
-                                              : Value();
-  if (!product)
-    return false;
-  Operation *mul = product.getDefiningOp();
-  if (!mul || !isa<arith::MulFOp, arith::MulIOp>(mul))
-    return false;
-  Value lhs = stripCast(mul->getOperand(0));
-  Value rhs = stripCast(mul->getOperand(1));
-  return (lhs == block->getArgument(0) && rhs == block->getArgument(1)) ||
-         (lhs == block->getArgument(1) && rhs == block->getArgument(0));
-}
-
-static void countFlops(Node &node, Block *block) {
-  double flops = 0;
-  for (Operation &op : block->without_terminator()) {
-    if (isa<arith::ConstantOp, linalg::IndexOp, arith::ExtFOp>(op))
-      continue;
-    bool math = op.getName().getDialectNamespace() == "math" &&
-                !isa<math::AbsFOp, math::AbsIOp, math::FmaOp>(op);
-    if (math)
-      node.hasMath = true;
-    bool slow = isa<arith::DivFOp, arith::DivSIOp, arith::RemFOp,
-                    arith::RemSIOp>(op);
-    flops += math ? 16 : slow ? 8 : 1;
-  }
-  node.flopsPerPoint = flops;
-}
-
-static SmallVector<unsigned> identityLoops(unsigned rank) {
-  return llvm::to_vector(llvm::seq<unsigned>(0, rank));
+/// The tensor that a node reads at positions which are data, or overwrites.
+FailureOr<Access> StageAnalysis::resolveRegion(const Node &node,
+                                               std::string *why) {
+  Operation *op = node.op;
+  const hr::TileRegion &region = *node.region;
+  Value tensor = op->getOperand(region.operand);
+  FailureOr<SmallVector<Linear>> linear = getLinear(region.map);
+  if (failed(linear))
+    return fail(why, op, "the map of a region is not linear");
+  FailureOr<StridedView> view = getStridedView(tensor);
+  Operation *def = getViewBase(tensor).getDefiningOp();
+  if (failed(view) || (def && nodeOf.count(def)))
+    return fail(why, op, "a region is computed in the stage or not strided");
+  for (auto [d, offset] : llvm::enumerate(region.offsets))
+    (*linear)[d].offset = (*linear)[d].offset + offset;
+  Access access;
+  access.source = view->base;
+  access.logical = *linear;
+  Linear strides{view->offset, view->strides};
+  // With data, the address is what it is per dimension.
+  access.address = region.data.empty()
+                       ? compose(strides, *linear, node.loops.size())
+                       : strides;
+  return access;
 }
 
 LogicalResult StageAnalysis::addNode(Operation *op, std::string *why) {
+  auto tileable = dyn_cast<hr::TileableOp>(op);
+  if (!tileable)
+    return fail(why, op, "not a compute op");
   auto node = std::make_unique<Node>();
   node->op = op;
   node->index = nodes.size();
+  node->kind = tileable.getNestKind();
+  FailureOr<SmallVector<hr::TileLoop>> loops = tileable.getTileLoops();
+  if (failed(loops))
+    return fail(why, op, "a loop's extent cannot be traced");
+  for (const hr::TileLoop &loop : *loops)
+    node->loops.push_back({loop.parallel, loop.extent, 0});
 
-  auto setLoops = [&](ArrayRef<SizeExpr> extents) {
-    for (const SizeExpr &extent : extents)
-      node->loops.push_back({true, extent, 0});
-  };
-  auto dimsOf = [&](Value value) -> FailureOr<SmallVector<SizeExpr>> {
-    FailureOr<SmallVector<SizeExpr>> dims = hr::getDims(value);
-    if (failed(dims))
-      return fail(why, op, "a size cannot be traced");
-    return dims;
-  };
-
-  auto addOperand = [&](Value value, AffineMap map) -> LogicalResult {
-    FailureOr<SmallVector<Linear>> linear = getLinear(map);
+  for (const hr::TileRead &read : tileable.getTileReads()) {
+    Access &access = node->operands.emplace_back();
+    if (!read.isRead)
+      continue;
+    Value operand = op->getOperand(read.operand);
+    if (!read.map) {
+      access.source = operand;
+      continue;
+    }
+    FailureOr<SmallVector<Linear>> linear = getLinear(read.map);
     if (failed(linear))
       return fail(why, op, "an indexing map is not linear");
-    FailureOr<Access> access =
-        resolve(value, *linear, node->loops.size(), why);
-    if (failed(access))
+    FailureOr<Access> found =
+        resolve(operand, *linear, node->loops.size(), why);
+    if (failed(found))
       return failure();
-    node->operands.push_back(std::move(*access));
-    return success();
-  };
-
-  if (auto linalgOp = dyn_cast<linalg::LinalgOp>(op)) {
-    unsigned numLoops = linalgOp.getNumLoops();
-    SmallVector<utils::IteratorType> iterators =
-        linalgOp.getIteratorTypesArray();
-    SmallVector<std::optional<SizeExpr>> extents(numLoops);
-    for (OpOperand &operand : op->getOpOperands()) {
-      if (!isa<RankedTensorType>(operand.get().getType()))
-        continue;
-      FailureOr<SmallVector<SizeExpr>> dims = dimsOf(operand.get());
-      if (failed(dims))
-        return failure();
-      AffineMap map = linalgOp.getMatchingIndexingMap(&operand);
-      for (auto [p, expr] : llvm::enumerate(map.getResults()))
-        if (auto dim = dyn_cast<AffineDimExpr>(expr))
-          // A broadcast dimension of size 1 is not spelled as a loop, so any
-          // plain use gives the extent; prefer the result's.
-          if (!extents[dim.getPosition()] ||
-              linalgOp.isDpsInit(&operand))
-            extents[dim.getPosition()] = (*dims)[p];
-    }
-    for (unsigned d = 0; d < numLoops; ++d) {
-      if (!extents[d])
-        return fail(why, op, "a loop's extent cannot be traced");
-      node->loops.push_back(
-          {iterators[d] == utils::IteratorType::parallel, *extents[d], 0});
-    }
-    bool reduces = linalgOp.getNumReductionLoops() > 0;
-    node->kind = !reduces                 ? NodeKind::Map
-                 : isMultiplyAdd(linalgOp) ? NodeKind::Contraction
-                                           : NodeKind::Reduction;
-    for (OpOperand &operand : op->getOpOperands()) {
-      bool init = linalgOp.isDpsInit(&operand);
-      if (init) {
-        AffineMap map = linalgOp.getMatchingIndexingMap(&operand);
-        if (!map.isProjectedPermutation())
-          return fail(why, op, "a result's map is not a permutation");
-        SmallVector<unsigned> &loops = node->resultLoops.emplace_back();
-        for (AffineExpr expr : map.getResults())
-          loops.push_back(cast<AffineDimExpr>(expr).getPosition());
-        // A reduction starts with it even where its body was folded to what
-        // does not depend on it: there may be nothing to reduce.
-        if (!reduces && !linalgOp.payloadUsesValueFromOperand(&operand)) {
-          node->operands.push_back({}); // keeps positions; never read
-          continue;
-        }
-      }
-      if (!isa<RankedTensorType>(operand.get().getType())) {
-        Access scalar;
-        scalar.source = operand.get();
-        node->operands.push_back(scalar);
-        continue;
-      }
-      if (failed(addOperand(operand.get(),
-                            linalgOp.getMatchingIndexingMap(&operand))))
-        return failure();
-    }
-    countFlops(*node, linalgOp.getBlock());
-  } else if (auto gather = dyn_cast<hr::GatherOp>(op)) {
-    setLoops(hr::getSizes(gather.getDims()));
-    unsigned rank = node->loops.size();
-    for (auto [index, map] :
-         llvm::zip(gather.getIndices(),
-                   gather.getIndexMaps().getAsValueRange<AffineMapAttr>()))
-      if (failed(addOperand(index, map)))
-        return failure();
-    FailureOr<SmallVector<Linear>> linear = getLinear(gather.getSourceMap());
-    if (failed(linear))
-      return fail(why, op, "the source map is not linear");
-    FailureOr<StridedView> view = getStridedView(gather.getSource());
-    Value base = getViewBase(gather.getSource());
-    if (failed(view) || (base.getDefiningOp() && nodeOf.count(base.getDefiningOp())))
-      return fail(why, op, "the source is computed in the stage or not strided");
-    Access source;
-    source.source = view->base;
-    source.address.offset = view->offset;
-    source.address.coef = view->strides; // per source dimension
-    source.logical = *linear;
-    node->source = source;
-    node->resultLoops.push_back(identityLoops(rank));
-    node->flopsPerPoint = 4;
-  } else if (auto softmax = dyn_cast<hr::SoftmaxSumOp>(op)) {
-    SmallVector<AffineMap> maps =
-        llvm::to_vector(softmax.getMaps().getAsValueRange<AffineMapAttr>());
-    unsigned rank = maps[0].getNumDims();
-    node->kind = NodeKind::SoftmaxSum;
-    node->loops.resize(rank);
-    Value values[] = {softmax.getLogits(), softmax.getValue(),
-                      softmax.getResult()};
-    for (auto [value, map] : llvm::zip(values, maps)) {
-      FailureOr<SmallVector<SizeExpr>> dims = dimsOf(value);
-      if (failed(dims))
-        return failure();
-      for (auto [p, expr] : llvm::enumerate(map.getResults()))
-        node->loops[cast<AffineDimExpr>(expr).getPosition()].extent =
-            (*dims)[p];
-    }
-    for (unsigned d = 0; d < rank; ++d)
-      node->loops[d].parallel = maps[2].isFunctionOfDim(d);
-    if (failed(addOperand(softmax.getLogits(), maps[0])) ||
-        failed(addOperand(softmax.getValue(), maps[1])))
-      return failure();
-    SmallVector<unsigned> &loops = node->resultLoops.emplace_back();
-    for (AffineExpr expr : maps[2].getResults())
-      loops.push_back(cast<AffineDimExpr>(expr).getPosition());
-    node->flopsPerPoint = 2;
-    node->hasMath = true;
-  } else if (auto scan = dyn_cast<hr::ScanOp>(op)) {
-    FailureOr<SmallVector<SizeExpr>> dims = dimsOf(scan.getSource());
-    if (failed(dims))
-      return failure();
-    setLoops(*dims);
-    node->kind = NodeKind::Scan;
-    node->loops[scan.getDim()].parallel = false;
-    if (failed(addOperand(scan.getSource(),
-                          AffineMap::getMultiDimIdentityMap(
-                              dims->size(), op->getContext()))))
-      return failure();
-    node->resultLoops.push_back(identityLoops(dims->size()));
-  } else if (auto sort = dyn_cast<hr::SortOp>(op)) {
-    FailureOr<SmallVector<SizeExpr>> dims = dimsOf(sort.getSource());
-    if (failed(dims))
-      return failure();
-    setLoops(*dims);
-    node->kind = NodeKind::Sort;
-    node->loops[sort.getDim()].parallel = false;
-    if (failed(addOperand(sort.getSource(),
-                          AffineMap::getMultiDimIdentityMap(
-                              dims->size(), op->getContext()))))
-      return failure();
-    node->resultLoops.push_back(identityLoops(dims->size()));
-    // Two comparisons per level of a heap, each behind a dependent load.
-    node->flopsPerPoint = 64;
-  } else if (isa<hr::UpdateOp, hr::ScatterOp>(op)) {
-    Value value = op->getOperand(0), base = op->getOperand(1);
-    if (auto update = dyn_cast<hr::UpdateOp>(op)) {
-      value = update.getValue();
-      base = update.getBase();
-    }
-    FailureOr<SmallVector<SizeExpr>> dims = dimsOf(value);
-    if (failed(dims))
-      return failure();
-    setLoops(*dims);
-    unsigned rank = dims->size();
-    if (failed(addOperand(value, AffineMap::getMultiDimIdentityMap(
-                                     rank, op->getContext()))))
-      return failure();
-    FailureOr<SmallVector<SizeExpr>> baseDims = dimsOf(base);
-    if (failed(baseDims))
-      return failure();
-    if (base.getDefiningOp() && nodeOf.count(base.getDefiningOp()))
-      return fail(why, op, "the base is computed in the stage");
-    Access target;
-    target.source = base;
-    Linear strides{SizeExpr(0), rowMajorStrides(*baseDims)};
-    if (auto update = dyn_cast<hr::UpdateOp>(op)) {
-      node->kind = NodeKind::Update;
-      FailureOr<SmallVector<Linear>> map = getLinear(update.getMap());
-      if (failed(map))
-        return fail(why, op, "the map is not linear");
-      SmallVector<SizeExpr> offsets = hr::getSizes(update.getOffsets());
-      for (auto [j, expr] : llvm::enumerate(*map))
-        expr.offset = expr.offset + offsets[j];
-      target.address = compose(strides, *map, rank);
-      target.logical = *map;
-    } else {
-      auto scatter = cast<hr::ScatterOp>(op);
-      node->kind = NodeKind::Scatter;
-      for (auto [index, map] :
-           llvm::zip(scatter.getIndices(),
-                     scatter.getIndexMaps().getAsValueRange<AffineMapAttr>()))
-        if (failed(addOperand(index, map)))
-          return failure();
-      FailureOr<SmallVector<Linear>> linear =
-          getLinear(scatter.getSourceMap());
-      if (failed(linear))
-        return fail(why, op, "the source map is not linear");
-      target.address = strides;
-      target.logical = *linear;
-      // Updates may collide along loops that only an index depends on: those
-      // run in order.
-      llvm::SmallBitVector direct(rank);
-      for (auto [d, k] : llvm::enumerate(scatter.getSourceDims()))
-        if (k < 0)
-          for (unsigned l = 0; l < rank; ++l)
-            if ((*linear)[d].coef[l] != SizeExpr(0))
-              direct.set(l);
-      for (unsigned l = 0; l < rank; ++l)
-        if (!direct.test(l))
-          node->loops[l].parallel = false;
-    }
-    node->source = target;
-    node->resultLoops.push_back({});
-  } else {
-    return fail(why, op, "not a compute op");
+    access = std::move(*found);
   }
+  node->region = tileable.getTileRegion();
+  if (node->region) {
+    FailureOr<Access> found = resolveRegion(*node, why);
+    if (failed(found))
+      return failure();
+    node->source = std::move(*found);
+  }
+  for (unsigned r = 0; r < op->getNumResults(); ++r)
+    node->resultLoops.push_back(tileable.getResultLoops(r));
+  hr::PointCost cost = tileable.getPointCost();
+  node->flopsPerPoint = cost.operations;
+  node->hasMath = cost.hasMath;
 
   nodeOf[op] = node.get();
   nodes.push_back(std::move(node));
@@ -524,10 +317,7 @@ void StageAnalysis::formNests() {
     SetVector<const Node *> &nests = readers[node.get()];
     for (const Use &use : uses[node.get()]) {
       Node *consumer = use.consumer;
-      if (consumer->kind == NodeKind::SoftmaxSum ||
-          (consumer->kind == NodeKind::Contraction && use.operand < 2) ||
-          consumer->kind == NodeKind::Scan ||
-          consumer->kind == NodeKind::Sort)
+      if (cast<hr::TileableOp>(consumer->op).readsFromMemory(use.operand))
         stored = true;
       if (consumer->kind != NodeKind::Map || materialized.contains(consumer))
         nests.insert(consumer);

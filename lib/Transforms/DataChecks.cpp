@@ -110,41 +110,18 @@ Value StageEmitter::ifGood(Value isBad, Type type, function_ref<Value()> bad,
 // Indices
 //===----------------------------------------------------------------------===//
 
-namespace {
-/// What gather and scatter say alike.
-struct Indexing {
-  explicit Indexing(Operation *op) {
-    if (auto gather = dyn_cast<hr::GatherOp>(op)) {
-      sourceDims = gather.getSourceDims();
-      what = gather.getWhat();
-      wrap = gather.getWrap();
-      source = gather.getSource();
-      return;
-    }
-    auto scatter = cast<hr::ScatterOp>(op);
-    sourceDims = scatter.getSourceDims();
-    what = scatter.getWhat();
-    wrap = scatter.getWrap();
-    source = scatter.getBase();
-  }
-  ArrayRef<int64_t> sourceDims;
-  StringRef what;
-  bool wrap;
-  Value source;
-};
-} // namespace
-
 DataAddress StageEmitter::dataAddress(const Node *node,
                                       ArrayRef<Value> indices,
                                       ArrayRef<LaneIndex> loops,
                                       Place &place) {
-  Indexing indexing(node->op);
-  SmallVector<SizeExpr> extents = *hr::getDims(indexing.source);
+  const hr::TileRegion &region = *node->region;
+  SmallVector<SizeExpr> extents =
+      *hr::getDims(node->op->getOperand(region.operand));
   const Access &access = *node->source;
   DataAddress result{{size(access.address.offset), SizeExpr(0)}, {}};
   LaneIndex &at = result.at;
   Value laneOffsets; // vector of index: the data-dependent part
-  for (auto [d, k] : llvm::enumerate(indexing.sourceDims)) {
+  for (auto [d, k] : llvm::enumerate(region.data)) {
     SizeExpr stride = access.address.coef[d];
     if (k < 0) {
       LaneIndex direct = evalLinear(access.logical[d], loops);
@@ -170,7 +147,7 @@ DataAddress StageEmitter::dataAddress(const Node *node,
     };
     Value bound = size(extents[d]);
     Value limit = like(arith::IndexCastOp::create(b, loc, indexType, bound));
-    if (indexing.wrap) {
+    if (region.wraps) {
       Value zero = like(scalarConstant(indexType, 0));
       Value negative = arith::CmpIOp::create(
           b, loc, arith::CmpIPredicate::slt, index, zero);
@@ -232,7 +209,7 @@ Value StageEmitter::anyBad(ArrayRef<IndexCheck> checks) {
 
 void StageEmitter::reportBad(const Node *node, ArrayRef<IndexCheck> checks) {
   int64_t site =
-      siteOf(node->op, Indexing(node->op).what, "index", /*ranged=*/true);
+      siteOf(node->op, node->region->what, "index", /*ranged=*/true);
   for (const IndexCheck &check : checks) {
     // Which of several it was is not known yet.
     if (isa<VectorType>(check.isBad.getType()) || checks.size() == 1) {

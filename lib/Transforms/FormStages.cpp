@@ -55,11 +55,12 @@ static bool isIndexFunction(Operation *op) {
 
 /// The operand that an in-place op overwrites.
 static Value getOverwritten(Operation *op) {
-  if (auto update = dyn_cast<hr::UpdateOp>(op))
-    return update.getBase();
-  if (auto scatter = dyn_cast<hr::ScatterOp>(op))
-    return scatter.getBase();
-  return Value();
+  auto tileable = dyn_cast<hr::TileableOp>(op);
+  std::optional<hr::TileRegion> region;
+  if (tileable)
+    region = tileable.getTileRegion();
+  return region && region->isOverwritten ? op->getOperand(region->operand)
+                                         : Value();
 }
 
 static void collectReaders(Value value, SmallVectorImpl<OpOperand *> &readers) {
@@ -501,19 +502,9 @@ static std::string nameStage(ArrayRef<Operation *> ops) {
     name += part;
   };
   for (Operation *op : ops) {
-    if (isa<hr::SoftmaxSumOp>(op))
-      append("softmax_sum");
-    else if (isa<hr::GatherOp>(op))
-      append("gather");
-    else if (isa<hr::ScanOp>(op))
-      append("scan");
-    else if (isa<hr::SortOp>(op))
-      append("sort");
-    else if (isa<hr::UpdateOp, hr::ScatterOp>(op))
-      append("update");
-    else if (auto linalgOp = dyn_cast<linalg::LinalgOp>(op))
-      if (linalgOp.getNumReductionLoops())
-        append(linalgOp.getNumDpsInputs() == 2 ? "contract" : "reduce");
+    if (auto tileable = dyn_cast<hr::TileableOp>(op))
+      if (StringRef word = tileable.getStageWord(); !word.empty())
+        append(word);
     if (name.size() > 32)
       break;
   }

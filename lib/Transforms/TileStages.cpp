@@ -122,14 +122,13 @@ static std::optional<unsigned> getAliasedInput(hr::StageOp stage,
                        .getTerminator()
                        ->getOperand(result)
                        .getDefiningOp();
-  Value base;
-  if (auto update = dyn_cast_or_null<hr::UpdateOp>(def))
-    base = update.getBase();
-  else if (auto scatter = dyn_cast_or_null<hr::ScatterOp>(def))
-    base = scatter.getBase();
-  else
+  auto tileable = dyn_cast_or_null<hr::TileableOp>(def);
+  std::optional<hr::TileRegion> region;
+  if (tileable)
+    region = tileable.getTileRegion();
+  if (!region || !region->isOverwritten)
     return std::nullopt;
-  return cast<BlockArgument>(base).getArgNumber();
+  return cast<BlockArgument>(def->getOperand(region->operand)).getArgNumber();
 }
 
 /// Where the chain of in-place updates that made `value` begins.

@@ -44,16 +44,7 @@ namespace headrace::plan {
 /// Whether the op computes elements (becomes a node of a stage).
 bool isComputeOp(mlir::Operation *op);
 
-enum class NodeKind {
-  Map,         // every element by itself
-  Reduction,   // linalg.generic with reduction loops
-  Contraction, // sums of products of two operands
-  SoftmaxSum,  // hr.softmax_sum
-  Scan,        // hr.scan
-  Sort,        // hr.sort
-  Update,      // hr.update: writes a region of an input in place
-  Scatter,     // hr.scatter: same, at positions that are data
-};
+using NodeKind = hr::NestKind;
 
 struct Loop {
   bool parallel = true;
@@ -65,14 +56,13 @@ struct Node {
   mlir::Operation *op = nullptr;
   NodeKind kind = NodeKind::Map;
   llvm::SmallVector<Loop> loops;
-  /// linalg: the inputs (and for reductions the init when it is not a known
-  /// constant). gather: the indices. softmax_sum: logits, value. update,
-  /// scatter: value/updates, then indices.
+  /// As hr::TileableOp::getTileReads says; empty where nothing is read.
   std::vector<Access> operands;
-  /// gather: the source, read at data-dependent positions. update, scatter:
-  /// the base.
+  /// The tensor that is read at positions which are data, or overwritten, and
+  /// what the operation says of it.
   std::optional<Access> source;
-  /// One per result: the loop of each dimension (maps, reductions).
+  std::optional<hr::TileRegion> region;
+  /// One per result: the loop of each dimension.
   llvm::SmallVector<llvm::SmallVector<unsigned>> resultLoops;
 
   /// Rough cost of one evaluation of the body.
@@ -148,6 +138,7 @@ private:
   mlir::FailureOr<Access> resolve(mlir::Value value,
                                   llvm::ArrayRef<Linear> index,
                                   unsigned numLoops, std::string *why);
+  mlir::FailureOr<Access> resolveRegion(const Node &node, std::string *why);
   mlir::LogicalResult addNode(mlir::Operation *op, std::string *why);
   void formClasses();
   void formNests();

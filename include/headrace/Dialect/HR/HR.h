@@ -12,6 +12,7 @@
 #ifndef HEADRACE_DIALECT_HR_HR_H
 #define HEADRACE_DIALECT_HR_HR_H
 
+#include "headrace/Dialect/HR/TileableOp.h"
 #include "headrace/Support/SizeExpr.h"
 #include "headrace/Support/WeightStore.h"
 #include "mlir/Bytecode/BytecodeOpInterface.h"

@@ -19,6 +19,7 @@ include "mlir/IR/BuiltinAttributes.td"
 include "mlir/IR/CommonTypeConstraints.td"
 include "mlir/IR/CommonAttrConstraints.td"
 include "mlir/IR/RegionKindInterface.td"
+include "headrace/Dialect/HR/TileableOp.td"
 
 def HR_Dialect : Dialect {
   let name = "hr";
@@ -445,7 +446,9 @@ def HR_ViewOp : HR_Op<"view", [Pure]> {
   let hasCanonicalizer = 1;
 }
 
-def HR_UpdateOp : HR_Op<"update", [Pure, AllTypesMatch<["base", "result"]>]> {
+def HR_UpdateOp : HR_Op<"update", [Pure, AllTypesMatch<["base", "result"]>,
+    DeclareOpInterfaceMethods<HR_TileableOpInterface,
+        ["getTileRegion", "readsFromMemory"]>]> {
   let summary = "a tensor with a strided region replaced";
   let description = [{
     The value of `base` with `value` written at `base[offsets + map(i...)]`; map
@@ -504,7 +507,9 @@ def HR_PadOp : HR_Op<"pad", [Pure]> {
   let hasVerifier = 1;
 }
 
-def HR_GatherOp : HR_Op<"gather", [Pure]> {
+def HR_GatherOp : HR_Op<"gather", [Pure,
+    DeclareOpInterfaceMethods<HR_TileableOpInterface,
+        ["getTileRegion", "readsFromMemory"]>]> {
   let summary = "reads elements whose position is data";
   let description = [{
     The iteration space is the result's. `source[p]` is read where, for source
@@ -537,7 +542,9 @@ def HR_GatherOp : HR_Op<"gather", [Pure]> {
   let hasVerifier = 1;
 }
 
-def HR_ScatterOp : HR_Op<"scatter", [Pure]> {
+def HR_ScatterOp : HR_Op<"scatter", [Pure,
+    DeclareOpInterfaceMethods<HR_TileableOpInterface,
+        ["getTileRegion", "readsFromMemory"]>]> {
   let summary = "writes elements to positions that are data";
   let description = [{
     The value of `base` after, for each point of the iteration space (that of
@@ -573,7 +580,9 @@ def HR_ScatterOp : HR_Op<"scatter", [Pure]> {
 // Reductions that stream
 //===----------------------------------------------------------------------===//
 
-def HR_SoftmaxSumOp : HR_Op<"softmax_sum", [Pure]> {
+def HR_SoftmaxSumOp : HR_Op<"softmax_sum", [Pure,
+    DeclareOpInterfaceMethods<HR_TileableOpInterface,
+        ["mergesPartialResults"]>]> {
   let summary = "sums weighted by the softmax of logits, in one pass";
   let description = [{
     Over the iteration space of `maps` (logits, value, result; the dimensions
@@ -616,7 +625,8 @@ def HR_SoftmaxSumOp : HR_Op<"softmax_sum", [Pure]> {
   let hasVerifier = 1;
 }
 
-def HR_ScanOp : HR_Op<"scan", [Pure]> {
+def HR_ScanOp : HR_Op<"scan", [Pure,
+    DeclareOpInterfaceMethods<HR_TileableOpInterface>]> {
   let summary = "running combination along one dimension";
   let description = [{
     `result[.., i, ..] = combine(source[.., 0..i, ..])`, inclusive. A sum of
@@ -632,7 +642,8 @@ def HR_ScanOp : HR_Op<"scan", [Pure]> {
   let hasVerifier = 1;
 }
 
-def HR_SortOp : HR_Op<"sort", [Pure]> {
+def HR_SortOp : HR_Op<"sort", [Pure,
+    DeclareOpInterfaceMethods<HR_TileableOpInterface>]> {
   let summary = "the order of the elements along one dimension";
   let description = [{
     `result[.., i, ..]` is the index along `dim` of the element that comes i-th:
