@@ -267,3 +267,15 @@ FailureOr<SmallVector<Linear>> plan::getBaseIndex(Value tensor,
   }
   return current;
 }
+
+bool Access::dependsOn(unsigned loop) const {
+  auto varies = [&](const Linear &linear) {
+    return linear.coef[loop] != SizeExpr(0);
+  };
+  if (producer)
+    return llvm::any_of(index, varies);
+  if (panel)
+    return llvm::any_of(logical, varies);
+  return (loop < address.coef.size() && varies(address)) ||
+         (gather && dataLoops.test(loop));
+}

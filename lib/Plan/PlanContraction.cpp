@@ -92,6 +92,7 @@ Planner::Contraction Planner::inspect(const StageAnalysis &analysis,
       const Access &access = node->operands[i];
       facts.stride[i] = strideAlong(analysis, node, i, unitStep(node, l));
       facts.packable[i] = readsPackable(access, l);
+      facts.isData |= access.gather && access.dataLoops.test(l);
       if (access.isInput() && !access.panel)
         if (std::optional<int64_t> step =
                 access.address.coef[l].getConstant())
@@ -288,7 +289,7 @@ void Planner::planContraction(const StageAnalysis &analysis, const Nest &nest,
     }
   };
   for (auto [v, facts] : llvm::enumerate(info.loops)) {
-    if (!node->loops[v].parallel || facts.extent == 1 ||
+    if (!node->loops[v].parallel || facts.extent == 1 || facts.isData ||
         (forcedClass >= 0 && int64_t(node->loops[v].cls) != forcedClass) ||
         (facts.stride[0] == 0 && facts.stride[1] == 0))
       continue;
@@ -320,7 +321,8 @@ void Planner::planContraction(const StageAnalysis &analysis, const Nest &nest,
       plan.rows = 1;
       addVariants(info, plan, consider);
       for (auto [r, row] : llvm::enumerate(info.loops)) {
-        if (!node->loops[r].parallel || r == v || row.extent == 1)
+        if (!node->loops[r].parallel || r == v || row.extent == 1 ||
+            row.isData)
           continue;
         plan.row = r;
         plan.rows = getRows(info, plan);

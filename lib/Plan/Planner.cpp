@@ -60,7 +60,7 @@ int64_t Planner::extentOf(const SizeExpr &size) const {
 }
 
 bool Planner::readsPackable(const Access &access, unsigned loop) const {
-  if (!isPackable || !access.isInput() || access.panel)
+  if (!isPackable || !access.isInput() || access.panel || access.gather)
     return false;
   auto type = dyn_cast<RankedTensorType>(access.source.getType());
   return type && type.hasStaticShape() && isPackable(access.source) &&
@@ -85,6 +85,9 @@ int64_t Planner::strideAlong(const StageAnalysis &analysis, const Node *node,
     return step == SizeExpr(1) ? 1 : 2;
   };
   if (access.isInput()) {
+    for (unsigned l = 0; access.gather && l < steps.size(); ++l)
+      if (steps[l] != SizeExpr(0) && access.dataLoops.test(l))
+        return 2;
     if (!access.panel)
       return classify(along(access.address));
     int64_t worst = 0;
@@ -476,23 +479,21 @@ double Planner::predict(
     auto &[bytes, depends] = inputs[access.source];
     depends.resize(classes.size());
     double count = double(getElementBytes(type.getElementType()));
-    ArrayRef<Linear> rows = access.panel ? ArrayRef<Linear>(access.logical)
-                                         : ArrayRef<Linear>(access.address);
-    // Windows overlap: no more than lies between the first element and the last.
+    // Windows overlap: no more than lies between the first element and the last,
+    // unless their positions are data.
+    bool isWindow = !access.panel && !access.gather;
     double span = count;
     for (unsigned l = 0; l < node->loops.size(); ++l)
-      if (llvm::any_of(rows, [&](const Linear &linear) {
-            return linear.coef[l] != SizeExpr(0);
-          })) {
+      if (access.dependsOn(l)) {
         double len = length[node->loops[l].cls];
-        if (!access.panel)
+        if (isWindow)
           span += double(getElementBytes(type.getElementType())) * (len - 1) *
                   double(std::abs(
                       access.address.coef[l].evaluate(bindings).value_or(1)));
         count *= len;
         depends.set(node->loops[l].cls);
       }
-    bytes = std::max(bytes, access.panel ? count : std::min(count, span));
+    bytes = std::max(bytes, isWindow ? std::min(count, span) : count);
   };
   for (const auto &node : analysis.getNodes())
     for (const Access &access : node->operands)

@@ -94,6 +94,69 @@ FailureOr<Access> StageAnalysis::resolve(Value value, ArrayRef<Linear> index,
   return access;
 }
 
+std::optional<Access>
+StageAnalysis::lookThrough(Value value, ArrayRef<Linear> index,
+                           const llvm::SmallBitVector &own,
+                           const llvm::SmallBitVector &batch) {
+  Operation *def = getViewBase(value).getDefiningOp();
+  Node *gather = def ? nodeOf.lookup(def) : nullptr;
+  if (!gather || !gather->region || gather->region->isOverwritten)
+    return std::nullopt;
+  unsigned numLoops = batch.size();
+  FailureOr<SmallVector<Linear>> point = getBaseIndex(value, index, numLoops);
+  if (failed(point))
+    return std::nullopt;
+  Access access;
+  access.dataLoops.resize(numLoops);
+  for (const Access &position : gather->operands) {
+    if (!position.isInput() || position.panel)
+      return std::nullopt;
+    for (unsigned j = 0; j < gather->loops.size(); ++j)
+      if (position.dependsOn(j))
+        for (unsigned l = 0; l < numLoops; ++l)
+          if ((*point)[j].coef[l] != SizeExpr(0))
+            access.dataLoops.set(l);
+  }
+  // For one bad position there has to be a good one that can be read instead.
+  FailureOr<SmallVector<SizeExpr>> extents =
+      hr::getDims(def->getOperand(gather->region->operand));
+  bool hasMatrices = own.test(access.dataLoops); // a loop beside the positions
+  if (failed(extents) || access.dataLoops.test(own) ||
+      (!hasMatrices && access.dataLoops.test(batch)))
+    return std::nullopt;
+  access.source = gather->source->source;
+  access.gather = gather;
+  access.address.coef.assign(numLoops, SizeExpr(0));
+  for (auto [d, extent] : llvm::enumerate(*extents)) {
+    if (gather->region->hasData(d)) {
+      if (extent.getConstant().value_or(0) < 1)
+        return std::nullopt;
+      continue;
+    }
+    // What the map has beside the loops is in the region's own offset.
+    Linear map = gather->source->logical[d];
+    map.offset = 0;
+    Linear direct = compose(map, *point, numLoops);
+    const SizeExpr &stride = gather->source->address.coef[d];
+    access.address.offset = access.address.offset + stride * direct.offset;
+    for (unsigned l = 0; l < numLoops; ++l)
+      access.address.coef[l] =
+          access.address.coef[l] + stride * direct.coef[l];
+  }
+  access.gatherPoint = std::move(*point);
+  return access;
+}
+
+/// Parallel loops along which an operand changes.
+static llvm::SmallBitVector getParallelLoops(const Node &node,
+                                             const hr::TileRead &read) {
+  llvm::SmallBitVector loops(node.loops.size());
+  for (unsigned l = 0; l < node.loops.size(); ++l)
+    if (node.loops[l].parallel && read.map.isFunctionOfDim(l))
+      loops.set(l);
+  return loops;
+}
+
 /// The tensor that a node reads at positions which are data, or overwrites.
 FailureOr<Access> StageAnalysis::resolveRegion(const Node &node,
                                                std::string *why) {
@@ -134,7 +197,9 @@ LogicalResult StageAnalysis::addNode(Operation *op, std::string *why) {
   for (const hr::TileLoop &loop : *loops)
     node->loops.push_back({loop.parallel, loop.extent, 0});
 
-  for (const hr::TileRead &read : tileable.getTileReads()) {
+  SmallVector<hr::TileRead> reads = tileable.getTileReads();
+  for (const hr::TileRead &read : reads) {
+    unsigned number = node->operands.size();
     Access &access = node->operands.emplace_back();
     if (!read.isRead)
       continue;
@@ -146,6 +211,16 @@ LogicalResult StageAnalysis::addNode(Operation *op, std::string *why) {
     FailureOr<SmallVector<Linear>> linear = getLinear(read.map);
     if (failed(linear))
       return fail(why, op, "an indexing map is not linear");
+    if (node->kind == NodeKind::Contraction && number < 2) {
+      llvm::SmallBitVector own = getParallelLoops(*node, reads[number]);
+      llvm::SmallBitVector batch = own;
+      batch &= getParallelLoops(*node, reads[1 - number]);
+      if (std::optional<Access> direct =
+              lookThrough(operand, *linear, own, batch)) {
+        access = std::move(*direct);
+        continue;
+      }
+    }
     FailureOr<Access> found =
         resolve(operand, *linear, node->loops.size(), why);
     if (failed(found))
@@ -650,7 +725,7 @@ LogicalResult StageAnalysis::checkOverwritten(std::string *why) {
         }
         if (access.source != base)
           continue;
-        good &= at && !access.panel &&
+        good &= at && !access.panel && !access.gather &&
                 update->kind == NodeKind::Update &&
                 access.address.offset == update->source->address.offset &&
                 getPlace(node, access.address) &&
@@ -710,6 +785,19 @@ StageAnalysis::create(ArrayRef<Operation *> ops, ArrayRef<Value> outputs,
 Node *StageAnalysis::getNode(Value value) const {
   Operation *op = value.getDefiningOp();
   return op ? nodeOf.lookup(op) : nullptr;
+}
+
+bool StageAnalysis::isLookedThrough(const Node *node) const {
+  bool isGathered = false;
+  for (const auto &reader : nodes)
+    for (const Access &access : reader->operands) {
+      if (access.producer == node)
+        return false;
+      isGathered |= access.gather == node;
+    }
+  return isGathered && !llvm::any_of(node->op->getResults(), [&](Value value) {
+           return outputs.contains(value);
+         });
 }
 
 SmallVector<unsigned> StageAnalysis::getTileClasses() const {

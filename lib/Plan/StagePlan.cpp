@@ -62,6 +62,11 @@ static LogicalResult verifyNest(const Nest &nest, const NestPlan &plan,
     if (loop >= int64_t(loops.size()))
       return fail(Twine(name) + " = " + Twine(loop) + ", but the nest has " +
                   Twine(loops.size()) + " loops");
+  for (const Access &access : nest.anchor->operands)
+    for (int64_t loop : {plan.vector, plan.row, plan.group})
+      if (access.gather && loop >= 0 && access.dataLoops.test(loop))
+        return fail("a register tile along loop " + Twine(loop) +
+                    ", along which the position of an operand is data");
   NodeKind kind = nest.anchor->kind;
   bool product = kind == NodeKind::Contraction;
   if (product && plan.row >= 0 && !loops[plan.row].parallel)

@@ -773,23 +773,10 @@ private:
   const SymbolRanges &ranges;
   /// Cases of minima and maxima that may still be looked at.
   unsigned casesLeft = 256;
+  /// Expressions that may still be looked at.
+  unsigned stepsLeft = 1024;
 };
 } // namespace
-
-/// Whether something in `expr` that may be negative could cancel against what the
-/// quotient in `term`, whose other factors are `scale`, is estimated by.
-static bool isRelevant(const SizeExpr &expr, const Term &term,
-                       const Atom &quotient, const SizeExpr &scale) {
-  if (term.coefficient < 0)
-    return true;
-  SizeExpr estimate = scale * quotient.lhs;
-  return llvm::any_of(termsOf(expr), [&](const Term &negative) {
-    return negative.coefficient < 0 &&
-           llvm::any_of(termsOf(estimate), [&](const Term &part) {
-             return compareFactors(part.factors, negative.factors) == 0;
-           });
-  });
-}
 
 /// How often the atom occurs, also inside of others.
 static unsigned countAtom(const SizeExpr &expr, const Atom &atom) {
@@ -832,32 +819,98 @@ static SizeExpr replaceAtom(const SizeExpr &expr, const Atom &atom,
   return result;
 }
 
+/// The quotient `a floordiv c` as numerator and divisor. With another quotient of
+/// a, by a divisor d of c, in the expression it is (a floordiv d) floordiv (c / d):
+/// estimated so, the two cancel.
+static std::pair<SizeExpr, int64_t>
+factorQuotient(const SizeExpr &expr, const Atom &quotient, int64_t c) {
+  std::pair<SizeExpr, int64_t> best{quotient.lhs, c};
+  for (const Term &term : termsOf(expr))
+    for (const AtomRef &other : term.factors) {
+      if (other->kind != AtomKind::FloorDiv)
+        continue;
+      int64_t d = other->rhs.getConstant().value_or(0);
+      if (d < 2 || c % d != 0 || c / d >= best.second || d == c)
+        continue;
+      SizeExpr inner = quotient.lhs.floorDiv(SizeExpr(d));
+      bool isPart = llvm::any_of(termsOf(inner), [&](const Term &part) {
+        return llvm::any_of(part.factors, [&](const AtomRef &factor) {
+          return compare(*factor, *other) == 0;
+        });
+      });
+      if (isPart)
+        best = {inner, c / d};
+    }
+  return best;
+}
+
+/// Whether something in `expr` that may be negative could cancel against what the
+/// quotient in `term`, whose other factors are `scale`, is estimated by.
+static bool isRelevant(const SizeExpr &expr, const Term &term,
+                       const Atom &quotient, const SizeExpr &scale) {
+  if (term.coefficient < 0)
+    return true;
+  SizeExpr numerator = quotient.lhs;
+  if (std::optional<int64_t> c = quotient.rhs.getConstant(); c && *c > 0)
+    numerator = factorQuotient(expr, quotient, *c).first;
+  SizeExpr estimate = scale * numerator;
+  return llvm::any_of(termsOf(expr), [&](const Term &negative) {
+    return negative.coefficient < 0 &&
+           llvm::any_of(termsOf(estimate), [&](const Term &part) {
+             return compareFactors(part.factors, negative.factors) == 0;
+           });
+  });
+}
+
 /// By cases of the first minimum or maximum (`Extrema`), or estimates of a
 /// quotient: one that matters, or any; nullopt if there is none.
 std::optional<bool> NonNegativeProof::split(const SizeExpr &expr,
                                             unsigned estimates, Kind kind) {
   const Terms &terms = termsOf(expr);
+  auto scaleOf = [](const Term &term, size_t factor) {
+    Term others = term;
+    others.factors.erase(others.factors.begin() + factor);
+    return SizeExprImpl::fromSorted({others});
+  };
+  auto isWanted = [&](const Term &term, size_t factor) {
+    const Atom &atom = *term.factors[factor];
+    if (kind == Kind::Extrema)
+      return atom.kind == AtomKind::Min || atom.kind == AtomKind::Max;
+    return atom.kind == AtomKind::FloorDiv &&
+           (kind == Kind::Any ||
+            isRelevant(expr, term, atom, scaleOf(term, factor)));
+  };
   // Quotients of quotients first: what is inside may cancel.
   unsigned deepest = 0;
   for (const Term &term : terms)
-    for (const AtomRef &atom : term.factors)
-      if (atom->kind == AtomKind::FloorDiv)
-        deepest = std::max(deepest, atom->lhs.depth());
+    for (size_t f = 0; f != term.factors.size(); ++f)
+      if (kind != Kind::Extrema && isWanted(term, f))
+        deepest = std::max(deepest, term.factors[f]->lhs.depth());
+  // Those that another one is a part of before that one.
+  auto isComposed = [&](const Atom &atom) {
+    std::optional<int64_t> c = atom.rhs.getConstant();
+    return c && *c > 0 && *c != kMax &&
+           factorQuotient(expr, atom, *c).second != *c;
+  };
+  bool composedOnly = false;
+  for (const Term &term : terms)
+    for (size_t f = 0; f != term.factors.size(); ++f)
+      composedOnly |= kind != Kind::Extrema && isWanted(term, f) &&
+                      term.factors[f]->lhs.depth() >= deepest &&
+                      isComposed(*term.factors[f]);
   for (size_t i = 0, e = terms.size(); i != e; ++i) {
     // The term `coefficient * atom`, times what is known to be non-negative.
     const Term &term = terms[i];
     for (size_t f = 0; f != term.factors.size(); ++f) {
       const Atom &atom = *term.factors[f];
-      bool isExtremum =
-          atom.kind == AtomKind::Min || atom.kind == AtomKind::Max;
-      if (kind == Kind::Extrema ? !isExtremum
-                                : atom.kind != AtomKind::FloorDiv ||
-                                      atom.lhs.depth() < deepest)
+      if (!isWanted(term, f) ||
+          (kind != Kind::Extrema && atom.lhs.depth() < deepest) ||
+          (composedOnly && !isComposed(atom)))
         continue;
-      Term others = term;
-      others.factors.erase(others.factors.begin() + f);
-      SizeExpr scale = SizeExprImpl::fromSorted({others});
-      Term positive{1, others.factors};
+      SizeExpr scale = scaleOf(term, f);
+      Term positive = term;
+      positive.coefficient = 1;
+      positive.factors.erase(positive.factors.begin() + f);
       if (boundsOf(SizeExprImpl::fromSorted({positive}), ranges).min < 0)
         continue;
       SizeExpr rest = expr - SizeExprImpl::fromSorted({term});
@@ -866,13 +919,13 @@ std::optional<bool> NonNegativeProof::split(const SizeExpr &expr,
         std::optional<int64_t> c = atom.rhs.getConstant();
         if (!c || *c <= 0 || *c == kMax)
           continue;
-        if (kind == Kind::Relevant && !isRelevant(expr, term, atom, scale))
-          continue;
         if (estimates == 0)
           return false;
         // (a - c + 1) / c <= a floordiv c <= a / c
-        SizeExpr numerator = up ? atom.lhs - SizeExpr(*c - 1) : atom.lhs;
-        return prove(rest * SizeExpr(*c) + scale * numerator, estimates - 1);
+        auto [inner, divisor] = factorQuotient(expr, atom, *c);
+        SizeExpr numerator = up ? inner - SizeExpr(divisor - 1) : inner;
+        return prove(rest * SizeExpr(divisor) + scale * numerator,
+                     estimates - 1);
       }
       if (casesLeft < 2)
         return false;
@@ -929,9 +982,13 @@ SizeExpr NonNegativeProof::dropOrdered(const SizeExpr &expr,
 bool NonNegativeProof::prove(const SizeExpr &expr, unsigned estimates) {
   if (expr.bounds(ranges).min >= 0)
     return true;
+  if (stepsLeft == 0)
+    return false;
+  --stepsLeft;
   if (estimates > 0)
-    if (SizeExpr rest = dropOrdered(expr, estimates); rest != expr)
-      return prove(rest, estimates);
+    if (SizeExpr rest = dropOrdered(expr, estimates);
+        rest != expr && prove(rest, estimates))
+      return true;
   // Extrema first: splitting them loses nothing, and what they hold may cancel
   // a quotient that would be estimated otherwise.
   for (Kind kind : {Kind::Extrema, Kind::Relevant, Kind::Any})

@@ -47,25 +47,24 @@ ContractionEmitter::ContractionEmitter(StageEmitter &e, const Nest &nest,
 void ContractionEmitter::emit() {
   bool dot = nestPlan.vector >= 0 && !anchor->loops[nestPlan.vector].parallel;
   e.forLoops(anchor, outer, loops, [&]() {
+    // Positions that are data change along outer loops alone.
+    for (const Access &access : anchor->operands)
+      if (access.gather)
+        e.dataOffsets[&access] = e.getDataOffset(access, loops);
     if (dot)
       return rowBlocks([&](int64_t rows) { dotBlock(rows); });
     if (nestPlan.packs(rowOperand))
       packRows();
     panels();
   });
+  for (const Access &access : anchor->operands)
+    e.dataOffsets.erase(&access);
 }
 
 bool ContractionEmitter::dependsOn(unsigned number, int64_t l) const {
   if (l < 0)
     return false;
-  const Access &access = anchor->operands[number];
-  auto varies = [&](const Linear &linear) {
-    return linear.coef[l] != SizeExpr(0);
-  };
-  if (access.isInput() && !access.panel)
-    return varies(access.address);
-  return llvm::any_of(access.isInput() ? access.logical : access.index,
-                      varies);
+  return anchor->operands[number].dependsOn(l);
 }
 
 /// `body(rows)` for blocks of rows that cover the row loop; the row's first

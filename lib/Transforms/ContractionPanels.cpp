@@ -389,7 +389,7 @@ ContractionEmitter::Address ContractionEmitter::rowFragment(int64_t r) {
             e.constant(copy.strides[nestPlan.row])};
   }
   return {e.inputs.lookup(access.source),
-          e.evalLinear(access.address, loops).base,
+          e.inputAddress(access, loops).base,
           e.size(access.address.coef[nestPlan.row])};
 }
 

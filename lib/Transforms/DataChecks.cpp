@@ -252,6 +252,35 @@ Value StageEmitter::evalGather(const Node *node, ArrayRef<LaneIndex> loops,
       [&] { return loadAt(memref, address.at, elementType, place); });
 }
 
+Value StageEmitter::getDataOffset(const Access &access,
+                                  ArrayRef<LaneIndex> loops) {
+  const Node *gather = access.gather;
+  SmallVector<LaneIndex> point;
+  for (const Linear &linear : access.gatherPoint)
+    point.push_back(evalLinear(linear, loops));
+  Place place;
+  SmallVector<Value> indices;
+  for (unsigned i = 0; i < gather->operands.size(); ++i)
+    indices.push_back(evalOperand(gather, i, point, place));
+  // What the loops add is in the access's own address.
+  SmallVector<LaneIndex> origin(gather->loops.size(), uniform(constant(0)));
+  DataAddress address = dataAddress(gather, indices, origin, place);
+  if (address.checks.empty())
+    return address.at.base;
+  // There is an element at index 0 (StageAnalysis::lookThrough).
+  SizeExpr first = gather->source->address.offset;
+  for (auto [d, map] : llvm::enumerate(gather->source->logical))
+    if (!gather->region->hasData(d))
+      first = first + map.offset * gather->source->address.coef[d];
+  return ifGood(
+      anyBad(address.checks), b.getIndexType(),
+      [&] {
+        reportBad(gather, address.checks);
+        return size(first);
+      },
+      [&] { return address.at.base; });
+}
+
 //===----------------------------------------------------------------------===//
 // hr.check
 //===----------------------------------------------------------------------===//

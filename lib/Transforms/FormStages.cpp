@@ -63,6 +63,15 @@ static Value getOverwritten(Operation *op) {
                                          : Value();
 }
 
+/// Whether the op reads a tensor at positions that are data.
+static bool isGather(Operation *op) {
+  auto tileable = dyn_cast<hr::TileableOp>(op);
+  std::optional<hr::TileRegion> region;
+  if (tileable)
+    region = tileable.getTileRegion();
+  return region && !region->isOverwritten;
+}
+
 static void collectReaders(Value value, SmallVectorImpl<OpOperand *> &readers) {
   for (OpOperand &use : value.getUses()) {
     if (isViewLike(use.getOwner()))
@@ -170,12 +179,13 @@ private:
     for (Operation &op : *block) {
       if (!isComputeOp(&op))
         continue;
-      // An index function joins its only user's group.
       groupOf[&op] = groups.size();
       groups.push_back({{&op}, 0, true});
     }
+    // An index function joins its only user's group, and so does a gather through
+    // which its user sees.
     for (Operation &op : llvm::reverse(*block)) {
-      if (!isComputeOp(&op) || !isIndexFunction(&op))
+      if (!isComputeOp(&op) || !(isIndexFunction(&op) || isGather(&op)))
         continue;
       SmallVector<OpOperand *> readers;
       collectReaders(op.getResult(0), readers);
@@ -188,7 +198,9 @@ private:
       SmallVector<Operation *> together{&op};
       llvm::append_range(together, groups[groupOf[user]].ops);
       sortOps(together);
-      if (!analyze(together, nullptr))
+      if (!analyze(together, nullptr) ||
+          (isGather(&op) && countLookedThrough(together) <=
+                                countLookedThrough(groups[groupOf[user]].ops)))
         continue;
       groups[groupOf[&op]].alive = false;
       groups[groupOf[user]].ops = together;
@@ -199,6 +211,19 @@ private:
     for (Group &group : groups)
       if (group.alive)
         analyze(group.ops, &group.seconds);
+  }
+
+  /// Gathers that nobody computes, because their readers see through them.
+  unsigned countLookedThrough(ArrayRef<Operation *> ops) {
+    if (llvm::none_of(ops, isGather))
+      return 0;
+    FailureOr<std::unique_ptr<StageAnalysis>> analysis =
+        StageAnalysis::create(ops, getOutputs(ops));
+    if (failed(analysis))
+      return 0;
+    return llvm::count_if((*analysis)->getNodes(), [&](const auto &node) {
+      return (*analysis)->isLookedThrough(node.get());
+    });
   }
 
   void sortOps(SmallVectorImpl<Operation *> &ops) {
@@ -369,6 +394,11 @@ private:
     double seconds = 0;
     std::string why;
     if (!analyze(together, &seconds, &why))
+      return false;
+    // Beside what computes the positions, a gather would be a copy again.
+    if (countLookedThrough(together) <
+        countLookedThrough(groups[producer].ops) +
+            countLookedThrough(groups[consumer].ops))
       return false;
     double apart = groups[producer].seconds + groups[consumer].seconds;
     auto nanoseconds = [](double time) { return int64_t(time * 1e9); };

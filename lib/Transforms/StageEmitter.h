@@ -176,6 +176,13 @@ private:
   /// The value of an operand of `node` at a point of `node`'s loops.
   mlir::Value evalOperand(const plan::Node *node, unsigned operand,
                           llvm::ArrayRef<LaneIndex> loops, Place &place);
+  /// The place of an input at a point, what data adds to it included.
+  LaneIndex inputAddress(const plan::Access &access,
+                         llvm::ArrayRef<LaneIndex> loops);
+  /// What the index operands of an access add to its address (DataChecks.cpp);
+  /// in `dataOffsets` while the loops that they depend on do not change.
+  mlir::Value getDataOffset(const plan::Access &access,
+                            llvm::ArrayRef<LaneIndex> loops);
   /// Where an operand is loaded from at a point; std::nullopt if it is computed
   /// there or read from packed panels.
   std::optional<std::pair<mlir::Value, LaneIndex>>
@@ -287,6 +294,7 @@ private:
   llvm::DenseMap<mlir::Value, Slot> slots;
   /// Of loads that read more than they use: the lanes that count.
   llvm::DenseMap<mlir::Operation *, llvm::SmallVector<int64_t>> usedLanes;
+  llvm::DenseMap<const plan::Access *, mlir::Value> dataOffsets;
   mlir::Value tileNumber;
   /// The tile's index in each tiled class.
   llvm::SmallVector<mlir::Value> coordinates;

@@ -265,6 +265,16 @@ LaneIndex StageEmitter::panelAddress(const Access &access,
   return at;
 }
 
+LaneIndex StageEmitter::inputAddress(const Access &access,
+                                     ArrayRef<LaneIndex> loops) {
+  LaneIndex at = evalLinear(access.address, loops);
+  if (!access.gather)
+    return at;
+  Value offset = dataOffsets.lookup(&access);
+  at.base = add(at.base, offset ? offset : getDataOffset(access, loops));
+  return at;
+}
+
 std::optional<std::pair<Value, LaneIndex>>
 StageEmitter::getLoad(const Node *node, unsigned operand,
                       ArrayRef<LaneIndex> loops) {
@@ -273,7 +283,7 @@ StageEmitter::getLoad(const Node *node, unsigned operand,
     if (access.panel)
       return std::nullopt;
     return std::pair(inputs.lookup(access.source),
-                     evalLinear(access.address, loops));
+                     inputAddress(access, loops));
   }
   if (!analysis.isMaterialized(access.producer))
     return std::nullopt;

@@ -422,7 +422,14 @@ LogicalResult EntryTiler::emitStage(hr::StageOp stage, OpBuilder &runs,
       Operand &operand = operands[at->second];
       operand.read = true;
       hr::FootprintAttr print = whole();
-      if (gathers)
+      if (access.gather) {
+        Linear touched{SizeExpr(0), {}};
+        for (unsigned l = 0; l < node->loops.size(); ++l)
+          touched.coef.push_back(SizeExpr(access.dependsOn(l)));
+        print = hr::FootprintAttr::get(context, print.getOrigin(),
+                                       print.getExtent(),
+                                       countTouched(plan, node.get(), touched));
+      } else if (gathers)
         print = hr::FootprintAttr::get(context, print.getOrigin(),
                                        print.getExtent(),
                                        countTouched(plan, node.get(), {}));
@@ -434,7 +441,8 @@ LogicalResult EntryTiler::emitStage(hr::StageOp stage, OpBuilder &runs,
     };
     for (const Access &access : node->operands)
       noteRead(access);
-    if (node->source && node->kind == NodeKind::Map)
+    if (node->source && node->kind == NodeKind::Map &&
+        !analysis.isLookedThrough(node.get()))
       noteRead(*node->source, /*gathers=*/true);
     if (node->kind == NodeKind::Update || node->kind == NodeKind::Scatter) {
       Operand &operand = operands[operandOf[node->source->source]];
@@ -517,6 +525,8 @@ LogicalResult EntryTiler::emitStage(hr::StageOp stage, OpBuilder &runs,
 
   SizeExpr flops(0);
   for (const auto &node : analysis.getNodes()) {
+    if (analysis.isLookedThrough(node.get()))
+      continue;
     SizeExpr points(1);
     for (const Loop &loop : node->loops)
       points = points * loop.extent;

@@ -172,3 +172,62 @@ def test_a_hidden_score_does_not_count(opt: int, size: int) -> None:
         k[:, :, -1] = value
         for result, clean in zip(model(q, k, v, mask), expected):
             assert torch.equal(result[:, :, :-1], clean[:, :, :-1])
+
+
+class Experts(torch.nn.Module):
+    """Matrices out of a table, chosen by data: one for all rows, one per row,
+    one per batch; stored either way; as a factor on either side."""
+
+    def __init__(self, dtype: torch.dtype) -> None:
+        super().__init__()
+        self.table = torch.nn.Parameter(torch.randn(5, 37, 70).to(dtype))
+        self.turned = torch.nn.Parameter(torch.randn(5, 70, 37).to(dtype))
+
+    def forward(self, x, y, one, each, pair):
+        return (F.linear(x, self.table.index_select(0, one)[0]),
+                x @ self.turned[one][0],
+                x[0] @ self.turned.index_select(0, one)[0],
+                torch.einsum("mk,mnk->mn", x, self.table[each]),
+                torch.bmm(self.table[each], x[:, :, None])[:, :, 0],
+                torch.einsum("mk,mkn->mn", x, self.turned[each - 5]),
+                torch.einsum("k,mnk->mn", x[0], self.table[each]),
+                torch.bmm(y, self.turned[pair]),
+                torch.bmm(self.table[pair], y.transpose(1, 2)),
+                torch.bmm(y, self.table[:, 1:][pair].transpose(1, 2)),
+                # Rows out of a table: a copy, so that they fill a tile.
+                self.table[:, 0][each] @ self.turned[0])
+
+
+@pytest.mark.parametrize("dtype", DTYPES, ids=name_of)
+@pytest.mark.parametrize("dynamic", [False, True], ids=["static", "dynamic"])
+def test_gathered_matrices(dtype, dynamic):
+    torch.manual_seed(0)
+
+    def inputs(rows):
+        return (torch.randn(rows, 70).to(dtype),
+                torch.randn(2, rows, 70).to(dtype), torch.tensor([3]),
+                torch.arange(rows) % 5, torch.tensor([4, 1]))
+
+    shapes = None
+    if dynamic:
+        m = torch.export.Dim("m", min=2, max=200)
+        shapes = ({0: m}, {1: m}, None, {0: m}, None)
+    runs = [inputs(n) for n in (2, 33)] if dynamic else []
+    module = Experts(dtype)
+    check(Case("experts", module, inputs(17), dynamic_shapes=shapes, runs=runs))
+
+
+def test_gathered_matrices_of_bad_positions():
+    """An error; nothing is read where there is no matrix."""
+    module = Experts(torch.float32)
+    args = (torch.randn(6, 70), torch.randn(2, 6, 70), torch.tensor([3]),
+            torch.arange(6) % 5, torch.tensor([4, 1]))
+    model = headrace.compile(module, args)
+    for bad in (5, -6, 2 ** 40, -2 ** 62):
+        for at in (2, 3, 4):
+            broken = list(args)
+            broken[at] = args[at].clone()
+            broken[at][-1] = bad
+            with pytest.raises(headrace.Error, match="out of range"):
+                model(*broken)
+    model(*args)

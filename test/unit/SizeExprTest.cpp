@@ -345,3 +345,29 @@ TEST(SizeExpr, OrderedQuotients) {
   ranges["s"] = {-8, 8};
   EXPECT_FALSE(s.floorDiv(8).isLessEqual(s.floorDiv(4), ranges));
 }
+
+// A quotient of a quotient is canonically one of the whole: (s floordiv 2)
+// floordiv 24 is s floordiv 48. Tiles of it cover what the inner one counts.
+TEST(SizeExpr, QuotientsOfOneNumerator) {
+  SymbolRanges ranges;
+  ranges["s"] = {0, std::numeric_limits<int64_t>::max()};
+  auto lessEqual = [&](const char *a, const char *b) {
+    return SizeExpr::parse(a)->isLessEqual(*SizeExpr::parse(b), ranges);
+  };
+  EXPECT_TRUE(lessEqual("2 * (s floordiv 2) + 2", "48 * (s floordiv 48) + 48"));
+  EXPECT_FALSE(lessEqual("2 * (s floordiv 2) + 3", "48 * (s floordiv 48) + 48"));
+  EXPECT_TRUE(lessEqual("(s floordiv 2) + 1", "6 * (s floordiv 12) + 6"));
+  EXPECT_FALSE(lessEqual("(s floordiv 2) + 2", "6 * (s floordiv 12) + 6"));
+  EXPECT_TRUE(lessEqual("12 * (s floordiv 12)", "2 * (s floordiv 2)"));
+}
+
+// What has nothing to do with the negative part is not estimated for it.
+TEST(SizeExpr, UnrelatedQuotientsAreLeftAlone) {
+  SymbolRanges ranges;
+  ranges["s"] = ranges["t"] = {0, std::numeric_limits<int64_t>::max()};
+  SizeExpr arena = *SizeExpr::parse(
+      "64 * ((s * t + 15) floordiv 16) + 64 * ((t * ((s + 1) floordiv 3) + 15) "
+      "floordiv 16) + 64 * ((((s + 1) floordiv 3) + 15) floordiv 16)");
+  EXPECT_TRUE((SizeExpr::symbol("s") * SizeExpr::symbol("t") * 4)
+                  .isLessEqual(arena, ranges));
+}

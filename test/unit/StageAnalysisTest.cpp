@@ -81,6 +81,9 @@ struct StageTest : testing::Test {
   MLIRContext context;
   OwningOpRef<ModuleOp> module;
   StageTest() {
+    DialectRegistry registry;
+    hr::registerTileableModels(registry);
+    context.appendDialectRegistry(registry);
     context.loadDialect<hr::HRDialect, linalg::LinalgDialect,
                         arith::ArithDialect, func::FuncDialect,
                         tensor::TensorDialect, math::MathDialect>();
@@ -397,4 +400,140 @@ TEST_F(StageTest, ReadingAnUpdatedBufferIsRefused) {
     })mlir", &why);
   EXPECT_FALSE(analysis);
   EXPECT_NE(why.find("updated buffer"), std::string::npos) << why;
+}
+
+/// A product of the rows of %x with matrices out of a table; `positions` is the
+/// stage's code for %p, `rows` that for the product %r.
+static std::string gatheredProduct(StringRef positions, StringRef rows,
+                                   StringRef result) {
+  return (R"mlir(
+    func.func @f(%t: tensor<8x32x16xf32>, %i: tensor<4xi64>, %x: tensor<4x16xf32>) {
+      %0 = hr.stage @s (%t, %i, %x) : (tensor<8x32x16xf32>, tensor<4xi64>, tensor<4x16xf32>) -> )mlir" +
+          result + R"mlir( {
+      ^bb0(%table: tensor<8x32x16xf32>, %q: tensor<4xi64>, %a: tensor<4x16xf32>):
+        %c = arith.constant 0.0 : f32
+        )mlir" +
+          positions + R"mlir(
+        %m = hr.gather %table[%p] map affine_map<(s, n, k) -> (0, n, k)>
+            indices [affine_map<(s, n, k) -> (s)>] source_dims [0, -1, -1]
+            dims [#hr.size<"4">, #hr.size<"32">, #hr.size<"16">] what "index" wrap
+            : tensor<8x32x16xf32>, (tensor<4xi64>) -> tensor<4x32x16xf32>
+        %e = tensor.empty() : )mlir" +
+          result + R"mlir(
+        %z = linalg.fill ins(%c : f32) outs(%e : )mlir" +
+          result + ") -> " + result + rows + R"mlir(
+        hr.yield %r : )mlir" +
+          result + R"mlir(
+      }
+      return
+    })mlir")
+      .str();
+}
+
+static constexpr const char *productPerToken = R"mlir(
+        %r = linalg.generic {indexing_maps = [affine_map<(s, n, k) -> (s, k)>, affine_map<(s, n, k) -> (s, n, k)>, affine_map<(s, n, k) -> (s, n)>], iterator_types = ["parallel", "parallel", "reduction"]}
+            ins(%a, %m : tensor<4x16xf32>, tensor<4x32x16xf32>) outs(%z : tensor<4x32xf32>) {
+        ^bb0(%u: f32, %v: f32, %o: f32):
+          %w = arith.mulf %u, %v : f32
+          %y = arith.addf %o, %w : f32
+          linalg.yield %y : f32
+        } -> tensor<4x32xf32>)mlir";
+
+// A matrix per token: read where it lies in the table.
+TEST_F(StageTest, ProductSeesThroughGather) {
+  std::string why;
+  auto analysis = analyze(
+      gatheredProduct("%p = hr.view %q at [#hr.size<\"0\">] map affine_map<(d0) "
+                      "-> (d0)> dims [#hr.size<\"4\">] : tensor<4xi64> to "
+                      "tensor<4xi64>",
+                      productPerToken, "tensor<4x32xf32>"),
+      &why);
+  ASSERT_TRUE(analysis) << why;
+  ASSERT_EQ(analysis->getNests().size(), 1u);
+  const Node *product = analysis->getNests()[0].anchor;
+  ASSERT_EQ(product->kind, NodeKind::Contraction);
+  const Access &matrix = product->operands[1];
+  ASSERT_TRUE(matrix.gather);
+  EXPECT_TRUE(analysis->isLookedThrough(matrix.gather));
+  EXPECT_EQ(matrix.source, analysis->getNodes()[0]->op->getBlock()->getArgument(0));
+  EXPECT_EQ(matrix.address.coef,
+            (SmallVector<SizeExpr>{SizeExpr(0), SizeExpr(16), SizeExpr(1)}));
+  EXPECT_TRUE(matrix.dependsOn(0));
+  EXPECT_TRUE(matrix.dataLoops.test(0));
+  EXPECT_FALSE(matrix.dataLoops.test(1));
+}
+
+// Positions that the stage computes are not all there when a tile begins.
+TEST_F(StageTest, ProductDoesNotSeeThroughComputedPositions) {
+  std::string why;
+  auto analysis = analyze(
+      gatheredProduct(R"mlir(%ei = tensor.empty() : tensor<4xi64>
+        %p = linalg.generic {indexing_maps = [affine_map<(s) -> (s)>, affine_map<(s) -> (s)>], iterator_types = ["parallel"]}
+            ins(%q : tensor<4xi64>) outs(%ei : tensor<4xi64>) {
+        ^bb0(%u: i64, %o: i64):
+          %v = arith.addi %u, %u : i64
+          linalg.yield %v : i64
+        } -> tensor<4xi64>)mlir",
+                      productPerToken, "tensor<4x32xf32>"),
+      &why);
+  ASSERT_TRUE(analysis) << why;
+  for (const auto &node : analysis->getNodes())
+    for (const Access &access : node->operands)
+      EXPECT_FALSE(access.gather);
+}
+
+// The same rows for all: there are columns beside the positions.
+TEST_F(StageTest, ProductOfSharedRowsSeesThroughGather) {
+  std::string why;
+  auto analysis = analyze(
+      gatheredProduct("%p = hr.view %q at [#hr.size<\"0\">] map affine_map<(d0) "
+                      "-> (d0)> dims [#hr.size<\"4\">] : tensor<4xi64> to "
+                      "tensor<4xi64>",
+                      R"mlir(
+        %r = linalg.generic {indexing_maps = [affine_map<(s, n, j, k) -> (j, k)>, affine_map<(s, n, j, k) -> (s, n, k)>, affine_map<(s, n, j, k) -> (s, n, j)>], iterator_types = ["parallel", "parallel", "parallel", "reduction"]}
+            ins(%a, %m : tensor<4x16xf32>, tensor<4x32x16xf32>) outs(%z : tensor<4x32x4xf32>) {
+        ^bb0(%u: f32, %v: f32, %o: f32):
+          %w = arith.mulf %u, %v : f32
+          %y = arith.addf %o, %w : f32
+          linalg.yield %y : f32
+        } -> tensor<4x32x4xf32>)mlir",
+                      "tensor<4x32x4xf32>"),
+      &why);
+  ASSERT_TRUE(analysis) << why;
+  ASSERT_EQ(analysis->getNests().size(), 1u);
+  const Access &matrix = analysis->getNests()[0].anchor->operands[1];
+  ASSERT_TRUE(matrix.gather);
+  EXPECT_TRUE(matrix.dataLoops.test(0));
+}
+
+// Rows from anywhere, times one matrix: together they fill a register tile, each
+// by itself does not.
+TEST_F(StageTest, ProductDoesNotSeeThroughGatheredRows) {
+  std::string why;
+  auto analysis = analyze(R"mlir(
+    func.func @f(%t: tensor<8x16xf32>, %i: tensor<4xi64>, %x: tensor<32x16xf32>) {
+      %0 = hr.stage @s (%t, %i, %x) : (tensor<8x16xf32>, tensor<4xi64>, tensor<32x16xf32>) -> tensor<4x32xf32> {
+      ^bb0(%table: tensor<8x16xf32>, %p: tensor<4xi64>, %a: tensor<32x16xf32>):
+        %c = arith.constant 0.0 : f32
+        %m = hr.gather %table[%p] map affine_map<(s, k) -> (0, k)>
+            indices [affine_map<(s, k) -> (s)>] source_dims [0, -1]
+            dims [#hr.size<"4">, #hr.size<"16">] what "index"
+            : tensor<8x16xf32>, (tensor<4xi64>) -> tensor<4x16xf32>
+        %e = tensor.empty() : tensor<4x32xf32>
+        %z = linalg.fill ins(%c : f32) outs(%e : tensor<4x32xf32>) -> tensor<4x32xf32>
+        %r = linalg.generic {indexing_maps = [affine_map<(s, n, k) -> (s, k)>, affine_map<(s, n, k) -> (n, k)>, affine_map<(s, n, k) -> (s, n)>], iterator_types = ["parallel", "parallel", "reduction"]}
+            ins(%m, %a : tensor<4x16xf32>, tensor<32x16xf32>) outs(%z : tensor<4x32xf32>) {
+        ^bb0(%u: f32, %v: f32, %o: f32):
+          %w = arith.mulf %u, %v : f32
+          %y = arith.addf %o, %w : f32
+          linalg.yield %y : f32
+        } -> tensor<4x32xf32>
+        hr.yield %r : tensor<4x32xf32>
+      }
+      return
+    })mlir", &why);
+  ASSERT_TRUE(analysis) << why;
+  for (const auto &node : analysis->getNodes())
+    for (const Access &access : node->operands)
+      EXPECT_FALSE(access.gather);
 }

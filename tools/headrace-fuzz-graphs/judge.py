@@ -262,7 +262,8 @@ _EXACT = re.compile(
 #: Operators that add up many terms: in which order is not said.
 _SUMS = re.compile(
     r"aten::(mm|bmm|matmul|addmm|baddbmm|addbmm|linear|dot|vdot|inner|mv|addmv|"
-    r"einsum|tensordot|chain_matmul|conv|_conv|sum|mean|scaled_dot_product)")
+    r"einsum|tensordot|chain_matmul|conv|_conv|sum|mean|scaled_dot_product|norm|"
+    r"linalg_vector_norm|var|std|logsumexp|cumsum)")
 
 
 def _count_terms(args: Any, result: torch.Tensor) -> float:

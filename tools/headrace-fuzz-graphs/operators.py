@@ -762,6 +762,33 @@ def pooling(g: Generator) -> None:
         f"F.interpolate({v}, scale_factor=2.0)"]))
 
 
+@often(2)
+def experts(g: Generator) -> None:
+    """Products with matrices out of a table."""
+    v = g.floating(rank=2, also=lambda v: v.rank == 2 and v.static
+                   and v.shape[-1] > 0)
+    (m, k), n, count = v.shape, g.size(), g.number(1, 6)
+    if count * k * n > LARGEST or m * k * n > LARGEST:
+        raise Reject
+    form = g.weighted({"one": 2, "row": 2, "shared": 1, "back": 1})
+    turned = g.chance(0.5)
+    table = g.tensor((count, k, n) if turned else (count, n, k), dtype_name(v),
+                     "normal", g.choose(["parameter", "input"]))
+    i = g.tensor((1 if form == "one" else m,), "i64", f"index:{count}")
+    w = f"{table}[{i}]"
+    letters = "kn" if turned else "nk"
+    if form == "one":
+        w += "[0]"
+        g.define(f"{v} @ {w}" if turned else f"F.linear({v}, {w})")
+    elif form == "row":
+        g.define(f"torch.einsum('mk,m{letters}->mn', {v}, {w})")
+    elif form == "shared":
+        g.define(f"torch.einsum('mk,j{letters}->jmn', {v}, {w})")
+    else:
+        g.define(f"torch.einsum('m{letters},mk->nm', "
+                 f"{table}[{i} - {count}], {v})")
+
+
 # ------------------------------------------------------------------- indexing
 
 @often(4)

@@ -17,6 +17,7 @@
 #define HEADRACE_PLAN_ACCESS_H
 
 #include "headrace/Support/SizeExpr.h"
+#include "llvm/ADT/SmallBitVector.h"
 #include "mlir/IR/AffineMap.h"
 #include "mlir/IR/Value.h"
 #include <optional>
@@ -93,7 +94,16 @@ struct Access {
   unsigned groupLoop = 0; // where `group` is not 1
   llvm::SmallVector<Linear> logical; // index in the unpacked tensor
 
+  /// The input is read at positions that are data: it is the region of `gather`,
+  /// which is looked through, at these functions of its loops. The index
+  /// operands add what they say to `address`; they depend on `dataLoops` alone.
+  Node *gather = nullptr;
+  llvm::SmallVector<Linear> gatherPoint;
+  llvm::SmallBitVector dataLoops;
+
   bool isInput() const { return !producer; }
+  /// Whether the place changes along a loop of the reader.
+  bool dependsOn(unsigned loop) const;
 };
 
 } // namespace headrace::plan

@@ -104,6 +104,8 @@ private:
       /// Of what is stored, and of the operands' loads: 0 uniform, 1
       /// contiguous, 2 otherwise.
       int64_t store = 0, stride[2] = {0, 0};
+      /// The position of an operand along it is data: never in a register tile.
+      bool isData = false;
       /// Bytes from one iteration to the next, 0 if not known.
       int64_t bytes[2] = {0, 0};
       /// The operand is a weight that may be packed along this loop.

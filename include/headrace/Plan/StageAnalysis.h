@@ -122,6 +122,9 @@ public:
   bool isMaterialized(const Node *node) const {
     return materialized.contains(node);
   }
+  /// The node is a gather that contractions alone read, in place: nobody
+  /// computes it.
+  bool isLookedThrough(const Node *node) const;
   /// Classes that are tileable and in every nest's anchor: tiling them
   /// computes nothing twice.
   llvm::SmallVector<unsigned> getTileClasses() const;
@@ -138,6 +141,15 @@ private:
   mlir::FailureOr<Access> resolve(mlir::Value value,
                                   llvm::ArrayRef<Linear> index,
                                   unsigned numLoops, std::string *why);
+  /// The access of a contraction to what a gather reads, without the gather: the
+  /// contraction reads the gather's source in place. Nothing if the positions
+  /// are not there when the stage begins, or if what lies at one of them is too
+  /// little for a register tile, in which they are all the same. `own` are the
+  /// parallel loops of the operand, `batch` those that the other one has too.
+  std::optional<Access> lookThrough(mlir::Value value,
+                                    llvm::ArrayRef<Linear> index,
+                                    const llvm::SmallBitVector &own,
+                                    const llvm::SmallBitVector &batch);
   mlir::FailureOr<Access> resolveRegion(const Node &node, std::string *why);
   mlir::LogicalResult addNode(mlir::Operation *op, std::string *why);
   void formClasses();
