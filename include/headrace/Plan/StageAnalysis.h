@@ -153,9 +153,7 @@ private:
   mlir::FailureOr<Access> resolveRegion(const Node &node, std::string *why);
   mlir::LogicalResult addNode(mlir::Operation *op, std::string *why);
   void formClasses();
-  void formNests();
   mlir::LogicalResult checkOverwritten(std::string *why);
-  void formPrologues();
 
   std::vector<std::unique_ptr<Node>> nodes;
   llvm::DenseMap<mlir::Operation *, Node *> nodeOf;
