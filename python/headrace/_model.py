@@ -216,6 +216,11 @@ class Entry:
     def outputs(self) -> list[dict[str, Any]]:
         return self._function.outputs
 
+    def __reduce__(self) -> Any:
+        raise TypeError("an entry cannot be copied or pickled: it is that of a "
+                        "running model's context. model.save(path) and "
+                        "headrace.load(path) take the model to another process")
+
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         return self._call(*args, **kwargs)
 
@@ -297,6 +302,10 @@ class Pool:
         self._workers = workers or 0
         self._native: Any = None
         self._lock = Lock()
+
+    def __reduce__(self) -> Any:
+        raise TypeError("a pool cannot be copied or pickled: it is threads of "
+                        "this process. headrace.Pool(workers) makes another")
 
     def _get(self, artifact: Any) -> Any:
         """The threads, which the first artifact to use them starts."""
