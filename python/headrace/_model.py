@@ -353,11 +353,11 @@ class Artifact:
         runtime.check(os.fsencode(self.path), True,
                       os.fsencode(self._weights or ""))
 
-    def save(self, path: str | os.PathLike[str]) -> None:
+    def save(self, path: str | bytes | os.PathLike[Any]) -> None:
         """Writes the artifact to ``path``, and the file with its weights, if it
         has one, beside it, as hrcc would have: its names follow the file's,
         unless it was given one."""
-        save(self.path, self.signature, self._weights, path)
+        save(self.path, self.signature, self._weights, os.fsdecode(path))
 
     def _find_weights(self, name: str) -> str:
         """Beside the name that was given, or else beside what it links to."""
