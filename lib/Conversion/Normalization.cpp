@@ -200,13 +200,20 @@ static Access perChannel(Emitter &e, const Tensor &tensor, int64_t rank) {
   return {tensor, e.getMap(rank, {e.dim(1)})};
 }
 
-/// Batch normalization with the running statistics.
+static void lowerBatchNormNoStats(Lowering &c);
+
+/// Batch normalization with the running statistics; with those of the batch
+/// where there are no others.
 static void lowerBatchNorm(Lowering &c, StringRef epsName) {
   Tensor x = c.tensor("input");
   if (x.rank() < 2)
     return c.fail("expected an input of rank 2 or more but got rank " +
                   Twine(x.rank()));
-  if (c.has("training") && c.flag("training"))
+  bool isTraining = c.has("training") && c.flag("training");
+  if (isTraining && c.numResults() == 1 && c.isNone("running_mean") &&
+      c.isNone("running_var"))
+    return lowerBatchNormNoStats(c);
+  if (isTraining)
     return c.fail("it is in training mode; call model.eval() before export");
   if (c.isNone("running_mean") || c.isNone("running_var"))
     return c.fail("it has no running statistics");
@@ -259,6 +266,8 @@ static void lowerBatchNormNoStats(Lowering &c) {
     return;
   c.yield(normalize(c, x, perChannel(c, moments.mean, x.rank()),
                     perChannel(c, inverse, x.rank()), weight, bias, x.dtype));
+  if (c.numResults() == 1)
+    return;
   // The statistics are those of torch, which has them in f64.
   if (!c.isUsed(1) && !c.isUsed(2)) {
     c.yieldUnused();

@@ -227,6 +227,7 @@ static void lowerAdaptivePool(Lowering &c, unsigned spatial, bool average) {
     SizeExpr in = x.dims[d], out = outDims[d];
     if (in == out)
       continue;
+    c.requireAtLeast(in, 1, "there are no elements to pool");
     std::optional<SizeExpr> each = in.exactDiv(out);
     if (each) {
       Dims dims = result.dims;

@@ -391,10 +391,15 @@ LogicalResult GuardReader::run(const Object &graphModule,
       return failure();
     Expected<Guard> guard = parseGuard(
         *text, [&](const GuardSource &source) { return resolve(source); });
-    if (!guard)
-      return reader.error("the program's condition ")
-             << *text << " cannot be checked: "
-             << llvm::toString(guard.takeError());
+    if (!guard) {
+      entry.obstacles.add("",
+                          ("the program's condition " + *text +
+                           " cannot be checked: " +
+                           llvm::toString(guard.takeError()))
+                              .str(),
+                          reader.getLoc());
+      continue;
+    }
     parsed.push_back(std::move(*guard));
   }
 

@@ -730,6 +730,13 @@ LogicalResult Importer::importFunction(Program &program, const Object &graph,
       outLeaves.push_back(hr::SizeAttr::get(context, *size));
       continue;
     }
+    if (arg.kind == "as_sym_float" || arg.kind == "as_sym_bool") {
+      state.obstacles.add(
+          "", ("an output of kind '" + arg.kind + "' is not supported").str(),
+          reader.getLoc());
+      outLeaves.push_back(hr::SizeAttr::get(context, SizeExpr(0)));
+      continue;
+    }
     if (arg.kind != "as_tensor")
       return reader.error("an output of kind '")
              << arg.kind << "' is not supported";

@@ -371,9 +371,17 @@ static int load(const char *path, const char *signature, hr_artifact *artifact,
   if (!spelling)
     return fail(message, size, "out of memory");
   artifact->library = dlopen(spelling, RTLD_NOW | RTLD_LOCAL);
+  if (!artifact->library) {
+    /* Loaders begin with the name that they were given. */
+    const char *why = dlerror();
+    size_t length = strlen(spelling);
+    if (strncmp(why, spelling, length) == 0 && strncmp(why + length, ": ", 2) == 0)
+      why += length + 2;
+    fail(message, size, "cannot load '%s': %s", path, why);
+    free(spelling);
+    return 0;
+  }
   free(spelling);
-  if (!artifact->library)
-    return fail(message, size, "cannot load '%s': %s", path, dlerror());
   const hr_table *table = dlsym(artifact->library, symbol);
   if (!table)
     return fail(message, size, "'%s' has no symbol '%s'", path, symbol);

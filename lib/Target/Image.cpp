@@ -161,10 +161,24 @@ static bool findBinding(const ImageEntry &entry, ImageSymbol &symbol) {
 static LogicalResult readRequirements(func::FuncOp function,
                                       ImageEntry &entry) {
   hr::SizeNames names(function);
+  // What other dimensions are by themselves says most: that this one is as
+  // large as itself would tell nobody what is expected.
+  auto isPlain = [&](StringRef name) {
+    return llvm::any_of(entry.symbols, [&](const ImageSymbol &symbol) {
+      return symbol.name == name && symbol.scale == 1 && symbol.offset == 0;
+    });
+  };
   for (std::vector<ImagePort> *ports : {&entry.inputs, &entry.outputs})
     for (ImagePort &port : *ports)
-      for (const SizeExpr &dim : port.dims)
-        port.dimTexts.push_back(names.str(dim));
+      for (const SizeExpr &dim : port.dims) {
+        bool allPlain = ports == &entry.inputs;
+        dim.walkSymbols([&](StringRef name) { allPlain &= isPlain(name); });
+        port.dimTexts.push_back(names.str(
+            !allPlain ? dim : dim.substitute([&](StringRef name) {
+              return std::optional(SizeExpr::symbol(
+                  names.str(SizeExpr::symbol(name))));
+            })));
+      }
   for (ImageSymbol &symbol : entry.symbols)
     if (auto given = function.getArgAttrOfType<ArrayAttr>(symbol.input,
                                                           "hr.dim_names");

@@ -216,6 +216,11 @@ class Entry:
     def outputs(self) -> list[dict[str, Any]]:
         return self._function.outputs
 
+    def __reduce__(self) -> Any:
+        raise TypeError("an entry cannot be copied or pickled: it is that of a "
+                        "running model's context. model.save(path) and "
+                        "headrace.load(path) take the model to another process")
+
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         return self._call(*args, **kwargs)
 
@@ -298,6 +303,10 @@ class Pool:
         self._native: Any = None
         self._lock = Lock()
 
+    def __reduce__(self) -> Any:
+        raise TypeError("a pool cannot be copied or pickled: it is threads of "
+                        "this process. headrace.Pool(workers) makes another")
+
     def _get(self, artifact: Any) -> Any:
         """The threads, which the first artifact to use them starts."""
         with self._lock:
@@ -344,11 +353,11 @@ class Artifact:
         runtime.check(os.fsencode(self.path), True,
                       os.fsencode(self._weights or ""))
 
-    def save(self, path: str | os.PathLike[str]) -> None:
+    def save(self, path: str | bytes | os.PathLike[Any]) -> None:
         """Writes the artifact to ``path``, and the file with its weights, if it
         has one, beside it, as hrcc would have: its names follow the file's,
         unless it was given one."""
-        save(self.path, self.signature, self._weights, path)
+        save(self.path, self.signature, self._weights, os.fsdecode(path))
 
     def _find_weights(self, name: str) -> str:
         """Beside the name that was given, or else beside what it links to."""

@@ -176,8 +176,9 @@ class _Node:
             cls = self._find_class(str(self.context))
             return cls(*values) if cls is not None else tuple(values)
         cls = self._find_class(str(self.type))
-        if cls is not None and hasattr(cls, "n_sequence_fields"):
-            return cls(values)  # as torch.max returns
+        if (isinstance(cls, type) and issubclass(cls, tuple)
+                and not hasattr(cls, "_fields")):
+            return cls(values)  # torch.Size, and what torch.max returns
         if cls is None and self.keys == list(range(len(values))):
             return tuple(values)
         fields = dict(zip(map(str, self.keys), values))

@@ -526,6 +526,10 @@ case("norm", "batch_norm", lambda x, m, v, w, b: F.batch_norm(x, m, v, w, b),
      rand(2, 3, 4, 5), rand(3), rand(3).abs() + 0.1, rand(3), rand(3))
 case("norm", "batch_norm-plain", lambda x, m, v: F.batch_norm(x, m, v),
      rand(2, 3), rand(3), rand(3).abs() + 0.1)
+case("norm", "batch_norm-of-the-batch", lambda x, w: (
+    F.batch_norm(x, None, None, w, training=True),
+    F.batch_norm(x[:, :, 0], None, None, training=True, eps=1e-3)),
+     rand(2, 3, 4, shift=5.0), rand(3))
 case("norm", "group_norm", lambda x, w, b: (F.group_norm(x, 2, w, b),
                                             F.group_norm(x, 4)),
      rand(2, 4, 3, 5), rand(4), rand(4))
@@ -996,6 +1000,9 @@ for _kind, _make in _FAR.items():
                         *torch.var_mean(x, -1)), _make(_rows, _length))
     case("moments", f"instance_norm-{_kind}",
          lambda x: F.instance_norm(x, eps=1e-12), _make(2, 3, 40))
+    case("moments", f"batch_norm-{_kind}",
+         lambda x: F.batch_norm(x, None, None, training=True, eps=1e-12),
+         _make(2, 3, 40))
     case("moments", f"statistics-{_kind}",
          lambda x: torch.ops.aten._native_batch_norm_legit.no_stats(
              x, None, None, True, 0.1, 1e-12)[1:], _make(2, 3, 40))

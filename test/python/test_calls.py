@@ -70,6 +70,7 @@ def counted(x: torch.Tensor) -> Any:
     lambda x: Record(x + 1, more=x + 2),
     lambda x: {"a": None, "b": (x + 1, None, 3)},
     lambda x: torch.max(x, 1),
+    lambda x: (x + 1, x.shape),
     lambda x: collections.OrderedDict(b=x + 1, a=x + 2),
     lambda x: collections.deque([x + 1, x + 2], maxlen=3),
     counted,
@@ -77,7 +78,7 @@ def counted(x: torch.Tensor) -> Any:
     lambda x: (x + 1,),
     lambda x: ((), x + 1),
 ], ids=["namedtuple", "local namedtuple", "dataclass", "fields that are None",
-        "None in a dict", "what torch.max returns", "OrderedDict", "deque",
+        "None in a dict", "what torch.max returns", "torch.Size", "OrderedDict", "deque",
         "defaultdict", "list of one", "tuple of one", "empty tuple inside"])
 def test_results_come_back_as_they_are(function):
     expected, got = function(X), compiled(function, X)(X)
@@ -182,12 +183,15 @@ def test_programs_without_tensor_arguments():
     (lambda m: m.to("cpu"), "'to': it runs on the CPU"),
     (lambda m: m.state_dict(), "'state_dict': its weights are part"),
     (lambda m: m.nothing, "a compiled model has no attribute 'nothing'$"),
+    (lambda m: pickle.dumps(m.main), "an entry cannot be copied or pickled"),
+    (lambda m: copy.deepcopy(headrace.Pool(1)), "a pool cannot be copied"),
     (lambda m: m.context(workers=-1), "number of threads.*1 to 4096.*got -1"),
     (lambda m: headrace.load(m.path, workers=0), "got 0"),
     (lambda m: headrace.Pool(-3), "got -3"),
     (lambda m: headrace.compile(torch.nn.ReLU(), (X,), workers="two"),
      "an integer; got a str"),
 ], ids=["pickle", "deepcopy", "context", "eval", "to", "state_dict", "other",
+        "pickle of an entry", "deepcopy of a pool",
         "workers", "workers of load", "workers of a pool", "workers of compile"])
 def test_words(attempt, words):
     model = compiled(lambda x: x + 1, X)

@@ -376,6 +376,8 @@ NEEDS_ELEMENTS = {
     "aminmax": lambda x: tuple(x.aminmax(dim=1)), "median": lambda x: tuple(x.median(1)),
     "kthvalue": lambda x: tuple(x.kthvalue(1, 1)), "topk": lambda x: tuple(x.topk(1)),
     "norm": lambda x: torch.linalg.vector_norm(x, float("inf"), dim=1),
+    "adaptive_max_pool": lambda x: torch.nn.functional.adaptive_max_pool1d(x, 3),
+    "adaptive_avg_pool": lambda x: torch.nn.functional.adaptive_avg_pool1d(x, 3),
 }
 
 

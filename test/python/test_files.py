@@ -110,6 +110,40 @@ def test_an_interrupt_leaves_nothing(hrcc, program, tmp_path, monkeypatch,
     assert os.listdir(tmp_path) == (["out.so"] if more else [])
 
 
+#: A child that is slow to say what becomes of it when its parent dies.
+SLOW_CHILD = """
+#include <stdarg.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+int prctl(int option, ...) {
+  va_list list;
+  va_start(list, option);
+  unsigned long argument = va_arg(list, unsigned long);
+  va_end(list);
+  for (int i = 0; option == PR_SET_PDEATHSIG && i < 300; ++i)
+    usleep(10000);
+  return (int)syscall(SYS_prctl, option, argument, 0, 0, 0);
+}
+"""
+
+
+def test_an_interrupt_while_the_child_begins(hrcc, program, tmp_path):
+    """What finds the child with the parent's handlers ends it all the same."""
+    (tmp_path / "slow.c").write_text(SLOW_CHILD)
+    slow = tmp_path / "slow.so"
+    subprocess.run([shutil.which("clang-22") or "cc", "-shared", "-fPIC",
+                    tmp_path / "slow.c", "-o", slow], check=True)
+    process = subprocess.Popen([hrcc, program, "-o", tmp_path / "out.so"],
+                               env=dict(os.environ, LD_PRELOAD=str(slow)),
+                               stderr=subprocess.PIPE, text=True)
+    wait_for(lambda: hrcc_children(process.pid))
+    process.send_signal(signal.SIGTERM)
+    _, messages = process.communicate(timeout=60)
+    assert process.returncode == -signal.SIGTERM and messages == ""
+    assert sorted(os.listdir(tmp_path)) == ["slow.c", "slow.so"]
+
+
 def test_what_two_dead_left_goes_with_the_next_run(hrcc, program, relu, tmp_path,
                                                    monkeypatch):
     monkeypatch.setenv("TMPDIR", str(tmp_path))
@@ -252,6 +286,7 @@ def test_a_temporary_folder_mounted_noexec_is_named(hrcc, relu, tmp_path,
         assert done.returncode == 1
         assert "noexec" in done.stderr and "TMPDIR" in done.stderr
         assert str(folder) in done.stderr
+        assert "/./" not in done.stderr  # how the loader was made to look
         assert os.listdir(folder) == []
 
 

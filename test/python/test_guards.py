@@ -136,6 +136,28 @@ def test_branch():
                           "a_1.shape[0] = 5")])
 
 
+def test_a_dimension_that_another_tells():
+    check(lambda x, y: x.sum() + y if 2 * x.shape[0] == y.shape[0] else x,
+          [(4,), (8,)], [{0: AUTO}, {0: AUTO}], [[(4,), (8,)], [(9,), (18,)]],
+          [([(5,), (5,)], "input 'a_1': dimension 0: expected 10 "
+                          "(2 * a_0.shape[0]) but got 5")])
+
+
+def test_all_that_is_not_supported_is_one_error():
+    """A condition or a result of another kind hides no operator."""
+    def function(x):
+        torch._check(round(x.shape[0] / 4) == 2)
+        return x.nanmedian(), x.sum().item()
+    program = torch.export.export(Module(function), random((8,)),
+                                  dynamic_shapes=(({0: DYNAMIC},),))
+    with pytest.raises(headrace.Error) as caught:
+        headrace.compile(program)
+    message = str(caught.value)
+    assert "'round' is not understood" in message
+    assert "an output of kind 'as_sym_float' is not supported" in message
+    assert "unsupported operator aten.nanmedian.default" in message
+
+
 def test_images():
     every = {2: AUTO, 3: AUTO}
     check(lambda x: torch.nn.functional.pixel_unshuffle(x, 2), [(1, 3, 8, 8)],

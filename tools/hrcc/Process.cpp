@@ -126,6 +126,9 @@ int headrace::runInChild(function_ref<int()> body, Messages &messages,
       if (entry.isCaught)
         sigaction(entry.signal, &entry.before, nullptr);
     childProcess = 0;
+    // The parent's handler caught here what the parent sent before that.
+    if (pendingSignal)
+      dieOf(pendingSignal);
     int status = body();
     outs().flush();
     errs().flush();
