@@ -23,22 +23,81 @@ using namespace mlir;
 using namespace headrace;
 using namespace headrace::plan;
 
+//===----------------------------------------------------------------------===//
+// Register tiles
+//===----------------------------------------------------------------------===//
+
+/// How much of the shorter of two things that run beside each other is not
+/// hidden by the longer.
+static constexpr double overlap = 0.1;
+
+double Planner::TileRates::getStepCycles(double sums, double loading,
+                                         double moves) const {
+  // Each sum waits for its own last multiply-add.
+  double arithmetic = std::max(sums / perCycle, latency);
+  // The counter, the pointer and the jump of the loop.
+  constexpr double loop = 3;
+  double started = (sums * perVector + moves + loop) / issue;
+  double beside = std::max(loading, started);
+  return std::max(arithmetic, beside) + overlap * std::min(arithmetic, loading);
+}
+
+Planner::TileRates Planner::getTileRates(const hw::Atom *instruction,
+                                         int64_t macs) const {
+  TileRates rates;
+  if (instruction) {
+    // A vector may be several instructions, or a part of one.
+    rates.perVector =
+        std::max(double(macs) / double(instruction->macs()), 1.0);
+    rates.perCycle = instruction->perCycle.valueOr(1) *
+                     double(instruction->macs()) / double(macs);
+    rates.latency = instruction->latency.valueOr(4);
+  }
+  return rates;
+}
+
+int64_t Planner::getMostRows(int64_t vectors, int64_t perSum) const {
+  // Beside the sums, the vectors of one step and two for what comes by.
+  int64_t most = (registers / perSum - 2 - vectors) / vectors;
+  return std::max<int64_t>(most, 1);
+}
+
 int64_t Planner::getPanel(int64_t extent, int64_t width,
                           const hw::Atom *atom) const {
   // Two fragments by two fill the tile registers and load least.
   if (atom && atom->operands == hw::OperandPlace::TileRegisters)
     return extent > atom->n ? 2 * atom->n : atom->n;
-  // Wide register tiles load less per multiply-add; padding costs compute.
-  SmallVector<int64_t> preferred =
-      registers >= 32 ? SmallVector<int64_t>{3, 4, 2, 1}
-                      : SmallVector<int64_t>{2, 3, 1};
+  // Cycles per multiply-add in the tallest tile of each width, its panel from
+  // the second memory of the worker: the first rarely holds it.
+  constexpr int64_t widths[] = {3, 4, 2, 1};
+  double clock = worker.clock.valueOr(2e9), second = 0;
+  if (!worker.levels.empty())
+    second = worker.levels[worker.levels.size() > 1].readPerWorker(1);
+  TileRates rates = getTileRates(worker.getAtom("f32", "f32", "f32"), width);
+  auto cyclesOf = [&](int64_t vectors) {
+    int64_t rows = getMostRows(vectors, /*perSum=*/1);
+    double cycles = rates.getStepCycles(
+        double(rows * vectors), double(rows + vectors) * rates.perLoad,
+        rates.broadcastOperand && vectors == 1 ? 1 : double(rows + vectors));
+    if (second > 0)
+      cycles += overlap * double(vectors * width * 4) * clock / second;
+    return cycles / double(rows * vectors);
+  };
+  double least = cyclesOf(widths[0]);
+  for (int64_t vectors : widths)
+    least = std::min(least, cyclesOf(vectors));
+  // What is as good as the best but for a hundredth is a matter of padding; a
+  // single vector is left to extents that are no wider.
+  constexpr double level = 1.015, single = 1.5;
   int64_t best = 1;
   double bestCost = 1e30;
-  for (auto [i, vectors] : llvm::enumerate(preferred)) {
+  for (auto [i, vectors] : llvm::enumerate(widths)) {
     int64_t panel = vectors * width;
     double padded =
         double(llvm::alignTo(extent, panel)) / double(std::max<int64_t>(extent, 1));
-    double cost = padded * (vectors == 1 ? 1.5 : 1.0) + 0.01 * double(i);
+    double rate = cyclesOf(vectors) / least;
+    double cost = padded * (vectors == 1 ? single : rate > level ? rate : 1.0) +
+                  0.01 * double(i);
     if (cost < bestCost) {
       bestCost = cost;
       best = vectors;
@@ -136,26 +195,33 @@ Planner::Contraction Planner::inspect(const StageAnalysis &analysis,
 // Loops
 //===----------------------------------------------------------------------===//
 
-int64_t Planner::getRows(const Contraction &info, const NestPlan &nestPlan) const {
+SmallVector<int64_t> Planner::getRows(const Contraction &info,
+                                      const NestPlan &nestPlan) const {
   if (nestPlan.row < 0)
-    return 1;
+    return {1};
   int64_t rowExtent = info.loops[nestPlan.row].extent;
   int64_t perSum = std::max<int64_t>(
       lanes * info.sumBits / std::max<int64_t>(worker.registerBits, 1), 1);
-  int64_t available = registers / perSum;
   // Vectors that change from row to row are not kept.
   bool shares = info.loops[nestPlan.row]
                     .stride[info.getLaneOperand(nestPlan)] == 0;
-  int64_t most = (available - 2 - nestPlan.vectors) / nestPlan.vectors;
+  int64_t most = getMostRows(nestPlan.vectors, perSum);
   if (!shares)
     most = std::min<int64_t>(most, 4);
   most = std::min(std::max<int64_t>(most, 1), rowExtent);
-  // The fewest row blocks, then the smallest remainder.
-  int64_t blocks = llvm::divideCeil(rowExtent, most);
+  // Blocks that cover the extent evenly, and the tallest ones that leave some
+  // rows over: the prediction knows what the rest costs.
+  SmallVector<int64_t> result;
+  auto add = [&](int64_t rows) {
+    if (rows >= 1 && !llvm::is_contained(result, rows))
+      result.push_back(rows);
+  };
   for (int64_t rows = most; rows >= std::max<int64_t>(most - 2, 1); --rows)
     if (rowExtent % rows == 0)
-      return rows;
-  return std::max<int64_t>(llvm::divideCeil(rowExtent, blocks), 1);
+      add(rows);
+  add(llvm::divideCeil(rowExtent, llvm::divideCeil(rowExtent, most)));
+  add(most);
+  return result;
 }
 
 /// Rounding grows with the products that one sum adds up, so long sums are sums
@@ -278,6 +344,12 @@ void Planner::planContraction(const StageAnalysis &analysis, const Nest &nest,
   auto consider = [&](const NestPlan &candidate) {
     double time = predictContraction(info, candidate, lengths);
     constexpr double margin = 1.1;
+    // Rows are cut into tiles later: what is left over here is left over in
+    // each of them.
+    constexpr double leftOver = 1.015;
+    if (candidate.row >= 0 && !isDynamic(candidate) &&
+        rowExtent(candidate) % candidate.rows != 0)
+      time *= leftOver;
     double allowed = bestTime;
     if (best && candidate.vector == best->vector &&
         (isDynamic(candidate) || isDynamic(*best)) &&
@@ -325,8 +397,10 @@ void Planner::planContraction(const StageAnalysis &analysis, const Nest &nest,
             row.isData)
           continue;
         plan.row = r;
-        plan.rows = getRows(info, plan);
-        addVariants(info, plan, consider);
+        for (int64_t rows : getRows(info, plan)) {
+          plan.rows = rows;
+          addVariants(info, plan, consider);
+        }
       }
     }
   }
@@ -437,8 +511,6 @@ void Planner::addVariants(const Contraction &info, const NestPlan &plan,
           std::min<int64_t>(
               down, llvm::divideCeil(info.loops[plan.row].extent, atom->m)) *
           atom->m;
-    } else {
-      candidate.rows = getRows(info, candidate);
     }
     std::optional<int64_t> depth = node->loops[group].extent.getConstant();
     std::optional<int64_t> height =
@@ -510,11 +582,8 @@ double Planner::predictContraction(const Contraction &info,
     for (const hw::Atom *known : info.atoms[onRows])
       if (known->instruction == atom.getInstruction())
         found = known;
-  double perCycle = found ? found->perCycle.valueOr(1) : 1;
-  double latency = found ? found->latency.valueOr(4) : 4;
   double macs = atom && found ? double(found->macs()) : double(lanes);
-  if (!atom && found) // a vector may be several instructions, or a part of one
-    perCycle *= double(found->macs()) / double(lanes);
+  TileRates rates = getTileRates(found, int64_t(macs));
 
   // Points, with the padding of vectors, rows and groups.
   double points = 1, results = 1;
@@ -534,28 +603,30 @@ double Planner::predictContraction(const Contraction &info,
   if (nestPlan.vector < 0)
     return points * 2 / clock;
   bool dot = !node->loops[nestPlan.vector].parallel;
+  // Of a load, because it crosses a line.
+  double bits = double(lanes * info.sumBits);
+  double crossing =
+      std::min(bits / 512, 1.0) * rates.perLoad *
+      (1 / std::clamp(device.facts.lineCrossing.valueOr(0.5), 0.1, 1.0) - 1);
   double rows = double(nestPlan.rows), vectors = double(nestPlan.vectors);
   if (nestPlan.row >= 0)
     rows = std::min(rows, lengthOf(nestPlan.row));
   vectors = std::min(vectors,
                      std::ceil(lengthOf(nestPlan.vector) / double(lanes)));
-  double sums = fragments ? double(nestPlan.rows / atom.getM()) *
-                                (vectors * double(lanes) / double(atom.getN()))
-                          : rows * (dot ? 1 : vectors);
-
   // Cycles per instruction: its rate, its latency where too few sums are in
   // flight, and what goes with it.
-  double cycles = std::max(1 / perCycle, latency / std::max(sums, 1.0));
   double page = double(device.facts.page);
-  if (!fragments) {
-    // Loads, two per cycle, and conversions of what is narrower than the sum.
-    auto loadsOf = [&](unsigned operand) {
-      return (varies(operand, nestPlan.row) ? rows : 1) *
-             (!dot && varies(operand, nestPlan.vector) ? vectors : 1);
-    };
-    double work = 0, stalls = 0;
+  double cycles = 0;
+  if (fragments) {
+    double sums = double(nestPlan.rows / atom.getM()) *
+                  (vectors * double(lanes) / double(atom.getN()));
+    cycles = std::max(1 / rates.perCycle, rates.latency / std::max(sums, 1.0));
+  } else {
+    // What a load of each operand takes beyond a slot of the load units.
+    double extra[2] = {0, 0}, perVector[2] = {0, 0}, stalls = 0;
     for (unsigned i = 0; i < 2; ++i) {
-      double cost = 0.5;
+      double &cost = extra[i];
+      // Conversions of what is narrower than the sum.
       if (info.narrow[i] && !atom)
         cost += 1;
       bool inPlace = !nestPlan.packs(i) && !node->operands[i].panel;
@@ -569,9 +640,10 @@ double Planner::predictContraction(const Contraction &info,
                     ? double(facts.bytes[i] / info.elementBytes[i])
                     : 1.5 * double(lanes);
       }
-      // Vectors at any address: every fourth or so crosses a line.
+      // Vectors at any address: half of the arrays lie so that the wider the
+      // vectors, the more of them cross a line.
       else if (inPlace && onVector && !info.loops[nestPlan.vector].packable[i])
-        cost += 0.25;
+        cost += 0.5 * crossing;
       // Each step of the reduction is in another page, more of them than the
       // first translation buffers hold; or all are in the same few sets of the
       // caches, so that nothing is there any more when it is read again.
@@ -582,7 +654,7 @@ double Planner::predictContraction(const Contraction &info,
             continue;
           stalls += 2 * std::min(step / page, 1.0);
           if (std::fmod(step, page) == 0)
-            stalls += vectors;
+            perVector[i] += 1;
         }
       // Rows that meet in few sets of the cache push each other out.
       if (inPlace && nestPlan.row >= 0) {
@@ -595,12 +667,56 @@ double Planner::predictContraction(const Contraction &info,
         else if (step >= 64 && rows / sets > 4)
           cost += 0.25;
       }
-      work += loadsOf(i) * cost;
     }
-    // They run beside the arithmetic, but for some of it.
-    double beside = work / std::max(sums, 1.0);
-    cycles = std::max(cycles, beside) + 0.1 * std::min(cycles, beside) +
-             stalls / std::max(sums, 1.0);
+    // A step of the reduction in a tile of so many rows and vectors.
+    auto stepCycles = [&](double r, double v) {
+      double sums = r * (dot ? 1 : v), loading = 0, moves = 0, waits = stalls;
+      for (unsigned i = 0; i < 2; ++i) {
+        bool onRow = varies(i, nestPlan.row);
+        bool onVector = !dot && varies(i, nestPlan.vector);
+        double loads = (onRow ? r : 1) * (onVector ? v : 1);
+        loading += loads * (rates.perLoad + extra[i]);
+        // A scalar that one sum wants is its operand where it lies.
+        bool operand = rates.broadcastOperand && !dot &&
+                       !varies(i, nestPlan.vector) && v == 1;
+        moves += operand ? 0 : loads * rates.perVector;
+        waits += perVector[i] * v;
+      }
+      return rates.getStepCycles(sums, loading, moves) + waits;
+    };
+    // Whole blocks and panels, and what is left over: rows of a length that is
+    // not known in halves, vectors one by one.
+    auto cover = [](double length, double block, bool known, bool halves) {
+      SmallVector<std::pair<double, double>, 4> parts; // size, how many
+      double whole = std::floor(length / block);
+      if (whole > 0)
+        parts.push_back({block, whole});
+      double rest = length - whole * block;
+      if (rest > 0 && (known || !halves))
+        parts.push_back({known ? rest : 1, known ? 1 : rest});
+      for (double part = std::floor(block / 2);
+           rest > 0 && !known && halves && part >= 1;
+           part = std::floor(part / 2)) {
+        double count = std::floor(rest / part);
+        if (count > 0)
+          parts.push_back({part, count});
+        rest -= count * part;
+      }
+      return parts;
+    };
+    auto isKnown = [&](int64_t l) {
+      return l >= 0 && node->loops[l].extent.isConstant();
+    };
+    double rowCount = nestPlan.row >= 0 ? lengthOf(nestPlan.row) : 1;
+    double vectorCount =
+        dot ? 1 : std::ceil(lengthOf(nestPlan.vector) / double(lanes));
+    for (auto [r, rowTimes] :
+         cover(rowCount, rows, nestPlan.row < 0 || isKnown(nestPlan.row), true))
+      for (auto [v, vectorTimes] :
+           cover(vectorCount, dot ? 1 : vectors,
+                 dot || isKnown(nestPlan.vector), false))
+        cycles += rowTimes * vectorTimes * stepCycles(r, v);
+    cycles /= rowCount * vectorCount;
   }
   double time = points / macs * cycles;
 

@@ -28,8 +28,10 @@ Codegen Codegen::forDevice(const hw::Device &device, unsigned optLevel) {
   result.optLevel = optLevel;
   result.fma = !result.triple.isX86() || device.hasFeature("fma");
   result.scalef = result.triple.isX86() && device.hasFeature("avx512f");
-  if (!device.workers.empty())
+  if (!device.workers.empty()) {
     result.vectorBits = device.getWorker().registerBits;
+    result.vectorRegisters = device.getWorker().registers;
+  }
   return result;
 }
 

@@ -24,6 +24,8 @@ struct Codegen {
   unsigned optLevel = 2;
   /// Widest vector register in bits.
   int64_t vectorBits = 128;
+  /// How many of them there are.
+  int64_t vectorRegisters = 16;
   /// Whether there is a fused multiply-add.
   bool fma = true;
   /// Whether 16 floats are multiplied by powers of two in one instruction.

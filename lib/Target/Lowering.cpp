@@ -22,6 +22,7 @@
 #include "mlir/Conversion/VectorToSCF/VectorToSCF.h"
 #include "mlir/Dialect/Arith/Transforms/Passes.h"
 #include "mlir/Dialect/LLVMIR/LLVMDialect.h"
+#include "llvm/Support/MathExtras.h"
 #include "mlir/Dialect/LLVMIR/Transforms/Passes.h"
 #include "mlir/Dialect/MemRef/Transforms/Passes.h"
 #include "mlir/Transforms/Passes.h"
@@ -86,6 +87,44 @@ headrace::splitStages(ModuleOp module, ArrayRef<StringRef> stages) {
 // Lowering
 //===----------------------------------------------------------------------===//
 
+namespace {
+/// Loops that carry most of the vector registers, sums of a register tile, are
+/// not unrolled. Steps beside each other share what they load, such as the
+/// windows of a convolution, and there is no register to keep it in: sums would
+/// go to the stack and back in every step.
+struct KeepLoopsThatFillRegisters
+    : PassWrapper<KeepLoopsThatFillRegisters, OperationPass<>> {
+  MLIR_DEFINE_EXPLICIT_INTERNAL_INLINE_TYPE_ID(KeepLoopsThatFillRegisters)
+  KeepLoopsThatFillRegisters(int64_t registers, int64_t bits)
+      : registers(registers), bits(bits) {}
+
+  void getDependentDialects(DialectRegistry &dialects) const override {
+    dialects.insert<LLVM::LLVMDialect>();
+  }
+
+  void runOnOperation() override {
+    MLIRContext *context = &getContext();
+    auto unroll = LLVM::LoopUnrollAttr::get(
+        context, BoolAttr::get(context, true), {}, {}, {}, {}, {}, {});
+    auto annotation = LLVM::LoopAnnotationAttr::get(
+        context, {}, {}, {}, unroll, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {});
+    getOperation()->walk([&](scf::ForOp loop) {
+      int64_t carried = 0;
+      for (Type type : loop.getResultTypes())
+        if (auto vector = dyn_cast<VectorType>(type);
+            vector && vector.getElementType().isIntOrFloat())
+          carried += llvm::divideCeil(vector.getNumElements() *
+                                          vector.getElementTypeBitWidth(),
+                                      std::max<int64_t>(bits, 1));
+      if (registers > 0 && 3 * carried > 2 * registers)
+        loop->setAttr("loop_annotation", annotation);
+    });
+  }
+
+  int64_t registers, bits;
+};
+} // namespace
+
 void headrace::buildStageLowering(OpPassManager &pm, const Codegen &codegen,
                                   bool debugInfo) {
   // Names of instructions are understood here, and nowhere below.
@@ -123,6 +162,8 @@ void headrace::buildStageLowering(OpPassManager &pm, const Codegen &codegen,
     options.includeBf16 = true;
     pm.addPass(arith::createArithExpandOpsPass(options));
   }
+  pm.addPass(std::make_unique<KeepLoopsThatFillRegisters>(
+      codegen.vectorRegisters, codegen.vectorBits));
   pm.addPass(createSCFToControlFlowPass());
   {
     ConvertVectorToLLVMPassOptions options;

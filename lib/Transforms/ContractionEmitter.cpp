@@ -121,7 +121,7 @@ void ContractionEmitter::panels() {
   auto panel = [&](Value first, int64_t vectors, Value count) {
     firstLane = first;
     laneCount = count;
-    if (nestPlan.packs(laneOperand))
+    if (nestPlan.packs(laneOperand) && !firstCopied)
       packLanes(vectors);
     rowBlocks([&](int64_t rows) {
       if (nestPlan.atom && nestPlan.atom.getFragments())
@@ -133,9 +133,23 @@ void ContractionEmitter::panels() {
   if (range.staticLen) {
     int64_t whole = *range.staticLen / width * width;
     Value middle = e.addConstant(range.lo, whole);
-    e.forLoop(range.lo, middle, width, [&](Value iv) {
-      panel(iv, nestPlan.vectors, Value());
-    });
+    if (int64_t together = getPanelsPerCopy(); together > 1) {
+      e.forLoop(range.lo, middle, width * together, [&](Value first) {
+        firstLane = first;
+        laneCount = Value();
+        packLanes(nestPlan.vectors * together);
+        Value end = e.addConstant(first, width * together);
+        e.forLoop(first, end, width, [&](Value iv) {
+          firstCopied = first;
+          panel(iv, nestPlan.vectors, Value());
+          firstCopied = Value();
+        });
+      });
+    } else {
+      e.forLoop(range.lo, middle, width, [&](Value iv) {
+        panel(iv, nestPlan.vectors, Value());
+      });
+    }
     if (int64_t rest = *range.staticLen - whole)
       panel(middle, llvm::divideCeil(rest, lanes),
             rest % lanes ? e.constant(rest) : Value());

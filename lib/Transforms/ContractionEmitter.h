@@ -103,7 +103,11 @@ private:
     llvm::SmallVector<int64_t> strides;
     /// Subtracted from the row's index.
     mlir::Value origin;
+    /// Elements from one panel of the lanes to the next.
+    int64_t panel = 0;
   };
+  /// How many panels of the lanes are copied at a time.
+  int64_t getPanelsPerCopy();
   int64_t groupRoom(int64_t multiple);
   Copy &getCopy(unsigned number);
   mlir::Value addressIn(const Copy &copy);
@@ -140,6 +144,8 @@ private:
   unsigned laneOperand = 1, rowOperand = 0;
   mlir::Type accType;
   mlir::Value firstRow, firstLane, laneCount;
+  /// The first lane of the copy that the current panel is in; null: its own.
+  mlir::Value firstCopied;
   std::optional<Copy> copies[2];
   mlir::Value sumScratch;
 };

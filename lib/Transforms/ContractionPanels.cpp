@@ -34,6 +34,33 @@ int64_t ContractionEmitter::groupRoom(int64_t multiple) {
   return llvm::alignTo(std::max<int64_t>(range.maxLen, 1), multiple);
 }
 
+/// A panel is narrow: a step of the reduction reads a line or two of it, each in
+/// another page where the operand is a wide matrix. Neighbours copied together
+/// read on where the last one stopped, so that their lines come one after the
+/// other, and with less waiting.
+int64_t ContractionEmitter::getPanelsPerCopy() {
+  constexpr int64_t run = 512, mostBytes = 1 << 20;
+  if (!nestPlan.packs(laneOperand) || nestPlan.atom ||
+      strideAlong(laneOperand, nestPlan.vector) != 1)
+    return 1;
+  TileRange range = e.rangeOf(anchor->loops[nestPlan.vector]);
+  if (!range.staticLen)
+    return 1;
+  int64_t bytes = lanes * nestPlan.vectors *
+                  getElementBytes(getElementTypeOrSelf(
+                      linalgOp.getDpsInputOperand(laneOperand)->get().getType()));
+  int64_t panels = *range.staticLen / (lanes * nestPlan.vectors);
+  int64_t most = std::min<int64_t>(llvm::divideCeil(run, bytes), panels);
+  for (unsigned l : reduced)
+    if (dependsOn(laneOperand, l))
+      bytes *= std::max<int64_t>(e.rangeOf(anchor->loops[l]).maxLen, 1);
+  // So many that none is left over: the loops around a panel are there once.
+  for (int64_t count = most; count > 1; --count)
+    if (panels % count == 0 && count * bytes <= mostBytes)
+      return count;
+  return 1;
+}
+
 ContractionEmitter::Copy &ContractionEmitter::getCopy(unsigned number) {
   std::optional<Copy> &slot = copies[number];
   if (slot)
@@ -63,6 +90,10 @@ ContractionEmitter::Copy &ContractionEmitter::getCopy(unsigned number) {
     slot->strides[l] = count;
     count *= std::max<int64_t>(e.rangeOf(anchor->loops[l]).maxLen, 1);
   }
+  if (number == laneOperand) {
+    slot->panel = count;
+    count *= getPanelsPerCopy();
+  }
   if (number == rowOperand && nestPlan.row >= 0) {
     TileRange range = e.rangeOf(anchor->loops[nestPlan.row]);
     // Rows a multiple of many lines apart would meet in few sets of a cache.
@@ -89,6 +120,11 @@ Value ContractionEmitter::addressIn(const Copy &copy) {
     if (int64_t(l) == nestPlan.row && e.asConstant(copy.origin) != 0)
       index = arith::SubIOp::create(b, loc, index, copy.origin);
     at = e.add(at, e.mul(index, e.constant(stride)));
+  }
+  if (copy.panel && firstCopied) {
+    Value lane = arith::SubIOp::create(b, loc, firstLane, firstCopied);
+    at = e.add(at, e.mul(lane, e.constant(copy.panel /
+                                          (lanes * nestPlan.vectors))));
   }
   return at;
 }
@@ -154,8 +190,10 @@ void ContractionEmitter::packLanes(int64_t vectors) {
   auto store = [&](Value value, int64_t v) {
     Place whole;
     whole.lanes = lanes * group;
-    LaneIndex at{e.addConstant(addressIn(copy), v * lanes * group),
-                 SizeExpr(1)};
+    // Vectors beyond a panel are the next one's.
+    int64_t place = v / nestPlan.vectors * copy.panel +
+                    v % nestPlan.vectors * lanes * group;
+    LaneIndex at{e.addConstant(addressIn(copy), place), SizeExpr(1)};
     e.storeAt(copy.memref, at, value, whole);
   };
   auto load = [&](int64_t v) {

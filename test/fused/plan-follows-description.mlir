@@ -9,11 +9,11 @@
 // RUN: headrace-opt %s --pass-pipeline='builtin.module(hr-prepare-stages,hr-form-stages{target=%t.two.mlir})' | FileCheck %s --check-prefix=TWO
 // RUN: headrace-opt %s --pass-pipeline='builtin.module(hr-prepare-stages,hr-form-stages{target=%t.four.mlir})' | FileCheck %s --check-prefix=FOUR
 
-// With half the bandwidth of the private cache that the panels of %w stream
+// With a third of the bandwidth of the private cache that the panels of %w stream
 // from, register tiles are taller: each vector of a panel is used for 13 rows
 // instead of 8.
 
-// RUN: sed -e 's/read = 140 GB/read = 70 GB/' -e 's/write = 80 GB/write = 40 GB/' %t.mlir > %t.slow.mlir
+// RUN: sed -e 's/read = 140 GB/read = 45 GB/' -e 's/write = 80 GB/write = 40 GB/' %t.mlir > %t.slow.mlir
 // RUN: not cmp -s %t.mlir %t.slow.mlir
 // RUN: headrace-opt %s --pass-pipeline='builtin.module(hr-prepare-stages,hr-form-stages{target=%t.mlir})' | FileCheck %s --check-prefix=FAST
 // RUN: headrace-opt %s --pass-pipeline='builtin.module(hr-prepare-stages,hr-form-stages{target=%t.slow.mlir})' | FileCheck %s --check-prefix=SLOW

@@ -6,13 +6,13 @@
 
 // Totals find no registers beside the sums of a whole tile.
 // CHECK: hr.stage @tile_contract_
-// CHECK-SAME: rows = 13, block = 128>
+// CHECK-SAME: rows = 8, block = 128>
 // Two blocks alike, without a loop around them: the first is the total.
 // LOOP: func.func private @tile_contract_
 // LOOP-NOT: arith.addf
-// LOOP: %[[FIRST:.*]]:26 = scf.for {{.*}} iter_args
+// LOOP: %[[FIRST:.*]]:24 = scf.for {{.*}} iter_args
 // LOOP: math.fma
-// LOOP: %[[SECOND:.*]]:26 = scf.for {{.*}} iter_args
+// LOOP: %[[SECOND:.*]]:24 = scf.for {{.*}} iter_args
 // LOOP: math.fma
 // LOOP: arith.addf %[[FIRST]]#0, %[[SECOND]]#0
 func.func @tile(%x: tensor<128x256xf32> {hr.name = "x", hr.dims = [#hr.size<"128">, #hr.size<"256">]}, %w: tensor<256x96xf32> {hr.name = "w", hr.dims = [#hr.size<"256">, #hr.size<"96">]})

@@ -192,8 +192,20 @@ TEST(Hardware, MatchesByFeatures) {
   };
   for (llvm::StringRef name :
        {"generic-x86-64-v3", "generic-x86-64-v4", "intel-cascade-lake",
-        "intel-sapphire-rapids", "amd-zen4", "amd-zen5"})
+        "intel-sapphire-rapids", "amd-zen3", "amd-zen4", "amd-zen5"})
     EXPECT_EQ(System::matchShipped("x86_64", features(name)), name);
+  // A Zen 3 as the host reports it, and the machine before it, which lacks two
+  // of the features.
+  std::vector<std::string> zen3 = features("generic-x86-64-v3"), zen2;
+  for (const char *more :
+       {"adx", "aes", "clzero", "fsgsbase", "invpcid", "pclmul", "pku", "rdpid",
+        "rdseed", "sha", "sse4a", "vaes", "vpclmulqdq", "wbnoinvd"})
+    zen3.push_back(more);
+  EXPECT_EQ(System::matchShipped("x86_64", zen3), "amd-zen3");
+  for (const std::string &feature : zen3)
+    if (!llvm::StringRef(feature).starts_with("v"))
+      zen2.push_back(feature);
+  EXPECT_EQ(System::matchShipped("x86_64", zen2), "generic-x86-64-v3");
   // Without its tiles the Xeon is the next lesser machine.
   std::vector<std::string> noTiles;
   for (const std::string &feature : features("intel-sapphire-rapids"))

@@ -134,8 +134,30 @@ private:
   };
   int64_t getPanel(int64_t extent, int64_t lanes, const hw::Atom *atom) const;
   Contraction inspect(const StageAnalysis &analysis, const Nest &nest) const;
-  /// Rows of a register tile, given its vectors.
-  int64_t getRows(const Contraction &info, const NestPlan &nestPlan) const;
+  /// What a step of the reduction takes in a register tile, by the figures of
+  /// one instruction and of the worker that runs it.
+  struct TileRates {
+    /// Vector operations started per cycle, and instructions of each.
+    double perCycle = 1, perVector = 1;
+    /// Cycles until a sum can be added to again.
+    double latency = 4;
+    /// Cycles of the load units per vector, and instructions started per cycle.
+    double perLoad = 0.5, issue = 4;
+    /// A scalar in memory may be an operand of the arithmetic.
+    bool broadcastOperand = false;
+
+    /// `sums` multiply-adds, `loading` cycles of the load units, and `moves`
+    /// instructions that only bring operands.
+    double getStepCycles(double sums, double loading, double moves) const;
+  };
+  /// Of `instruction` where a vector operation is `macs` multiply-adds.
+  TileRates getTileRates(const hw::Atom *instruction, int64_t macs) const;
+  /// Rows that `vectors` sums each leave registers for.
+  int64_t getMostRows(int64_t vectors, int64_t perSum) const;
+  /// Numbers of rows of a register tile that are worth a prediction, given its
+  /// vectors; the last one is the largest.
+  llvm::SmallVector<int64_t> getRows(const Contraction &info,
+                                     const NestPlan &nestPlan) const;
   int64_t getDotLoop(const Contraction &info) const;
   /// How many products of a nest with vectors are summed before they join the
   /// rest; 0: all.
