@@ -20,6 +20,10 @@
 //   another one by a constant dropped.
 // Dividing by an expression that is not constant assumes it is not zero.
 //
+// A coefficient that does not fit makes the whole expression *unknown*: one atom
+// that nothing is known of, which every operation hands on. A value in its place,
+// say the largest there is, would be proved equal to others and to fit.
+//
 //===----------------------------------------------------------------------===//
 #include "headrace/Support/SizeExpr.h"
 #include "llvm/ADT/STLExtras.h"
@@ -43,7 +47,7 @@ constexpr unsigned kMaxParseDepth = 128;
 
 using Wide = __int128;
 
-enum class AtomKind { Symbol, FloorDiv, Mod, Min, Max, Product };
+enum class AtomKind { Symbol, Unknown, FloorDiv, Mod, Min, Max, Product };
 
 struct Atom {
   AtomKind kind;
@@ -117,7 +121,8 @@ struct SizeExprImpl {
     for (const Term &term : terms) {
       ++size;
       for (const AtomRef &atom : term.factors) {
-        if (atom->kind == AtomKind::Symbol) {
+        if (atom->kind == AtomKind::Symbol ||
+            atom->kind == AtomKind::Unknown) {
           ++size;
           continue;
         }
@@ -131,6 +136,14 @@ struct SizeExprImpl {
   static bool same(const SizeExpr &a, const SizeExpr &b) {
     return a.node == b.node;
   }
+  static SizeExpr unknown() {
+    static const SizeExpr expr = fromSorted(
+        {Term{1,
+              {std::make_shared<const Atom>(
+                  Atom{AtomKind::Unknown, {}, SizeExpr(), SizeExpr()})}}});
+    return expr;
+  }
+  static bool isUnknown(const SizeExpr &expr) { return same(expr, unknown()); }
 };
 } // namespace headrace
 
@@ -185,6 +198,11 @@ static int compare(const SizeExpr &a, const SizeExpr &b) {
 // Sums and products
 //===----------------------------------------------------------------------===//
 
+static SizeExpr unknown() { return SizeExprImpl::unknown(); }
+static bool isUnknown(const SizeExpr &expr) {
+  return SizeExprImpl::isUnknown(expr);
+}
+
 /// Sorts, merges equal monomials and drops zeros.
 static SizeExpr makeSum(Terms terms) {
   llvm::sort(terms, [](const Term &a, const Term &b) {
@@ -192,12 +210,12 @@ static SizeExpr makeSum(Terms terms) {
   });
   Terms merged;
   for (Term &term : terms) {
-    if (!merged.empty() &&
-        compareFactors(merged.back().factors, term.factors) == 0)
-      merged.back().coefficient =
-          saturatingAdd(merged.back().coefficient, term.coefficient);
-    else
+    if (merged.empty() ||
+        compareFactors(merged.back().factors, term.factors) != 0)
       merged.push_back(std::move(term));
+    else if (llvm::AddOverflow(merged.back().coefficient, term.coefficient,
+                               merged.back().coefficient))
+      return unknown();
   }
   llvm::erase_if(merged, [](const Term &t) { return t.coefficient == 0; });
   return SizeExprImpl::fromSorted(std::move(merged));
@@ -209,8 +227,11 @@ static SizeExpr makeAtom(AtomKind kind, SizeExpr lhs, SizeExpr rhs) {
   return SizeExprImpl::fromSorted({Term{1, {std::move(atom)}}});
 }
 
-static Term multiply(const Term &a, const Term &b) {
-  Term result{saturatingMul(a.coefficient, b.coefficient), {}};
+/// Fails if the coefficient does not fit.
+static std::optional<Term> multiply(const Term &a, const Term &b) {
+  Term result{0, {}};
+  if (llvm::MulOverflow(a.coefficient, b.coefficient, result.coefficient))
+    return std::nullopt;
   result.factors.reserve(a.factors.size() + b.factors.size());
   std::merge(a.factors.begin(), a.factors.end(), b.factors.begin(),
              b.factors.end(), std::back_inserter(result.factors),
@@ -222,9 +243,10 @@ static Term multiply(const Term &a, const Term &b) {
 
 /// `a / b` if every factor of `b` is one of `a` and the coefficients divide.
 static std::optional<Term> divide(const Term &a, const Term &b) {
-  if (b.coefficient == 0 || Wide(a.coefficient) % Wide(b.coefficient) != 0)
+  if (b.coefficient == 0 || Wide(a.coefficient) % Wide(b.coefficient) != 0 ||
+      (a.coefficient == kMin && b.coefficient == -1))
     return std::nullopt;
-  Term result{saturate(Wide(a.coefficient) / Wide(b.coefficient)), {}};
+  Term result{a.coefficient / b.coefficient, {}};
   const auto *next = b.factors.begin();
   for (const AtomRef &factor : a.factors) {
     if (next != b.factors.end() && compare(*factor, **next) == 0)
@@ -256,6 +278,8 @@ SizeExpr SizeExpr::operator+(const SizeExpr &rhs) const {
     return rhs;
   if (!rhs.node)
     return *this;
+  if (isUnknown(*this) || isUnknown(rhs))
+    return unknown();
   Terms terms = termsOf(*this);
   llvm::append_range(terms, termsOf(rhs));
   return makeSum(std::move(terms));
@@ -269,19 +293,26 @@ SizeExpr SizeExpr::operator*(const SizeExpr &rhs) const {
   const Terms &a = termsOf(*this), &b = termsOf(rhs);
   if (a.empty() || b.empty())
     return SizeExpr();
+  if (isUnknown(*this) || isUnknown(rhs))
+    return unknown();
   if (a.size() > 1 && b.size() > 1 && a.size() * b.size() > kMaxExpandedTerms)
     return compare(*this, rhs) <= 0 ? makeAtom(AtomKind::Product, *this, rhs)
                                     : makeAtom(AtomKind::Product, rhs, *this);
   Terms terms;
   terms.reserve(a.size() * b.size());
   for (const Term &x : a)
-    for (const Term &y : b)
-      terms.push_back(multiply(x, y));
+    for (const Term &y : b) {
+      std::optional<Term> product = multiply(x, y);
+      if (!product)
+        return unknown();
+      terms.push_back(std::move(*product));
+    }
   return makeSum(std::move(terms));
 }
 
 bool SizeExpr::operator==(const SizeExpr &rhs) const {
-  return compare(*this, rhs) == 0;
+  // What is not known is not known to be equal either.
+  return compare(*this, rhs) == 0 && !isUnknown(*this);
 }
 bool SizeExpr::operator<(const SizeExpr &rhs) const {
   return compare(*this, rhs) < 0;
@@ -292,8 +323,10 @@ std::pair<SizeExpr, SizeExpr> SizeExpr::splitSigns() const {
   for (const Term &term : termsOf(*this)) {
     if (term.coefficient > 0)
       positive.push_back(term);
+    else if (term.coefficient == kMin)
+      return {unknown(), unknown()};
     else
-      negative.push_back(Term{saturatingMul(term.coefficient, -1), term.factors});
+      negative.push_back(Term{-term.coefficient, term.factors});
   }
   return {SizeExprImpl::fromSorted(std::move(positive)),
           SizeExprImpl::fromSorted(std::move(negative))};
@@ -333,7 +366,7 @@ std::optional<StringRef> SizeExpr::getSymbol() const {
 
 std::optional<SizeExpr> SizeExpr::exactDiv(const SizeExpr &divisor) const {
   const Terms &by = termsOf(divisor);
-  if (by.empty())
+  if (by.empty() || isUnknown(*this) || isUnknown(divisor))
     return std::nullopt;
   SizeExpr rest = *this;
   Terms quotient;
@@ -347,6 +380,8 @@ std::optional<SizeExpr> SizeExpr::exactDiv(const SizeExpr &divisor) const {
       return std::nullopt;
     quotient.push_back(*q);
     rest = rest - SizeExprImpl::fromSorted({*q}) * divisor;
+    if (isUnknown(rest))
+      return std::nullopt;
   }
   return makeSum(std::move(quotient));
 }
@@ -379,14 +414,19 @@ static void splitMultiples(const SizeExpr &expr, const Term &divisor,
 SizeExpr SizeExpr::floorDiv(const SizeExpr &rhs) const {
   if (!node)
     return SizeExpr();
+  if (isUnknown(*this) || isUnknown(rhs))
+    return unknown();
   if (!rhs.node) // Evaluates to nothing; see evaluate.
     return makeAtom(AtomKind::FloorDiv, *this, rhs);
   if (std::optional<SizeExpr> exact = exactDiv(rhs))
     return *exact;
   std::optional<int64_t> divisor = rhs.getConstant();
   if (divisor) {
-    if (std::optional<int64_t> value = getConstant())
+    if (std::optional<int64_t> value = getConstant()) {
+      if (*value == kMin && *divisor == -1)
+        return unknown();
       return SizeExpr(floorDivInt(*value, *divisor));
+    }
     if (*divisor < 0 && *divisor != kMin)
       return (*this * SizeExpr(-1)).floorDiv(SizeExpr(-*divisor));
   }
@@ -436,6 +476,8 @@ SizeExpr SizeExpr::ceilDiv(const SizeExpr &rhs) const {
 SizeExpr SizeExpr::mod(const SizeExpr &rhs) const {
   if (!node)
     return SizeExpr();
+  if (isUnknown(*this) || isUnknown(rhs))
+    return unknown();
   if (!rhs.node)
     return makeAtom(AtomKind::Mod, *this, rhs);
   if (exactDiv(rhs))
@@ -476,6 +518,8 @@ SizeExpr SizeExpr::mod(const SizeExpr &rhs) const {
 /// The canonical minimum or maximum of `lhs` and `rhs`.
 static SizeExpr makeExtremum(AtomKind kind, const SizeExpr &lhs,
                              const SizeExpr &rhs) {
+  if (isUnknown(lhs) || isUnknown(rhs))
+    return unknown();
   // No value is beyond the ends of int64_t: `min(s0, 9223372036854775807)`.
   int64_t end = kind == AtomKind::Min ? kMax : kMin;
   if (rhs.getConstant() == end)
@@ -530,6 +574,7 @@ static int64_t knownFactor(const SizeExpr &expr) {
       int64_t known = 1;
       switch (atom->kind) {
       case AtomKind::Symbol:
+      case AtomKind::Unknown:
       case AtomKind::FloorDiv:
         break;
       case AtomKind::Mod:
@@ -538,7 +583,10 @@ static int64_t knownFactor(const SizeExpr &expr) {
         known = gcd(knownFactor(atom->lhs), knownFactor(atom->rhs));
         break;
       case AtomKind::Product:
-        known = saturatingMul(knownFactor(atom->lhs), knownFactor(atom->rhs));
+        // What does not fit divides nothing that is known: one side does.
+        if (llvm::MulOverflow(knownFactor(atom->lhs), knownFactor(atom->rhs),
+                              known))
+          known = knownFactor(atom->lhs);
         break;
       }
       Wide product = Wide(factor) * Wide(known);
@@ -634,9 +682,12 @@ static Interval boundsOf(const Atom &atom, const SymbolRanges &ranges) {
     auto it = ranges.find(atom.name);
     return it == ranges.end() ? Interval{0, kMax} : it->second;
   }
+  if (atom.kind == AtomKind::Unknown)
+    return {};
   Interval a = boundsOf(atom.lhs, ranges), b = boundsOf(atom.rhs, ranges);
   switch (atom.kind) {
   case AtomKind::Symbol:
+  case AtomKind::Unknown:
     break;
   case AtomKind::FloorDiv:
     return floorDivIntervals(a, b);
@@ -751,6 +802,8 @@ static SizeExpr coverMaxima(const SizeExpr &expr, const SymbolRanges &ranges) {
 
 SizeExpr SizeExpr::coverMax(const SizeExpr &lhs, const SizeExpr &rhs,
                             const SymbolRanges &ranges) {
+  if (isUnknown(lhs) || isUnknown(rhs))
+    return unknown();
   SizeExpr a = coverMaxima(lhs, ranges), b = coverMaxima(rhs, ranges);
   return coverSums(a, b, ranges).value_or(max(a, b));
 }
@@ -785,7 +838,7 @@ static unsigned countAtom(const SizeExpr &expr, const Atom &atom) {
     for (const AtomRef &factor : term.factors) {
       if (compare(*factor, atom) == 0)
         ++count;
-      else if (factor->kind != AtomKind::Symbol)
+      else
         count += countAtom(factor->lhs, atom) + countAtom(factor->rhs, atom);
     }
   return count;
@@ -980,6 +1033,8 @@ SizeExpr NonNegativeProof::dropOrdered(const SizeExpr &expr,
 }
 
 bool NonNegativeProof::prove(const SizeExpr &expr, unsigned estimates) {
+  if (isUnknown(expr))
+    return false;
   if (expr.bounds(ranges).min >= 0)
     return true;
   if (stepsLeft == 0)
@@ -1014,6 +1069,8 @@ static std::optional<int64_t> evaluateAtom(const Atom &atom,
       return std::nullopt;
     return it->second;
   }
+  if (atom.kind == AtomKind::Unknown)
+    return std::nullopt;
   std::optional<int64_t> a = atom.lhs.evaluate(bindings);
   std::optional<int64_t> b = atom.rhs.evaluate(bindings);
   if (!a || !b)
@@ -1021,6 +1078,7 @@ static std::optional<int64_t> evaluateAtom(const Atom &atom,
   Wide result = 0;
   switch (atom.kind) {
   case AtomKind::Symbol:
+  case AtomKind::Unknown:
     break;
   case AtomKind::FloorDiv:
     if (*b == 0)
@@ -1064,6 +1122,8 @@ std::optional<int64_t> SizeExpr::evaluate(const SymbolBindings &bindings) const 
 
 SizeExpr SizeExpr::substitute(
     function_ref<std::optional<SizeExpr>(StringRef)> replace) const {
+  if (isUnknown(*this))
+    return *this;
   SizeExpr result;
   for (const Term &term : termsOf(*this)) {
     SizeExpr product(term.coefficient);
@@ -1078,6 +1138,7 @@ SizeExpr SizeExpr::substitute(
         SizeExpr b = atom->rhs.substitute(replace);
         switch (atom->kind) {
         case AtomKind::Symbol:
+        case AtomKind::Unknown:
           break;
         case AtomKind::FloorDiv:
           value = a.floorDiv(b);
@@ -1127,6 +1188,7 @@ static SizeExpr simplifyAtom(const AtomRef &atom, const SymbolRanges &ranges) {
     break;
   case AtomKind::Product:
   case AtomKind::Symbol:
+  case AtomKind::Unknown:
     return a * b;
   }
   Interval bounds = result.bounds(ranges);
@@ -1134,6 +1196,8 @@ static SizeExpr simplifyAtom(const AtomRef &atom, const SymbolRanges &ranges) {
 }
 
 SizeExpr SizeExpr::simplify(const SymbolRanges &ranges) const {
+  if (isUnknown(*this))
+    return *this;
   SizeExpr result;
   for (const Term &term : termsOf(*this)) {
     SizeExpr product(term.coefficient);
@@ -1175,6 +1239,7 @@ static StringRef spelling(AtomKind kind) {
   case AtomKind::Max:
     return "max";
   case AtomKind::Symbol:
+  case AtomKind::Unknown:
   case AtomKind::Product:
     break;
   }
@@ -1184,6 +1249,9 @@ static StringRef spelling(AtomKind kind) {
 void SizeExpr::visit(Visitor &visitor) const {
   if (!node)
     return visitor.constant(0);
+  // Larger than what any size is compared with: a call that asks fails.
+  if (isUnknown(*this))
+    return visitor.constant(kMax);
   bool firstTerm = true;
   for (const Term &term : node->terms) {
     bool firstFactor = true;
@@ -1231,6 +1299,9 @@ static void print(const Atom &atom, bool isAlone, std::string &out) {
   switch (atom.kind) {
   case AtomKind::Symbol:
     out += atom.name;
+    return;
+  case AtomKind::Unknown:
+    out += '?';
     return;
   case AtomKind::Min:
   case AtomKind::Max:
@@ -1389,6 +1460,8 @@ private:
     skipSpace();
     if (position < text.size() && llvm::isDigit(text[position]))
       return parseNumber(/*isNegative=*/false);
+    if (consume('?'))
+      return unknown();
     size_t start = position;
     StringRef name = parseIdentifier();
     bool isExtremum = name == "min" || name == "max";

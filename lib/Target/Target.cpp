@@ -6,6 +6,7 @@
 //===----------------------------------------------------------------------===//
 #include "headrace/Target/Target.h"
 #include "CPUTarget.h"
+#include "llvm/ADT/STLExtras.h"
 #include "llvm/ADT/SmallString.h"
 #include "llvm/Support/Path.h"
 #include "mlir/IR/Diagnostics.h"
@@ -22,6 +23,31 @@ const Target *headrace::findTarget(const hw::System &system) {
     if (target->claims(system.getDevice()))
       return target;
   return nullptr;
+}
+
+std::string headrace::describeUnemitted(const hw::System &system) {
+  const hw::Device &device = system.getDevice();
+  std::string text;
+  llvm::raw_string_ostream os(text);
+  const Target *target = findTarget(system);
+  if (!target) {
+    os << "code for '" << device.codegen
+       << "' is not generated yet: plans use no atoms but vector multiply-adds";
+    return text;
+  }
+  std::vector<std::string> names;
+  for (const hw::Worker &worker : device.workers)
+    for (const hw::Atom &atom : worker.atoms)
+      if (!target->emits(device, atom))
+        names.push_back("'" + atom.name + "' (" + atom.instruction + ")");
+  if (names.empty())
+    return text;
+  os << (names.size() == 1 ? "atom " : "atoms ");
+  llvm::interleaveComma(names, os);
+  os << (names.size() == 1 ? " is" : " are")
+     << " described but not emitted: no plan uses "
+     << (names.size() == 1 ? "it" : "them");
+  return text;
 }
 
 LogicalResult headrace::emitArtifact(ModuleOp module, const hw::System &system,

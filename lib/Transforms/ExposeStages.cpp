@@ -99,8 +99,6 @@ struct ExposeStages : headrace::impl::ExposeStagesPassBase<ExposeStages> {
     Planner::Options options;
     options.scalar = true;
     Planner planner(system.getDevice(), func, options);
-    auto none = [](Value) { return false; };
-    planner.isPackable = none;
     WalkResult walk = func.walk([&](hr::StageOp stage) {
       std::string why;
       auto analysis = StageAnalysis::create(stage, &why);

@@ -28,6 +28,7 @@
 #include "mlir/Dialect/Linalg/IR/Linalg.h"
 #include "mlir/IR/IRMapping.h"
 #include "mlir/IR/SymbolTable.h"
+#include "llvm/ADT/MapVector.h"
 #include "llvm/Support/MathExtras.h"
 
 namespace headrace {
@@ -107,8 +108,7 @@ public:
     this->block = &block;
     groups.clear();
     groupOf.clear();
-    auto packable = [&](Value value) { return isPackable(value); };
-    planner.isPackable = packable;
+    planner.isPackable = [this](Value value) { return isPackable(value); };
     sinkScalars();
     cloneIndexFunctions();
     makeGroups();
@@ -544,7 +544,7 @@ static std::string nameStage(ArrayRef<Operation *> ops) {
 LogicalResult StageFormer::createStages() {
   // What must stay before what, beyond the values: readers of a buffer before
   // the op that overwrites it, and effects in their order.
-  DenseMap<Operation *, SmallVector<Operation *>> after;
+  llvm::MapVector<Operation *, SmallVector<Operation *>> after;
   for (Group &group : groups)
     if (group.alive)
       for (Operation *op : group.ops)
@@ -926,10 +926,9 @@ LogicalResult StageFormer::fillStage(hr::StageOp stage) {
       if (constant && isPackable(input, stage))
         packableArguments.insert(arg);
     }
-    auto inside = [&](Value value) {
+    planner.isPackable = [packableArguments](Value value) {
       return packableArguments.contains(value);
     };
-    planner.isPackable = inside;
     StagePlan plan = planner.plan(**analysis);
     SmallVector<Packing> wants;
     ArrayRef<Nest> nests = (*analysis)->getNests();
@@ -991,8 +990,7 @@ LogicalResult StageFormer::fillStage(hr::StageOp stage) {
     analysis = create();
     if (failed(analysis))
       return failure();
-    auto none = [](Value) { return false; };
-    planner.isPackable = none;
+    planner.isPackable = nullptr;
     plan = planner.plan(**analysis);
     SmallVector<Planner::Repack> repacks =
         planner.getRepacks(**analysis, plan);
@@ -1004,8 +1002,7 @@ LogicalResult StageFormer::fillStage(hr::StageOp stage) {
   FailureOr<std::unique_ptr<StageAnalysis>> analysis = create();
   if (failed(analysis))
     return failure();
-  auto none = [](Value) { return false; };
-  planner.isPackable = none;
+  planner.isPackable = nullptr;
   StagePlan plan = planner.plan(**analysis);
   stage.setPlanAttr(plan.toAttr(stage.getContext()));
   if (fuse) {
@@ -1038,6 +1035,8 @@ struct FormStagesPass : headrace::impl::FormStagesPassBase<FormStagesPass> {
       options.emits = [emitter, &device](const hw::Atom &atom) {
         return emitter->emits(device, atom);
       };
+    if (std::string text = describeUnemitted(*system); fuse && !text.empty())
+      getOperation().emitRemark(text);
     unsigned counter = 0;
     for (auto func : getOperation().getOps<func::FuncOp>()) {
       if (!hr::isEntry(func))

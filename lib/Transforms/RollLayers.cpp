@@ -270,7 +270,7 @@ struct Carried {
 struct Proof {
   SmallVector<Carried> carried;
   /// Reads of iteration 0 that become the carried argument of that number.
-  DenseMap<Value, unsigned> fromCarried;
+  llvm::MapVector<Value, unsigned> fromCarried;
   /// Leaves of iteration 0 that become stacks, with all iterations' symbols.
   llvm::MapVector<Operation *, SmallVector<Attribute>> stacks;
   /// The symbols of the ops of iteration 0 that write states.

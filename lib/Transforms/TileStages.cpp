@@ -399,7 +399,7 @@ LogicalResult EntryTiler::emitStage(hr::StageOp stage, OpBuilder &runs,
     return operands.size() - 1;
   };
   Block &body = stage.getBody().front();
-  DenseMap<Value, unsigned> operandOf;
+  llvm::MapVector<Value, unsigned> operandOf;
   for (auto [arg, input] :
        llvm::zip(body.getArguments(), stage.getInputs())) {
     if (!refs.count(input))

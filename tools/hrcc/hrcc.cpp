@@ -19,6 +19,7 @@
 #include "headrace/Hardware/System.h"
 #include "headrace/Support/OutputFile.h"
 #include "headrace/Support/OutputStream.h"
+#include "headrace/Target/Target.h"
 #include "llvm/ADT/StringExtras.h"
 #include "llvm/Support/Allocator.h"
 #include "llvm/Support/CommandLine.h"
@@ -70,6 +71,9 @@ static int printTarget(StringRef target, Messages &messages) {
     return 1;
   }
   outs() << system->getText();
+  // Beside the text, which is a description still.
+  if (std::string text = describeUnemitted(*system); !text.empty())
+    messages.note(text);
   return 0;
 }
 

@@ -51,8 +51,9 @@ public:
   Planner(const hw::Device &device, mlir::func::FuncOp entry,
           Options options);
 
-  /// A constant that may be repacked for the contraction that reads it.
-  llvm::function_ref<bool(mlir::Value)> isPackable = nullptr;
+  /// A constant that may be repacked for the contraction that reads it; null:
+  /// none may.
+  std::function<bool(mlir::Value)> isPackable;
 
   StagePlan plan(const StageAnalysis &analysis) const;
 

@@ -14,8 +14,9 @@
 // A canonical expression is a sum of terms, each an integer coefficient times
 // a sorted product of atoms; an atom is a symbol or one of floordiv, mod, min,
 // max over canonical expressions. Division rounds toward negative infinity, as
-// Python's // and % do. Evaluation and arithmetic on coefficients saturate
-// instead of overflowing.
+// Python's // and % do. An expression one of whose coefficients does not fit
+// int64_t is unknown: it prints as `?`, has no value and no bounds, equals
+// nothing, not even itself, and so does whatever is made of it.
 //
 //===----------------------------------------------------------------------===//
 #ifndef HEADRACE_SUPPORT_SIZEEXPR_H
@@ -71,7 +72,8 @@ public:
   static SizeExpr coverMax(const SizeExpr &lhs, const SizeExpr &rhs,
                            const SymbolRanges &ranges);
 
-  /// Structural, and by canonicity semantic for polynomials.
+  /// Structural, and by canonicity semantic for polynomials; false for what is
+  /// unknown.
   bool operator==(const SizeExpr &rhs) const;
   bool operator!=(const SizeExpr &rhs) const { return !(*this == rhs); }
   /// A total order that depends on nothing but the expressions' structure.

@@ -107,6 +107,10 @@ public:
 /// deleted.
 const Target *findTarget(const hw::System &system);
 
+/// What of the system's instructions plans do not use because nothing emits it,
+/// in words; empty if they may use all.
+std::string describeUnemitted(const hw::System &system);
+
 /// Where the weights of the artifact `output` lie if they are not in it: beside
 /// it, under its name.
 std::string getWeightsPath(llvm::StringRef output);

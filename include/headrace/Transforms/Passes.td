@@ -45,9 +45,12 @@ def SimplifyPass : Pass<"hr-simplify", "::mlir::ModuleOp"> {
 def FoldConstantsPass : Pass<"hr-fold-constants", "::mlir::ModuleOp"> {
   let summary = "what depends on weights alone is computed at compile time";
   let description = [{
-    After it, no op whose operands are all known is left in an entry, unless it
-    is an alias of a weight, costs nothing where it is read, or is larger than
-    what it is made from; and no weight is declared that nothing reads.
+    After it, of what depends on weights alone those values are weights that
+    have the least bytes, over all entries together: what narrows is computed,
+    what widens is left to its readers. More bytes are stored, and a remark says
+    so, for what readers cannot compute element by element, for what products
+    read (up to twice the bytes that it is made from), and where the difference
+    is negligible. No weight is declared that nothing reads.
 
     Results become new weights, named after the first weight that they are made
     from, or fills where all elements are equal. Integer weights that are one
