@@ -250,6 +250,12 @@ static void lowerTakeAlongDim(Lowering &c) {
   int64_t d = c.dimension("dim", self.rank());
   if (index.rank() != self.rank())
     return c.fail("self and indices differ in rank");
+  // Along a dimension torch takes indices modulo its size.
+  SizeExpr size = SizeExpr::max(self.dims[d], 1);
+  index = c.map({index}, DType::Int64, DType::Int64, [&](Body &b, Args a) {
+    return b.remainder(b.cast(a[0], DType::Int64),
+                       b.constant(Number(size), DType::Int64));
+  });
   Dims loops = c.resultDims();
   c.yield(c.gather(c.expand(self, [&] {
                      Dims dims = loops;

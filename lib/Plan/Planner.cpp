@@ -44,6 +44,15 @@ SymbolBindings plan::getTypicalSizes(func::FuncOp entry) {
       .value_or(sizes);
 }
 
+SymbolBindings plan::getLeastSizes(func::FuncOp entry) {
+  SymbolRanges ranges = hr::getSymbolRanges(entry);
+  SymbolBindings sizes;
+  for (const auto &range : ranges)
+    sizes[range.getKey()] = std::max<int64_t>(range.getValue().min, 1);
+  return condition::satisfy(hr::getRequirements(entry), ranges, sizes)
+      .value_or(sizes);
+}
+
 Planner::Planner(const hw::Device &device, func::FuncOp entry,
                  Options options)
     : device(device), worker(device.getWorker()),
@@ -53,6 +62,7 @@ Planner::Planner(const hw::Device &device, func::FuncOp entry,
   registers = std::max<int64_t>(worker.registers, 8);
   workers = device.getWorkerCount();
   bindings = getTypicalSizes(entry);
+  leastBindings = getLeastSizes(entry);
 }
 
 int64_t Planner::extentOf(const SizeExpr &size) const {
@@ -647,6 +657,39 @@ double Planner::predict(
 // Candidates
 //===----------------------------------------------------------------------===//
 
+std::vector<std::unique_ptr<Planner::Contraction>>
+Planner::inspectAll(const StageAnalysis &analysis) const {
+  std::vector<std::unique_ptr<Contraction>> result;
+  for (const Nest &nest : analysis.getNests())
+    result.push_back(nest.anchor->kind == NodeKind::Contraction
+                         ? std::make_unique<Contraction>(inspect(analysis, nest))
+                         : nullptr);
+  return result;
+}
+
+void Planner::preferSmallCalls(const StageAnalysis &analysis,
+                               ArrayRef<StagePlan> plans,
+                               StagePlan &best) const {
+  // A tenth is what a dynamic size may cost at typical sizes.
+  constexpr double margin = 1.1;
+  Planner small(*this);
+  small.bindings = leastBindings;
+  auto contractions = small.inspectAll(analysis);
+  double limit = best.seconds * margin;
+  double least = small.predict(analysis, contractions, best);
+  for (const StagePlan &plan : plans) {
+    if (plan.seconds > limit)
+      continue;
+    double seconds = small.predict(analysis, contractions, plan);
+    // Near enough is not worth a choice that is slower at typical sizes.
+    if (seconds * margin < least ||
+        (seconds <= least && plan.seconds < best.seconds)) {
+      least = seconds;
+      best = plan;
+    }
+  }
+}
+
 StagePlan Planner::plan(const StageAnalysis &analysis) const {
   StagePlan result;
   result.lanes = lanes;
@@ -776,17 +819,19 @@ StagePlan Planner::plan(const StageAnalysis &analysis) const {
     combinations *= sizes[i].size();
   }
 
-  std::vector<std::unique_ptr<Contraction>> contractions;
-  for (const Nest &nest : nests)
-    contractions.push_back(
-        nest.anchor->kind == NodeKind::Contraction
-            ? std::make_unique<Contraction>(inspect(analysis, nest))
-            : nullptr);
+  std::vector<std::unique_ptr<Contraction>> contractions =
+      inspectAll(analysis);
   StagePlan candidate = result;
+  bool isDynamic = llvm::any_of(analysis.getClasses(), [](const auto &info) {
+    return !info.extent.isConstant();
+  });
+  SmallVector<StagePlan> plans; // where sizes are dynamic
   std::optional<StagePlan> best, second;
   std::function<void(size_t)> enumerate = [&](size_t i) {
     if (i == tileable.size()) {
       candidate.seconds = predict(analysis, contractions, candidate);
+      if (isDynamic)
+        plans.push_back(candidate);
       if (!best || candidate.seconds < best->seconds) {
         second = best;
         best = candidate;
@@ -802,6 +847,8 @@ StagePlan Planner::plan(const StageAnalysis &analysis) const {
     candidate.tile[tileable[i]] = 0;
   };
   enumerate(0);
+  if (isDynamic)
+    preferSmallCalls(analysis, plans, *best);
   if (second) {
     std::string text;
     llvm::raw_string_ostream os(text);

@@ -661,7 +661,7 @@ case("index", "index_select", lambda x, i: (x.index_select(1, i % 3),
                                             x.index_select(0, i)),
      rand(5, 3), ints(0, 5, 4))
 case("index", "take_along_dim", lambda x, i: x.take_along_dim(i, 1),
-     rand(3, 5), ints(0, 5, 3, 2))
+     rand(3, 5), ints(-7, 12, 3, 2))  # modulo the size
 case("index", "index_put", lambda x, i, v: x.index_put((i,), v), rand(5, 3),
      torch.tensor([3, 0, -1]), rand(3, 3))
 case("index", "index_put-accumulate",

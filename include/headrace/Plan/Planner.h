@@ -38,6 +38,10 @@ namespace headrace::plan {
 /// magnitude; or the nearest sizes found that the entry's requirements allow.
 SymbolBindings getTypicalSizes(mlir::func::FuncOp entry);
 
+/// Sizes of a small call: the least ones, but 1 for a size that may be 0, or the
+/// nearest that the entry's requirements allow.
+SymbolBindings getLeastSizes(mlir::func::FuncOp entry);
+
 class Planner {
 public:
   struct Options {
@@ -180,6 +184,13 @@ private:
   double predictSoftmaxSum(const StageAnalysis &analysis, const Nest &nest,
                            const NestPlan &nestPlan, int64_t stream,
                            llvm::ArrayRef<double> length) const;
+  /// What `predict` has to know of each nest; null where it is no contraction.
+  std::vector<std::unique_ptr<Contraction>>
+  inspectAll(const StageAnalysis &analysis) const;
+  /// Of plans that take about as long as the best, the one that is fastest for
+  /// small calls.
+  void preferSmallCalls(const StageAnalysis &analysis,
+                        llvm::ArrayRef<StagePlan> plans, StagePlan &best) const;
   /// `contractions` has an entry per nest, null where it is none.
   double predict(const StageAnalysis &analysis,
                  llvm::ArrayRef<std::unique_ptr<Contraction>> contractions,
@@ -196,6 +207,9 @@ private:
   const hw::Worker &worker;
   SymbolRanges ranges;
   SymbolBindings bindings;
+  /// Sizes at which plans that are about as fast at `bindings` are compared;
+  /// empty where sizes are known.
+  SymbolBindings leastBindings;
   Options options;
   int64_t lanes = 1, registers = 16, workers = 1;
 };
