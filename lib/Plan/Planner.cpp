@@ -44,13 +44,22 @@ SymbolBindings plan::getTypicalSizes(func::FuncOp entry) {
       .value_or(sizes);
 }
 
-SymbolBindings plan::getLeastSizes(func::FuncOp entry) {
+SmallVector<SymbolBindings> plan::getSmallSizes(func::FuncOp entry) {
   SymbolRanges ranges = hr::getSymbolRanges(entry);
-  SymbolBindings sizes;
-  for (const auto &range : ranges)
-    sizes[range.getKey()] = std::max<int64_t>(range.getValue().min, 1);
-  return condition::satisfy(hr::getRequirements(entry), ranges, sizes)
-      .value_or(sizes);
+  SymbolBindings typical = getTypicalSizes(entry), least, middle;
+  for (const auto &range : ranges) {
+    StringRef name = range.getKey();
+    least[name] = std::max<int64_t>(range.getValue().min, 1);
+    middle[name] = std::max(
+        int64_t(std::sqrt(double(least[name]) * double(typical[name]))),
+        least[name]);
+  }
+  SmallVector<SymbolBindings> result;
+  for (const SymbolBindings &sizes : {least, middle})
+    result.push_back(
+        condition::satisfy(hr::getRequirements(entry), ranges, sizes)
+            .value_or(sizes));
+  return result;
 }
 
 Planner::Planner(const hw::Device &device, func::FuncOp entry,
@@ -62,7 +71,7 @@ Planner::Planner(const hw::Device &device, func::FuncOp entry,
   registers = std::max<int64_t>(worker.registers, 8);
   workers = device.getWorkerCount();
   bindings = getTypicalSizes(entry);
-  leastBindings = getLeastSizes(entry);
+  smallBindings = getSmallSizes(entry);
 }
 
 int64_t Planner::extentOf(const SizeExpr &size) const {
@@ -672,19 +681,30 @@ void Planner::preferSmallCalls(const StageAnalysis &analysis,
                                StagePlan &best) const {
   // A tenth is what a dynamic size may cost at typical sizes.
   constexpr double margin = 1.1;
-  Planner small(*this);
-  small.bindings = leastBindings;
-  auto contractions = small.inspectAll(analysis);
-  double limit = best.seconds * margin;
-  double least = small.predict(analysis, contractions, best);
+  std::vector<Planner> planners;
+  std::vector<std::vector<std::unique_ptr<Contraction>>> contractions;
+  for (const SymbolBindings &sizes : smallBindings) {
+    planners.push_back(*this);
+    planners.back().bindings = sizes;
+    contractions.push_back(planners.back().inspectAll(analysis));
+  }
+  // The product over the sizes: twice as fast at one weighs as much as at
+  // another.
+  auto timeOf = [&](const StagePlan &plan) {
+    double time = 1;
+    for (auto [planner, inspected] : llvm::zip(planners, contractions))
+      time *= planner.predict(analysis, inspected, plan) * 1e6;
+    return time;
+  };
+  double limit = best.seconds * margin, least = timeOf(best);
   for (const StagePlan &plan : plans) {
     if (plan.seconds > limit)
       continue;
-    double seconds = small.predict(analysis, contractions, plan);
+    double time = timeOf(plan);
     // Near enough is not worth a choice that is slower at typical sizes.
-    if (seconds * margin < least ||
-        (seconds <= least && plan.seconds < best.seconds)) {
-      least = seconds;
+    if (time * margin < least ||
+        (time <= least && plan.seconds < best.seconds)) {
+      least = time;
       best = plan;
     }
   }

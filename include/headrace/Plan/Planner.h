@@ -38,9 +38,10 @@ namespace headrace::plan {
 /// magnitude; or the nearest sizes found that the entry's requirements allow.
 SymbolBindings getTypicalSizes(mlir::func::FuncOp entry);
 
-/// Sizes of a small call: the least ones, but 1 for a size that may be 0, or the
+/// Sizes of small calls: the least ones (but 1 for a size that may be 0), and
+/// those between them and the typical ones in orders of magnitude; or the
 /// nearest that the entry's requirements allow.
-SymbolBindings getLeastSizes(mlir::func::FuncOp entry);
+llvm::SmallVector<SymbolBindings> getSmallSizes(mlir::func::FuncOp entry);
 
 class Planner {
 public:
@@ -207,9 +208,8 @@ private:
   const hw::Worker &worker;
   SymbolRanges ranges;
   SymbolBindings bindings;
-  /// Sizes at which plans that are about as fast at `bindings` are compared;
-  /// empty where sizes are known.
-  SymbolBindings leastBindings;
+  /// Sizes at which plans that are about as fast at `bindings` are compared.
+  llvm::SmallVector<SymbolBindings> smallBindings;
   Options options;
   int64_t lanes = 1, registers = 16, workers = 1;
 };
