@@ -292,8 +292,12 @@ class Shaken(torch.fx.Interpreter):
             return value
         noise = torch.rand(value.shape, generator=self.generator,
                            dtype=torch.float64) * 2 - 1
-        eps = torch.finfo(value.dtype).eps
-        return (value.double() * (1 + noise * eps)).to(value.dtype)
+        info = torch.finfo(value.dtype)
+        shaken = value.double() * (1 + noise * info.eps)
+        # The largest number does not become infinite.
+        shaken = torch.where(torch.isfinite(value),
+                             shaken.clamp(info.min, info.max), shaken)
+        return shaken.to(value.dtype)
 
     def call_function(self, target: Any, args: Any, kwargs: Any) -> Any:
         schema = getattr(target, "_schema", None)
@@ -333,7 +337,8 @@ class Shaken(torch.fx.Interpreter):
             else leaf, args), **kwargs)
         kinds = torch.tensor([math.inf, -math.inf, math.nan],
                              dtype=torch.float64)
-        drawn = kinds[torch.randint(3, result.shape, generator=self.generator)]
+        drawn = kinds[torch.randint(3, result.shape,
+                                    generator=self.generator)]
         changed = torch.where(torch.isinf(finite), drawn,
                               result.double() + change)
         return changed.to(result.dtype)
