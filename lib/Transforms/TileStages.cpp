@@ -429,7 +429,12 @@ LogicalResult EntryTiler::emitStage(hr::StageOp stage, OpBuilder &runs,
         print = hr::FootprintAttr::get(context, print.getOrigin(),
                                        print.getExtent(),
                                        countTouched(plan, node.get(), touched));
-      } else if (gathers)
+      } else if (access.panel)
+        // Panels are no rectangle of what is stored, but only so many.
+        print = hr::FootprintAttr::get(
+            context, print.getOrigin(), print.getExtent(),
+            countTouched(plan, node.get(), access.logical));
+      else if (gathers)
         print = hr::FootprintAttr::get(context, print.getOrigin(),
                                        print.getExtent(),
                                        countTouched(plan, node.get(), {}));

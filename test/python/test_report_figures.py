@@ -179,3 +179,19 @@ def test_trace_opens(minilm):
     assert "main, 1 worker, predicted" in names
     assert "main, 2 workers, measured" in names
     assert all(e["dur"] >= 0 for e in events if e["ph"] == "X")
+
+
+def test_workers_share_the_reading_of_packed_weights(tmp_path):
+    """A tile reads its own panels: two workers take half the time, and a call
+    takes two, where reading the weights is all there is to do."""
+    import torch
+    from headrace._native import find_hrcc
+    linear = torch.nn.Linear(1024, 2048, bias=False).eval()
+    torch.export.save(torch.export.export(linear, (torch.randn(1, 1024),)),
+                      tmp_path / "l.pt2")
+    run(find_hrcc(), tmp_path / "l.pt2", "-o", tmp_path / "l.so",
+        "--target=intel-sapphire-rapids", f"--report={tmp_path / 'r.json'}")
+    report = json.loads((tmp_path / "r.json").read_text())
+    one, two = report["entries"][0]["programs"][:2]
+    assert (one["workers"], two["workers"]) == (1, 2)
+    assert two["predicted"]["ns"] < 0.6 * one["predicted"]["ns"]
