@@ -359,8 +359,8 @@ def test_large_models_run_on_all_workers():
 
 def test_workers_follow_the_sizes(tmp_path):
     rows = torch.export.Dim("rows", min=1, max=65536)
-    module = Layers(128, 4).eval()
-    x = torch.randn(2, 128)
+    module = Layers(32, 4).eval()
+    x = torch.randn(2, 32)
     model = headrace.compile(module, (x,), dynamic_shapes=({0: rows},),
                              target=TARGET, output=tmp_path / "m.so")
     two = schedules(model)[1]["from_work"]
@@ -385,7 +385,7 @@ def test_workers_follow_the_sizes(tmp_path):
             check=True)
         assert f" on {workers} worker" in done.stdout
     for size in (small, small + 1):
-        x = torch.randn(size, 128)
+        x = torch.randn(size, 32)
         assert torch.equal(model(x), model.context(1)(x))
 
 
