@@ -297,10 +297,7 @@ getPointOfRead(const Node *reader, const Node *map,
 /// it, so that what is stored is not read back at once.
 void NestFormer::formPrologues() {
   auto reads = [&](const Nest &nest, const Node *map) {
-    SmallVector<const Node *> work{nest.anchor};
-    llvm::append_range(work, nest.sinks);
-    for (const Prologue &prologue : nest.prologues)
-      work.push_back(prologue.map);
+    SmallVector<const Node *> work = nest.getRoots();
     DenseSet<const Node *> seen(work.begin(), work.end());
     while (!work.empty()) {
       const Node *node = work.pop_back_val();

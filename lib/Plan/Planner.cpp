@@ -260,7 +260,8 @@ Planner::getVectorCost(const StageAnalysis &analysis, const Nest &nest,
   if (extent < std::min<int64_t>(4, lanes))
     return std::nullopt;
   if (!loop.parallel &&
-      (node->kind != NodeKind::Reduction || !cast<hr::TileableOp>(node->op).mergesPartialResults()))
+      (node->kind != NodeKind::Reduction ||
+       !cast<hr::TileableOp>(node->op).mergesPartialResults()))
     return std::nullopt;
   double fill = double(extent) / double(llvm::alignTo(extent, lanes));
   double cost = 1;
@@ -283,8 +284,7 @@ Planner::getVectorCost(const StageAnalysis &analysis, const Nest &nest,
     // The index must be uniform or the base contiguous along the loop.
     int64_t stride = 0;
     for (auto [d, linear] : llvm::enumerate(node->source->logical))
-      if (!node->region->hasData(d) &&
-          linear.coef[l] != SizeExpr(0))
+      if (!node->region->hasData(d) && linear.coef[l] != SizeExpr(0))
         stride = node->source->address.coef[d] == SizeExpr(1) &&
                          linear.coef[l] == SizeExpr(1)
                      ? 1
@@ -365,10 +365,7 @@ void Planner::planVectors(const StageAnalysis &analysis,
       nestOf[prologue.map] = n;
   }
   for (auto [n, nest] : llvm::enumerate(nests)) {
-    SmallVector<const Node *> work{nest.anchor};
-    llvm::append_range(work, nest.sinks);
-    for (const Prologue &prologue : nest.prologues)
-      work.push_back(prologue.map);
+    SmallVector<const Node *> work = nest.getRoots();
     DenseSet<const Node *> seen(work.begin(), work.end());
     while (!work.empty()) {
       const Node *node = work.pop_back_val();

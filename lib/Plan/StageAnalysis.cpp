@@ -27,6 +27,21 @@ bool plan::isComputeOp(Operation *op) {
          isa<RankedTensorType>(op->getResult(0).getType());
 }
 
+std::optional<hr::TileRegion> plan::getRegion(Operation *op) {
+  auto tileable = dyn_cast_or_null<hr::TileableOp>(op);
+  return tileable ? tileable.getTileRegion() : std::nullopt;
+}
+
+SmallVector<const Node *> Nest::getRoots() const {
+  SmallVector<const Node *> roots{anchor};
+  for (const Node *sink : sinks)
+    if (sink != anchor)
+      roots.push_back(sink);
+  for (const Prologue &prologue : prologues)
+    roots.push_back(prologue.map);
+  return roots;
+}
+
 //===----------------------------------------------------------------------===//
 // Nodes
 //===----------------------------------------------------------------------===//
@@ -69,16 +84,20 @@ FailureOr<Access> StageAnalysis::resolve(Value value, ArrayRef<Linear> index,
   }
 
   if (!producer) {
+    auto inside = getBaseIndex(value, index, numLoops);
+    FailureOr<SmallVector<SizeExpr>> dims = hr::getDims(base);
+    if (succeeded(inside) && succeeded(dims)) {
+      access.index = std::move(*inside);
+      access.address = compose({SizeExpr(0), rowMajorStrides(*dims)},
+                               access.index, numLoops);
+      return access;
+    }
+    // Merged dimensions still lie at strides where they are contiguous.
     FailureOr<StridedView> view = getStridedView(value);
     if (failed(view))
       return fail(why, def ? def : value.getParentRegion()->getParentOp(),
                   "a view is not strided");
-    Linear strides;
-    strides.offset = view->offset;
-    strides.coef = view->strides;
-    access.address = compose(strides, index, numLoops);
-    if (auto inside = getBaseIndex(value, index, numLoops); succeeded(inside))
-      access.index = std::move(*inside);
+    access.address = compose({view->offset, view->strides}, index, numLoops);
     return access;
   }
 
@@ -401,13 +420,7 @@ LogicalResult StageAnalysis::checkOverwritten(std::string *why) {
     };
     for (const Nest &nest : nests) {
       // An anchor whose result is not stored is read by its epilogue.
-      SmallVector<const Node *> roots{nest.anchor};
-      for (const Node *sink : nest.sinks)
-        if (sink != nest.anchor)
-          roots.push_back(sink);
-      for (const Prologue &prologue : nest.prologues)
-        roots.push_back(prologue.map);
-      for (const Node *root : roots)
+      for (const Node *root : nest.getRoots())
         check(root, root == update.get());
     }
     if (!good)

@@ -56,20 +56,14 @@ static bool isIndexFunction(Operation *op) {
 
 /// The operand that an in-place op overwrites.
 static Value getOverwritten(Operation *op) {
-  auto tileable = dyn_cast<hr::TileableOp>(op);
-  std::optional<hr::TileRegion> region;
-  if (tileable)
-    region = tileable.getTileRegion();
+  std::optional<hr::TileRegion> region = getRegion(op);
   return region && region->isOverwritten ? op->getOperand(region->operand)
                                          : Value();
 }
 
 /// Whether the op reads a tensor at positions that are data.
 static bool isGather(Operation *op) {
-  auto tileable = dyn_cast<hr::TileableOp>(op);
-  std::optional<hr::TileRegion> region;
-  if (tileable)
-    region = tileable.getTileRegion();
+  std::optional<hr::TileRegion> region = getRegion(op);
   return region && !region->isOverwritten;
 }
 

@@ -122,10 +122,7 @@ static std::optional<unsigned> getAliasedInput(hr::StageOp stage,
                        .getTerminator()
                        ->getOperand(result)
                        .getDefiningOp();
-  auto tileable = dyn_cast_or_null<hr::TileableOp>(def);
-  std::optional<hr::TileRegion> region;
-  if (tileable)
-    region = tileable.getTileRegion();
+  std::optional<hr::TileRegion> region = getRegion(def);
   if (!region || !region->isOverwritten)
     return std::nullopt;
   return cast<BlockArgument>(def->getOperand(region->operand)).getArgNumber();
@@ -516,7 +513,7 @@ LogicalResult EntryTiler::emitStage(hr::StageOp stage, OpBuilder &runs,
       emitter.results[value] = memref;
   }
   for (auto [i, symbol] : llvm::enumerate(symbols))
-    emitter.symbols[symbol] = 
+    emitter.symbols[symbol] =
         block->getArgument(stageOperandsBegin + operands.size() + i);
   FailureOr<int64_t> scratch = emitter.emit();
   if (failed(scratch))

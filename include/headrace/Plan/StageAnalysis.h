@@ -43,6 +43,8 @@ namespace headrace::plan {
 
 /// Whether the op computes elements (becomes a node of a stage).
 bool isComputeOp(mlir::Operation *op);
+/// The region of an op that has one (hr::TileableOp).
+std::optional<hr::TileRegion> getRegion(mlir::Operation *op);
 
 using NodeKind = hr::NestKind;
 
@@ -99,6 +101,10 @@ struct Nest {
   llvm::SmallVector<Prologue> prologues;
   /// Emitted inside the streaming loop of this softmax_sum nest.
   Node *streamedBy = nullptr;
+
+  /// What is computed for itself: the anchor, what is stored; the rest is
+  /// inlined into these.
+  llvm::SmallVector<const Node *> getRoots() const;
 };
 
 class StageAnalysis {
