@@ -15,6 +15,7 @@
 //           them that has these weights
 //
 //===----------------------------------------------------------------------===//
+#include "headrace/Dialect/HW/HW.h"
 #include "headrace/Driver/Compiler.h"
 #include "headrace/Dialect/Aten/Obstacles.h"
 #include "headrace/Dialect/HR/HR.h"
@@ -395,6 +396,9 @@ LogicalResult Compilation::readMLIR() {
   module = parseSourceFile<ModuleOp>(sources, context.get());
   if (!module)
     return failure();
+  if (!module->getOps<hw::SystemOp>().empty())
+    return fail("a machine's description, not a program: give it by "
+                "--target='" + input.path + "'");
   start = detectPhase(*module);
   if (auto name = module->getOperation()->getAttrOfType<StringAttr>(
           weightsFileAttr)) {

@@ -753,8 +753,10 @@ LogicalResult Functionalizer::run() {
 static LogicalResult verifyCalls(func::FuncOp func) {
   SymbolRanges ranges = hr::getSymbolRanges(func);
   WalkResult walk = func.walk([&](aten::CallOp call) {
-    return WalkResult(aten::verifyResultTypes(call, ranges,
-                                              [](const SizeExpr &) {}));
+    if (failed(aten::verifyResultTypes(call, ranges,
+                                       [](const SizeExpr &) {})))
+      return WalkResult::interrupt();
+    return WalkResult(verifyStrides(call, ranges));
   });
   return failure(walk.wasInterrupted());
 }

@@ -13,6 +13,8 @@
 //
 //===----------------------------------------------------------------------===//
 #include "Graph.h"
+#include "SerializedTypes.h"
+#include "ViewStep.h"
 #include "headrace/Dialect/Aten/ResultTypes.h"
 #include "headrace/Dialect/HR/HRUtils.h"
 #include "headrace/Support/SizeCondition.h"
@@ -30,94 +32,6 @@ using JsonValue = llvm::json::Value;
 static constexpr size_t kMaxRank = 64;
 /// Subgraphs within subgraphs.
 static constexpr unsigned kMaxGraphDepth = 16;
-
-Type headrace::getElementType(MLIRContext *context, int64_t dtype) {
-  Builder b(context);
-  switch (dtype) {
-  case 1:
-    return IntegerType::get(context, 8, IntegerType::Unsigned);
-  case 2:
-    return b.getIntegerType(8);
-  case 3:
-    return b.getIntegerType(16);
-  case 4:
-    return b.getI32Type();
-  case 5:
-    return b.getI64Type();
-  case 6:
-    return b.getF16Type();
-  case 7:
-    return b.getF32Type();
-  case 8:
-    return b.getF64Type();
-  case 9:
-    return ComplexType::get(b.getF16Type());
-  case 10:
-    return ComplexType::get(b.getF32Type());
-  case 11:
-    return ComplexType::get(b.getF64Type());
-  case 12:
-    return b.getI1Type();
-  case 13:
-    return b.getBF16Type();
-  case 28:
-    return IntegerType::get(context, 16, IntegerType::Unsigned);
-  case 29:
-    return Float8E4M3FNType::get(context);
-  case 30:
-    return Float8E5M2Type::get(context);
-  case 31:
-    return Float8E4M3FNUZType::get(context);
-  case 32:
-    return Float8E5M2FNUZType::get(context);
-  case 33:
-    return Float8E8M0FNUType::get(context);
-  case 34:
-    return IntegerType::get(context, 32, IntegerType::Unsigned);
-  case 35:
-    return IntegerType::get(context, 64, IntegerType::Unsigned);
-  default:
-    return {};
-  }
-}
-
-/// Text from the file that a message or a location may show.
-static std::string printable(StringRef text) {
-  std::string result = text.take_front(4096).str();
-  for (char &c : result)
-    if (static_cast<unsigned char>(c) < 0x20 || c == 0x7f)
-      c = '?';
-  return result;
-}
-
-/// The kinds of devices that torch has. Values are the same on all of them.
-static bool isKnownDevice(StringRef type) {
-  return llvm::StringSwitch<bool>(type)
-      .Cases({"cpu", "cuda", "mkldnn", "opengl", "opencl", "ideep", "hip", "ve",
-              "fpga", "maia", "xla", "lazy", "vulkan"},
-             true)
-      .Cases({"mps", "meta", "hpu", "mtia", "xpu", "ipu", "privateuseone"},
-             true)
-      .Default(false);
-}
-
-FailureOr<std::string> headrace::readDevice(JsonReader &reader,
-                                            const JsonValue *value,
-                                            const Twine &what) {
-  const Object *device = reader.object(value, what);
-  if (!device)
-    return failure();
-  FailureOr<StringRef> type = reader.string(device->get("type"), what);
-  if (failed(type))
-    return failure();
-  if (!isKnownDevice(*type))
-    return reader.error(what) << ": device '" << printable(*type)
-                              << "' is not known";
-  std::string name = type->str();
-  if (std::optional<int64_t> number = device->getInteger("index"))
-    name += ":" + std::to_string(*number);
-  return name;
-}
 
 Attribute headrace::getConstantLeaf(Builder &builder,
                                     const JsonReader::Union &value) {
@@ -341,19 +255,26 @@ GraphImporter::readTensorMeta(const JsonValue *meta, const Twine &what,
   Type elementType = getElementType(builder.getContext(), *dtype);
   if (!elementType)
     return reader.error(what) << ": dtype " << *dtype << " is not known";
-  if (*layout != 7)
-    return reader.error(what) << ": expected a strided tensor but got layout "
-                              << *layout;
-  if (sizes->size() > kMaxRank || sizes->size() != strides->size())
+  // What is not strided stands for a strided tensor, to find what else is not
+  // supported.
+  bool isStrided = isStridedLayout(*layout);
+  if (!isStrided)
+    entry.obstacles.add(
+        "", (what + ": " + getLayoutName(*layout) +
+             " tensors are not supported").str(), reader.getLoc());
+  if (sizes->size() > kMaxRank ||
+      (isStrided && sizes->size() != strides->size()))
     return reader.error(what)
            << ": expected equally many sizes and strides, at most " << kMaxRank
            << ", but got " << sizes->size() << " and " << strides->size();
   SmallVector<SizeExpr> dims, steps;
   // Bytes of the static dimensions; a size of 0 does not excuse the others.
   __int128 bytes = 16;
-  for (auto [size, stride] : llvm::zip_equal(*sizes, *strides)) {
+  for (auto [d, size] : llvm::enumerate(*sizes)) {
     FailureOr<SizeExpr> dim = parseSymInt(&size, what + ".sizes");
-    FailureOr<SizeExpr> step = parseSymInt(&stride, what + ".strides");
+    FailureOr<SizeExpr> step = SizeExpr(1);
+    if (isStrided)
+      step = parseSymInt(&(*strides)[d], what + ".strides");
     if (failed(dim) || failed(step))
       return failure();
     if (std::optional<int64_t> constant = dim->getConstant()) {
@@ -369,6 +290,8 @@ GraphImporter::readTensorMeta(const JsonValue *meta, const Twine &what,
   }
   // Strides are made of sizes, those of 0 taken for 1. A tensor without elements
   // has no use for them; in all others every size is at least 1.
+  if (!isStrided)
+    steps = aten::getRowMajorStrides(dims);
   SymbolRanges nonEmpty = entry.ranges;
   for (auto &range : nonEmpty)
     range.second.min = std::max<int64_t>(range.second.min, 1);
@@ -704,6 +627,20 @@ LogicalResult GraphImporter::importNodes(const Object &graph) {
   return success();
 }
 
+/// `wrap_with_autocast(device, dtype, enabled, cache, graph, ...)` on a device that
+/// has something to compute.
+static bool isEnabledAutocast(const Object &node) {
+  const Array *inputs = node.getArray("inputs");
+  auto argument = [&](size_t i) -> const Object * {
+    const Object *input =
+        inputs && i < inputs->size() ? (*inputs)[i].getAsObject() : nullptr;
+    return input ? input->getObject("arg") : nullptr;
+  };
+  const Object *device = argument(0), *enabled = argument(2);
+  return device && enabled && device->getString("as_string") == "cpu" &&
+         enabled->getBoolean("as_bool").value_or(false);
+}
+
 LogicalResult GraphImporter::importNode(const Object &node) {
   FailureOr<StringRef> target = reader.string(node.get("target"), "target");
   if (failed(target))
@@ -718,8 +655,10 @@ LogicalResult GraphImporter::importNode(const Object &node) {
     return success();
   if (!callee.consume_front("torch.ops."))
     return importUnknown(node, *target);
-  if (callee.starts_with("higher_order.")) {
-    callee.consume_front("higher_order.");
+  if (callee.consume_front("higher_order.")) {
+    // Its casts are in no node; torch writes them when it decomposes.
+    if (callee == "wrap_with_autocast" && isEnabledAutocast(node))
+      return importUnknown(node, callee);
     if (callee == "wrap_with_set_grad_enabled")
       return inlineGraph(node, /*skipped=*/1);
     return importRegionCall(node, callee);
@@ -874,7 +813,8 @@ LogicalResult GraphImporter::importCall(const Object &node, StringRef callee,
       failed(aten::verifyResultTypes(call, entry.ranges,
                                      [&](const SizeExpr &nonNegative) {
                                        acceptUnproved(nonNegative);
-                                     })))
+                                     })) ||
+      failed(verifyStrides(call, entry.ranges)))
     return failure();
   return defineOutputs(names, call.getResults());
 }

@@ -147,13 +147,5 @@ private:
   llvm::StringMap<mlir::RankedTensorType> types;
 };
 
-/// The device of a tensor or an argument, `cuda:0`, of a kind that torch has.
-mlir::FailureOr<std::string> readDevice(JsonReader &reader,
-                                        const llvm::json::Value *value,
-                                        const llvm::Twine &what);
-
-/// The element type of a serialized dtype; null if there is none.
-mlir::Type getElementType(mlir::MLIRContext *context, int64_t dtype);
-
 } // namespace headrace
 #endif // HEADRACE_LIB_IMPORT_GRAPH_H

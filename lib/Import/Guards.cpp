@@ -39,6 +39,11 @@ struct Value {
   /// The condition, if this is one.
   SizeExpr numerator;
   int64_t denominator = 1; // positive
+  /// A decimal fraction that has no short binary one: Python has a number beside
+  /// it.
+  bool isDecimal = false;
+  /// Arithmetic with such a number, which may lie on either side of an integer.
+  bool isRounded = false;
 };
 
 class Parser {
@@ -174,6 +179,8 @@ private:
         return rhs;
       if (lhs->isCondition || rhs->isCondition)
         return fail("it compares conditions");
+      if (lhs->isRounded || rhs->isRounded)
+        return failRounded();
       SizeExpr one = compare(op, *lhs, *rhs);
       all = all ? condition::both(*all, one) : one;
       if (all->size() > kMaxSize)
@@ -204,14 +211,29 @@ private:
     return value;
   }
 
+  /// The result of two numbers.
+  Expected<Value> makeNumber(const Value &a, const Value &b,
+                             SizeExpr numerator, __int128 denominator) {
+    Expected<Value> value = makeNumber(std::move(numerator), denominator);
+    if (value)
+      value->isRounded =
+          a.isRounded || b.isRounded || a.isDecimal || b.isDecimal;
+    return value;
+  }
+  Error failRounded() {
+    return fail("it depends on how fractions are rounded that are not short in "
+                "binary (as 1.5 is, 1.1 is not)");
+  }
+
   Expected<Value> add(const Value &a, const Value &b, int64_t sign) {
-    return makeNumber(a.numerator * SizeExpr(b.denominator) +
+    return makeNumber(a, b,
+                      a.numerator * SizeExpr(b.denominator) +
                           b.numerator * SizeExpr(a.denominator) *
                               SizeExpr(sign),
                       __int128(a.denominator) * b.denominator);
   }
   Expected<Value> multiply(const Value &a, const Value &b) {
-    return makeNumber(a.numerator * b.numerator,
+    return makeNumber(a, b, a.numerator * b.numerator,
                       __int128(a.denominator) * b.denominator);
   }
   Expected<Value> divide(const Value &a, const Value &b) {
@@ -220,12 +242,14 @@ private:
         *divisor == std::numeric_limits<int64_t>::min())
       return fail("'/' by what is not a constant");
     int64_t sign = *divisor < 0 ? -1 : 1;
-    return makeNumber(a.numerator * SizeExpr(sign * b.denominator),
+    return makeNumber(a, b, a.numerator * SizeExpr(sign * b.denominator),
                       __int128(a.denominator) * (*divisor * sign));
   }
   Expected<Value> floorDivide(const Value &a, const Value &b) {
     if (b.numerator.getConstant() == 0)
       return fail("it divides by zero");
+    if (a.isRounded || b.isRounded || a.isDecimal || b.isDecimal)
+      return failRounded();
     return makeNumber((a.numerator * SizeExpr(b.denominator))
                           .floorDiv(b.numerator * SizeExpr(a.denominator)),
                       1);
@@ -356,7 +380,16 @@ private:
     int64_t numerator;
     if (StringRef(plain).getAsInteger(10, numerator))
       return fail("'" + digits + "' is too large a number");
-    return makeNumber(SizeExpr(numerator), denominator);
+    if (denominator <= kMaxDenominator) {
+      int64_t common = std::gcd(numerator, int64_t(denominator));
+      numerator /= common;
+      denominator /= common;
+    }
+    Expected<Value> value = makeNumber(SizeExpr(numerator), denominator);
+    if (value)
+      value->isDecimal = !llvm::isPowerOf2_64(value->denominator) &&
+                         value->numerator.getConstant() != 0;
+    return value;
   }
 
   Expected<Value> parseCall(StringRef name, unsigned depth) {
@@ -377,12 +410,19 @@ private:
     function.consume_front("math.");
     if (args.size() == 1) {
       const SizeExpr &n = args[0].numerator;
-      if (function == "float")
+      SizeExpr d(args[0].denominator);
+      if (function == "float" || function == "torch.sym_float")
         return args[0];
-      if (function == "floor" || (function == "int" && args[0].denominator == 1))
-        return makeNumber(n.floorDiv(SizeExpr(args[0].denominator)), 1);
-      if (function == "ceil")
-        return makeNumber(n.ceilDiv(SizeExpr(args[0].denominator)), 1);
+      bool truncates =
+          function == "trunc" || function == "int" || function == "torch.sym_int";
+      if (truncates || function == "floor" || function == "ceil") {
+        if (args[0].isRounded)
+          return failRounded();
+        return makeNumber(truncates             ? n.truncDiv(d)
+                          : function == "floor" ? n.floorDiv(d)
+                                                : n.ceilDiv(d),
+                          1);
+      }
       if (function == "abs")
         return makeNumber(SizeExpr::max(n, n * SizeExpr(-1)),
                           args[0].denominator);
@@ -405,6 +445,8 @@ private:
                      __int128(result.denominator) * arg.denominator);
       if (!next)
         return next;
+      next->isDecimal = result.isDecimal || arg.isDecimal;
+      next->isRounded = result.isRounded || arg.isRounded;
       result = *next;
     }
     return result;

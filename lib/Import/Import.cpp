@@ -26,6 +26,7 @@
 #include "Graph.h"
 #include "GuardReader.h"
 #include "Json.h"
+#include "SerializedTypes.h"
 #include "headrace/Dialect/Aten/Aten.h"
 #include "headrace/Dialect/HR/HRUtils.h"
 #include "headrace/Import/Archive.h"
@@ -221,9 +222,9 @@ Importer::readWindow(Program &program, JsonReader &reader, StringRef fqn) {
   Type elementType = getElementType(context, *dtype);
   if (!elementType)
     return reader.error(what) << ": dtype " << *dtype << " is not known";
-  if (*layout != 7)
-    return reader.error(what) << ": expected a strided tensor but got layout "
-                              << *layout;
+  if (!isStridedLayout(*layout))
+    return reader.error(what) << ": " << getLayoutName(*layout)
+                              << " tensors are not supported";
   if (sizes.size() != strides.size())
     return reader.error(what) << ": expected " << sizes.size()
                               << " strides but got " << strides.size();

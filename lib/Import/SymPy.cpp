@@ -9,6 +9,9 @@
 #include "llvm/ADT/STLExtras.h"
 #include "llvm/ADT/StringExtras.h"
 #include "llvm/Support/FormatVariadic.h"
+#include "llvm/Support/MathExtras.h"
+#include <cmath>
+#include <numeric>
 #include <vector>
 
 using namespace mlir;
@@ -22,6 +25,10 @@ using llvm::formatv;
 static constexpr unsigned kMaxDepth = 64;
 /// How large an expression may grow; products of sums multiply.
 static constexpr size_t kMaxSize = 2048;
+/// Floats that are quotients of integers: with so many binary places, and at most
+/// so large, their products with sizes below 2^30 are exact.
+static constexpr int kFractionBits = 10;
+static constexpr double kMostFactor = 1 << 12;
 
 namespace {
 class Parser {
@@ -148,13 +155,10 @@ private:
       return makeInteger(SizeExpr::symbol(literal));
     }
     if (name == "Float") {
-      Value value;
-      value.kind = Kind::Float;
       double number;
       if (literal.getAsDouble(number))
         return fail("expected a number");
-      value.real = number;
-      return value;
+      return makeFloat(number);
     }
     if (name == "And" || name == "Or" || name == "Not")
       return applyLogic(name, args);
@@ -162,9 +166,9 @@ private:
     bool isInteger = llvm::all_of(
         args, [](const Value &arg) { return arg.kind == Kind::Integer; });
     if (!isInteger || args.empty()) {
-      if (name == "ToFloat" || !isComparison(name))
-        return fail("'" + name + "' of what is not an integer is not supported");
-      return makeCondition(std::nullopt, "");
+      if (isComparison(name))
+        return makeCondition(std::nullopt, "");
+      return applyToFloats(name, args);
     }
     if (name == "Integer" && args.size() == 1)
       return args.front();
@@ -187,6 +191,8 @@ private:
     }
     if (args.size() == 2) {
       const SizeExpr &a = args[0].integer, &b = args[1].integer;
+      if (name == "IntTrueDiv")
+        return applyToFloats(name, args);
       if (name == "FloorDiv" || name == "CleanDiv" || name == "CeilDiv" ||
           name == "Mod" || name == "PythonMod") {
         if (b.getConstant() == 0)
@@ -211,6 +217,78 @@ private:
         return compare(name, a, b);
     }
     return fail("'" + name + "' is not supported");
+  }
+
+  static Value makeFloat(double number) {
+    Value value;
+    value.kind = Kind::Float;
+    // A short binary fraction is a quotient of integers.
+    double scaled = std::ldexp(number, kFractionBits);
+    if (scaled == std::trunc(scaled) && std::abs(number) <= kMostFactor) {
+      int64_t integer = int64_t(scaled), divisor = int64_t(1) << kFractionBits;
+      int64_t common = std::gcd(integer, divisor);
+      value.integer = SizeExpr(integer / common);
+      value.divisor = SizeExpr(divisor / common);
+      return value;
+    }
+    value.real = number;
+    return value;
+  }
+
+  /// Arithmetic of floats, where it rounds as the quotient of integers does: sums
+  /// and products of binary fractions are exact, and a quotient of integers below
+  /// 2^53 is rounded to an integer only if it is one.
+  Expected<Value> applyToFloats(StringRef name, ArrayRef<Value> args) {
+    auto unsupported = [&](StringRef why) {
+      return fail("'" + name + "' of " + why + " is not supported");
+    };
+    for (const Value &arg : args) {
+      if (arg.kind == Kind::Condition)
+        return unsupported("a condition");
+      if (arg.real)
+        return unsupported(
+            "a fraction that is not short in binary (as 1.5 is, 1.1 is not)");
+    }
+    auto isExact = [](const Value &arg) {
+      std::optional<int64_t> divisor = arg.divisor.getConstant();
+      return divisor && llvm::isPowerOf2_64(*divisor);
+    };
+    Value result;
+    result.kind = Kind::Float;
+    if ((name == "TruncToInt" || name == "FloorToInt" || name == "CeilToInt") &&
+        args.size() == 1) {
+      const SizeExpr &n = args.front().integer, &d = args.front().divisor;
+      return makeInteger(name == "CeilToInt"    ? n.ceilDiv(d)
+                         : name == "FloorToInt" ? n.floorDiv(d)
+                                                : n.truncDiv(d));
+    }
+    if (name == "ToFloat" && args.size() == 1)
+      return args.front();
+    if ((name == "Add" || name == "Mul") && llvm::all_of(args, isExact)) {
+      result.integer = args.front().integer;
+      result.divisor = args.front().divisor;
+      for (const Value &arg : args.drop_front()) {
+        result.integer = name == "Mul" ? result.integer * arg.integer
+                                       : result.integer * arg.divisor +
+                                             arg.integer * result.divisor;
+        result.divisor = result.divisor * arg.divisor;
+        if (result.integer.size() > kMaxSize ||
+            !llvm::isPowerOf2_64(result.divisor.getConstant().value_or(0)))
+          return fail("the expression is too large");
+      }
+      return result;
+    }
+    if ((name == "IntTrueDiv" || name == "FloatTrueDiv") && args.size() == 2 &&
+        llvm::all_of(args, [](const Value &arg) {
+          return arg.divisor.getConstant() == 1;
+        })) {
+      if (args[1].integer.getConstant() == 0)
+        return fail("division by zero");
+      result.integer = args[0].integer;
+      result.divisor = args[1].integer;
+      return result;
+    }
+    return unsupported("what is not an integer");
   }
 
   Expected<Value> applyLogic(StringRef name, ArrayRef<Value> args) {

@@ -23,9 +23,11 @@ namespace headrace {
 struct SymbolicValue {
   enum class Kind { Integer, Float, Condition };
   Kind kind = Kind::Integer;
-  /// An integer, or (if `isFloat`) that integer converted to a float.
+  /// Kind::Integer: the integer. Kind::Float: `integer` / `divisor`, as a
+  /// number of 64 bits rounds that.
   SizeExpr integer;
-  /// Kind::Float: the constant, unless the float is that of `integer`.
+  SizeExpr divisor = SizeExpr(1);
+  /// Kind::Float: a constant that is no such quotient.
   std::optional<double> real;
   /// Kind::Condition: the condition (SizeCondition.h); std::nullopt if it is
   /// not one on integers.

@@ -569,3 +569,83 @@ ViewStep headrace::getViewStep(aten::CallOp call, unsigned number,
     return step;
   return Classifier(call, number, source, ranges).run();
 }
+
+/// Whether two elements of a new tensor would share memory. Constants only.
+static bool overlaps(ArrayRef<SizeExpr> dims, ArrayRef<SizeExpr> strides) {
+  SmallVector<std::pair<int64_t, int64_t>> steps; // stride and size
+  for (auto [dim, stride] : llvm::zip_equal(dims, strides)) {
+    std::optional<int64_t> size = dim.getConstant();
+    std::optional<int64_t> step = stride.getConstant();
+    if (!size || *size == 0 || !step)
+      return false;
+    if (*size > 1)
+      steps.emplace_back(*step, *size);
+  }
+  llvm::sort(steps);
+  int64_t reach = 0;
+  for (auto [step, size] : steps) {
+    if (step <= reach)
+      return true;
+    reach = llvm::SaturatingMultiplyAdd<uint64_t>(step, size - 1, reach);
+  }
+  return false;
+}
+
+/// Why the declared strides of result `number`, which is `step` of `source`
+/// (null: a new tensor), cannot be eager's; empty if they may be.
+static std::string getStrideError(aten::CallOp call, unsigned number,
+                                  const ViewStep &step, Value source) {
+  Value result = call.getResult(number);
+  SmallVector<SizeExpr> dims = aten::getDims(result.getType());
+  SmallVector<SizeExpr> declared = aten::getStrides(result.getType());
+  auto toText = [](ArrayRef<SizeExpr> strides) {
+    return "[" +
+           llvm::join(llvm::map_range(strides, [](const SizeExpr &stride) {
+                        return stride.str();
+                      }), ", ") + "]";
+  };
+  if (!source || step.kind == Kind::Copy) {
+    // Whoever asks for strides may ask for any.
+    if (call.getBaseName().contains("strided") || !overlaps(dims, declared))
+      return {};
+    return "the strides " + toText(declared) +
+           " of a new tensor put two elements into one place";
+  }
+  SmallVector<SizeExpr> from = getEagerStrides(source), expected;
+  if (step.kind == Kind::Identity) {
+    expected = from;
+  } else if (step.kind == Kind::Strided) {
+    expected.assign(dims.size(), SizeExpr(0));
+    for (auto [row, stride] : llvm::zip_equal(step.coefficients, from))
+      for (auto [sum, coefficient] : llvm::zip_equal(expected, row))
+        sum = sum + stride * SizeExpr(coefficient);
+  } else if (step.kind == Kind::Reshape &&
+             isRowMajor(source.getType(), from)) {
+    expected = aten::getRowMajorStrides(dims);
+  }
+  if (expected.size() != dims.size() ||
+      llvm::is_contained(dims, SizeExpr(0)))
+    return {};
+  for (auto [dim, want, have] : llvm::zip_equal(dims, expected, declared))
+    if (dim.getConstant() != 1 && (want - have).getConstant().value_or(0) != 0)
+      return "its result is declared with the strides " + toText(declared) +
+             " but the arguments give " + toText(expected);
+  return {};
+}
+
+LogicalResult headrace::verifyStrides(aten::CallOp call,
+                                      const SymbolRanges &ranges) {
+  // What is written in place comes back as it is.
+  if (!call.getSchema() || call.getSchema()->isMutating())
+    return success();
+  for (unsigned i = 0; i < call.getNumResults(); ++i) {
+    if (!isa<RankedTensorType>(call.getResult(i).getType()))
+      continue;
+    Value source;
+    ViewStep step = getViewStep(call, i, ranges, source);
+    if (std::string why = getStrideError(call, i, step, source); !why.empty())
+      return call.emitError("'")
+             << call.getCallee() << "' contradicts itself: " << why;
+  }
+  return success();
+}

@@ -49,5 +49,10 @@ struct ViewStep {
 ViewStep getViewStep(aten::CallOp call, unsigned number,
                      const SymbolRanges &ranges, mlir::Value &source);
 
+/// Compares the strides that the program declares of the call's results with
+/// what they are of its operands: a new tensor or a view of one.
+mlir::LogicalResult verifyStrides(aten::CallOp call,
+                                  const SymbolRanges &ranges);
+
 } // namespace headrace
 #endif // HEADRACE_LIB_IMPORT_VIEWSTEP_H

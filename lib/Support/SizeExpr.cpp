@@ -473,6 +473,12 @@ SizeExpr SizeExpr::ceilDiv(const SizeExpr &rhs) const {
   return (*this * SizeExpr(-1)).floorDiv(rhs) * SizeExpr(-1);
 }
 
+SizeExpr SizeExpr::truncDiv(const SizeExpr &rhs) const {
+  if (bounds({}).min >= 0)
+    return floorDiv(rhs);
+  return max(floorDiv(rhs), SizeExpr(0)) + min(ceilDiv(rhs), SizeExpr(0));
+}
+
 SizeExpr SizeExpr::mod(const SizeExpr &rhs) const {
   if (!node)
     return SizeExpr();

@@ -265,30 +265,49 @@ private:
     return true;
   }
 
-  /// Scratch is sized for the largest tile. A value that spans a long dynamic
-  /// dimension belongs in a buffer, which is sized for the call.
+  /// Scratch is sized for the largest tile. A value that spans long dynamic
+  /// dimensions belongs in a buffer, which is sized for the call.
   bool hasBoundedScratch(const StageAnalysis &analysis) {
     constexpr int64_t mostElements = 1 << 20;
     SmallVector<unsigned> tileable;
     if (fuse) // else all is one tile
       tileable = analysis.getTileClasses();
+    // Of what is made inside a stream, there is a block of the stream at a time.
+    DenseSet<const Node *> inStream;
+    for (const Nest &nest : analysis.getNests())
+      if (nest.streamedBy)
+        inStream.insert_range(nest.getRoots());
+    auto isBounded = [&](const Node *node, auto over) {
+      int64_t count = 1;
+      for (unsigned l : over) {
+        const Loop &loop = node->loops[l];
+        if (loop.extent.isConstant() ||
+            llvm::is_contained(tileable, loop.cls) ||
+            (inStream.contains(node) &&
+             analysis.getClasses()[loop.cls].streamed))
+          continue;
+        int64_t most = std::max<int64_t>(loop.extent.bounds(ranges).max, 1);
+        if (most > mostElements / count)
+          return false;
+        count *= most;
+      }
+      return true;
+    };
     for (const auto &node : analysis.getNodes()) {
       if (!analysis.isMaterialized(node.get()))
         continue;
-      for (OpResult value : node->op->getResults()) {
-        if (analysis.isOutput(value) ||
-            node->resultLoops.size() <= value.getResultNumber())
-          continue;
-        for (unsigned loop : node->resultLoops[value.getResultNumber()]) {
-          const Loop &info = node->loops[loop];
-          if (info.extent.isConstant() ||
-              llvm::is_contained(tileable, info.cls) ||
-              analysis.getClasses()[info.cls].streamed)
-            continue;
-          if (info.extent.bounds(ranges).max > mostElements)
-            return false;
-        }
-      }
+      // The sums so far, wherever the result goes.
+      if (node->kind == NodeKind::SoftmaxSum &&
+          !isBounded(node.get(),
+                     llvm::make_filter_range(
+                         llvm::seq<unsigned>(0, node->loops.size()),
+                         [&](unsigned l) { return node->loops[l].parallel; })))
+        return false;
+      for (OpResult value : node->op->getResults())
+        if (!analysis.isOutput(value) &&
+            value.getResultNumber() < node->resultLoops.size() &&
+            !isBounded(node.get(), node->resultLoops[value.getResultNumber()]))
+          return false;
     }
     return true;
   }

@@ -550,6 +550,8 @@ void StageEmitter::allocSlots(const Nest &nest, const NestPlan &nestPlan) {
       slot.memref = allocScratch(
           cast<RankedTensorType>(value.getType()).getElementType(), count);
       slot.offset = constant(0);
+      if (broken) // the strides may be no numbers
+        slot.strides.assign(loops.size(), SizeExpr(0));
       for (auto [p, loop] : llvm::enumerate(loops)) {
         TileRange range = rangeOf(sink->loops[loop]);
         Value back = mul(range.lo, size(slot.strides[p]));

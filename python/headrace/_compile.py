@@ -149,6 +149,9 @@ def _run_decomposed(command: list[str], programs: str,
             return _run(command, programs)
         except UnsupportedOpError as error:
             last = error
+    # What torch made of them, if that does not help either.
+    if last is not first:
+        raise last from first
     raise first
 
 

@@ -166,6 +166,32 @@ def test_a_failed_save_is_ours(monkeypatch):
         compiled(lambda x: x + 1, X)
 
 
+def test_autocast():
+    """The casts of torch.autocast are in no node of what was exported: torch
+    writes them, and those that are switched off are none."""
+    class Program(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.linear = torch.nn.Linear(8, 8)
+
+        def forward(self, x):
+            with torch.autocast("cpu", dtype=torch.bfloat16):
+                y = self.linear(x)
+                z = torch.cat([y, x])
+                with torch.autocast("cpu", enabled=False):
+                    z = self.linear(z)
+                return y, torch.softmax(z, -1) @ z.T
+
+    model = Program().eval()
+    x = torch.randn(4, 8)
+    with torch.no_grad():
+        want = model(x)
+    got = headrace.compile(model, (x,))(x)
+    assert [t.dtype for t in got] == [t.dtype for t in want]
+    for a, b in zip(got, want):
+        torch.testing.assert_close(a, b, rtol=2e-2, atol=2e-2)
+
+
 def test_programs_without_tensor_arguments():
     fast = compiled(lambda: torch.ones(3) * 2)
     assert isinstance(fast(), torch.Tensor)

@@ -143,6 +143,36 @@ def test_a_dimension_that_another_tells():
                           "(2 * a_0.shape[0]) but got 5")])
 
 
+@pytest.mark.parametrize("mode", ["nearest", "bilinear"])
+@pytest.mark.parametrize("scale", [1.5, 0.5, 2.25])
+def test_fractions_of_sizes(mode, scale):
+    """A factor that is short in binary is exact, and so is what it makes of a
+    size."""
+    check(lambda x: torch.nn.functional.interpolate(
+              x, scale_factor=scale, mode=mode) + 0,
+          [(1, 2, 8, 8)], [{2: AUTO, 3: AUTO}],
+          [[(1, 2, 9, 7)], [(1, 2, 5, 16)], [(1, 2, 31, 6)]], [])
+
+
+def test_quotients_of_sizes():
+    def function(x):
+        half, third = int(x.shape[0] / 2), int((x.shape[0] - 3) / 3)
+        return x[:half].sum() - x[:third].sum()
+    # torch has compared both with what the example gave.
+    check(function, [(12,)], [{0: AUTO}], [[(12,)], [(13,)]],
+          [([(11,)], "'a_0': dimension 0"), ([(14,)], "a_0.shape[0]"),
+           ([(15,)], "a_0.shape[0]")])
+
+
+def test_factors_that_round():
+    """0.7 * 10 is 7 for torch; what rounds so is no arithmetic of integers."""
+    program = torch.export.export(
+        Module(lambda x: x[:int(x.shape[0] * 0.7)] + 1), random((8,)),
+        dynamic_shapes=(({0: AUTO},),))
+    with pytest.raises(headrace.Error, match="short in binary"):
+        headrace.compile(program)
+
+
 def test_all_that_is_not_supported_is_one_error():
     """A condition or a result of another kind hides no operator."""
     def function(x):
@@ -245,6 +275,27 @@ def test_too_large_for_the_machine():
     assert "a_0.shape[0] = 200000" in str(caught.value)
     assert "this process can have" in str(caught.value)
     fast(torch.randn(20))
+
+
+@pytest.mark.parametrize("opt", [0, 2])
+def test_rows_without_a_bound(opt):
+    """What has to be there at once in a tile is bounded, or in a buffer."""
+    def function(x, y, z):
+        logits = y @ y.transpose(-1, -2)
+        sums = torch.softmax(logits, -1) @ x
+        return (logits + z) @ sums
+    check(function, [(5, 130), (5, 1), (1, 1)],
+          [{0: AUTO, 1: AUTO}, {0: AUTO}, None],
+          [[(5, 130), (5, 1), (1, 1)], [(70, 3), (70, 1), (1, 1)]], [], opt)
+
+    columns = torch.tensor([3])
+
+    def attention(x, y):
+        value = x[:, columns]
+        return torch.nn.functional.scaled_dot_product_attention(
+            value[1:5], y, value, is_causal=True)
+    check(attention, [(12, 8), (12, 1)], [{0: AUTO, 1: AUTO}, {0: AUTO}],
+          [[(12, 8), (12, 1)], [(90, 5), (90, 1)]], [], opt)
 
 
 @pytest.mark.parametrize("opt", [0, 2])

@@ -82,10 +82,18 @@ class Exported:
     def __init__(self, program: Program) -> None:
         self.program = program
         self.exported = program.export()
+        #: What is compiled. Decomposing may add guards.
+        self.compiled = self.exported
+        if program.decomposed:
+            with torch.no_grad():
+                self.compiled = self.exported.run_decompositions({})
         self.calls = []
         # Guards decide whether sizes that were left to torch are taken.
         eager = copy.deepcopy(
             self.exported.module(check_guards=program.auto))
+        guarded = None
+        if program.decomposed and program.symbols:
+            guarded = copy.deepcopy(self.compiled.module(check_guards=True))
         oracle = Oracle(self.exported)
         #: None of a call that is refused.
         self.expected = []
@@ -96,9 +104,11 @@ class Exported:
             wide = [copy_of(a, double=True) for a in args]
             try:
                 with torch.no_grad():
+                    if guarded:
+                        guarded(*[copy_of(a) for a in args])
                     result = eager(*own)
             except AssertionError:
-                if not program.auto:
+                if not program.auto and not guarded:
                     raise
                 self.expected.append(None)
             except Exception:
@@ -114,11 +124,7 @@ class Exported:
             self.written.append((own, wide))
 
     def save(self, path: str) -> None:
-        program = self.exported
-        if self.program.decomposed:
-            with torch.no_grad():
-                program = program.run_decompositions({})
-        torch.export.save(program, path)
+        torch.export.save(self.compiled, path)
 
 
 def copy_leaf(leaf: Any) -> Any:

@@ -65,8 +65,13 @@ static std::string chooseSizes(const Entry &entry, const Options &options,
     sizes[symbol.name] =
         std::min(symbol.largest, std::max<int64_t>(symbol.least, 16));
   for (const auto &[name, value] : options.sizes) {
-    if (!sizes.count(name))
-      return "no size '" + name + "' in entry '" + entry.name + "'";
+    if (!sizes.count(name)) {
+      std::string error = "no size '" + name + "' in entry '" + entry.name +
+                          "'; there " + (entry.symbols.empty() ? "is none" : "are:");
+      for (const Symbol &symbol : entry.symbols)
+        error += " " + symbol.name;
+      return error;
+    }
     sizes[name] = value;
   }
   // What was asked for stays; the call itself says what is wrong with it.

@@ -393,6 +393,8 @@ void Parser::parseDepfile() {
 void Parser::parseVerify() {
   command.verify = args.hasArg(OPT_verify, OPT_verify_EQ);
   command.reference = args.getLastArgValue(OPT_verify_EQ).str();
+  if (args.hasArg(OPT_verify_EQ) && command.reference.empty())
+    error("--verify= wants a file of inputs and results");
   if (!command.reference.empty()) {
     options.alsoRead.push_back(command.reference);
     if (options.inputs.size() > 1)

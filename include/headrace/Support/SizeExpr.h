@@ -61,6 +61,8 @@ public:
   SizeExpr floorDiv(const SizeExpr &rhs) const;
   /// Rounds toward positive infinity.
   SizeExpr ceilDiv(const SizeExpr &rhs) const;
+  /// Rounds toward zero; `rhs` is positive.
+  SizeExpr truncDiv(const SizeExpr &rhs) const;
   /// Has the sign of the divisor.
   SizeExpr mod(const SizeExpr &rhs) const;
   static SizeExpr min(const SizeExpr &lhs, const SizeExpr &rhs);

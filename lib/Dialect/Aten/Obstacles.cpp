@@ -21,7 +21,9 @@ static constexpr StringLiteral kDecomposed[] = {
 };
 
 bool aten::isDecomposable(StringRef callee) {
-  return std::binary_search(std::begin(kDecomposed), std::end(kDecomposed),
+  // Decomposing leaves no region that torch.autocast casts in.
+  return callee == "wrap_with_autocast" ||
+         std::binary_search(std::begin(kDecomposed), std::end(kDecomposed),
                             callee);
 }
 
