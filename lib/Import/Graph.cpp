@@ -14,7 +14,6 @@
 //===----------------------------------------------------------------------===//
 #include "Graph.h"
 #include "SerializedTypes.h"
-#include "ViewStep.h"
 #include "headrace/Dialect/Aten/ResultTypes.h"
 #include "headrace/Dialect/HR/HRUtils.h"
 #include "headrace/Support/SizeCondition.h"
@@ -813,8 +812,7 @@ LogicalResult GraphImporter::importCall(const Object &node, StringRef callee,
       failed(aten::verifyResultTypes(call, entry.ranges,
                                      [&](const SizeExpr &nonNegative) {
                                        acceptUnproved(nonNegative);
-                                     })) ||
-      failed(verifyStrides(call, entry.ranges)))
+                                     })))
     return failure();
   return defineOutputs(names, call.getResults());
 }

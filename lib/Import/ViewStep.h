@@ -50,7 +50,9 @@ ViewStep getViewStep(aten::CallOp call, unsigned number,
                      const SymbolRanges &ranges, mlir::Value &source);
 
 /// Compares the strides that the program declares of the call's results with
-/// what they are of its operands: a new tensor or a view of one.
+/// what they are of its operands: a new tensor or a view of one. For programs
+/// that write in place, where strides decide what is written: torch traces those
+/// as they run, but may leave other strides where it has decomposed a program.
 mlir::LogicalResult verifyStrides(aten::CallOp call,
                                   const SymbolRanges &ranges);
 

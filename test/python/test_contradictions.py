@@ -220,21 +220,6 @@ CASES = {
         "scaled_dot", declare([1, 4, 9, 8]), "is declared as"),
     "resized": (lambda x: F.interpolate(x, (4, 4)), (IMAGE,), "upsample",
                 set_argument("output_size", ints(0, 4)), "result is 0"),
-    "strides_of_a_transpose": (
-        lambda x: x.transpose(0, 1) + 1, (X,), "transpose", declare([6, 2], [2, 1]),
-        "strides [2, 1] but the arguments give [1, 6]"),
-    "strides_of_a_slice": (
-        lambda x: x[:, ::2] + 1, (X,), "slice", declare([2, 3], [3, 1]),
-        "strides [3, 1] but the arguments give [6, 2]"),
-    "strides_of_a_view": (
-        lambda x: x.view(3, 4) + 1, (X,), "view", declare([3, 4], [1, 3]),
-        "strides [1, 3] but the arguments give [4, 1]"),
-    "strides_of_an_expand": (
-        lambda x: x[:1].expand(4, 6) + 1, (X,), "expand", declare([4, 6]),
-        "strides [6, 1] but the arguments give [0, 1]"),
-    "two_elements_in_one_place": (
-        lambda x: x + 1, (X,), "add", declare([2, 6], [1, 1]),
-        "two elements into one place"),
     "one_class_less": (lambda i: F.one_hot(i, 3), (INDEX,), "one_hot",
                        set_argument("num_classes", integer(0)),
                        "num_classes is 0"),
@@ -248,6 +233,35 @@ def test_contradiction(hrcc, tmp_path, name):
     damage(archive, target)
     archive.put_texts()
     error = refuse(hrcc, tmp_path, archive.write(), words)
+    assert "contradicts itself" in error
+
+
+STRIDES = {
+    "transpose": (lambda x: x.transpose(0, 1).add_(1), (X,), "transpose",
+                  declare([6, 2], [2, 1]),
+                  "strides [2, 1] but the arguments give [1, 6]"),
+    "slice": (lambda x: x[:, ::2].add_(1), (X,), "slice",
+              declare([2, 3], [3, 1]),
+              "strides [3, 1] but the arguments give [6, 2]"),
+    "view": (lambda x: x.view(3, 4).add_(1), (X,), "view",
+             declare([3, 4], [1, 3]),
+             "strides [1, 3] but the arguments give [4, 1]"),
+    "expand": (lambda x: (x.add_(1), x[:1].expand(4, 6))[1] + 1, (X,),
+               "expand", declare([4, 6]),
+               "strides [6, 1] but the arguments give [0, 1]"),
+    "new": (lambda x: (x + 1).add_(1), (X,), "add.Tensor",
+            declare([2, 6], [1, 1]), "two elements into one place"),
+}
+
+
+@pytest.mark.parametrize("name", STRIDES)
+def test_declared_strides(hrcc, tmp_path, name):
+    """They decide what a write in place reaches."""
+    fn, args, target, damage, words = STRIDES[name]
+    archive = Archive(exported(lambda x: fn(x.clone()), *args))
+    damage(archive, target)
+    archive.put_texts()
+    error = refuse(hrcc, tmp_path, archive.write(), words, phase="tensor")
     assert "contradicts itself" in error
 
 
