@@ -40,12 +40,14 @@ static bool isLegal(Type type) {
 namespace {
 class VerifyTensorPass
     : public headrace::impl::VerifyTensorPassBase<VerifyTensorPass> {
+  using VerifyTensorPassBase::VerifyTensorPassBase;
+
   void runOnOperation() override {
     bool isValid = true;
     auto check = [&](Value value, Location loc) {
       if (!isLegal(value.getType())) {
-        emitError(loc) << "type " << value.getType()
-                       << " is not of the tensor phase";
+        emitError(loc) << "type " << value.getType() << " is not of the "
+                       << (fused ? "fused" : "tensor") << " phase";
         isValid = false;
       } else if (isa<RankedTensorType>(value.getType()) &&
                  failed(hr::getDims(value))) {
@@ -55,9 +57,11 @@ class VerifyTensorPass
       }
     };
     getOperation().walk([&](Operation *op) {
-      if (!isLegal(op)) {
-        op->emitError() << "'" << op->getName()
-                        << "' is not of the tensor phase";
+      bool isPanels = fused && isa<linalg::UnPackOp>(op) &&
+                      op->getParentOfType<hr::StageOp>();
+      if (!isPanels && !isLegal(op)) {
+        op->emitError() << "'" << op->getName() << "' is not of the "
+                        << (fused ? "fused" : "tensor") << " phase";
         isValid = false;
         return;
       }

@@ -67,6 +67,7 @@ void headrace::buildFusedPipeline(OpPassManager &pm,
   form.fuse = options.optLevel > 0;
   form.quick = options.optLevel == 1;
   pm.addPass(createFormStagesPass(form));
+  buildVerification(Phase::Fused, pm, options);
 }
 
 void headrace::buildTiledPipeline(OpPassManager &pm,
@@ -104,11 +105,15 @@ void headrace::buildVerification(Phase phase, OpPassManager &pm,
                                  const PipelineOptions &options) {
   switch (phase) {
   case Phase::Tensor:
-  // Stages hold the same operations; whether their plans fit is asked where
-  // they are tiled.
-  case Phase::Fused:
     pm.addPass(createVerifyTensorPass());
     return;
+  case Phase::Fused: {
+    // Whether plans fit their stages is asked where they are tiled.
+    VerifyTensorPassOptions verify;
+    verify.fused = true;
+    pm.addPass(createVerifyTensorPass(verify));
+    return;
+  }
   case Phase::Tiled:
     pm.addPass(createVerifyTiledPass());
     return;

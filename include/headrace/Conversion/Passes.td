@@ -37,8 +37,11 @@ def VerifyTensorPass : Pass<"hr-verify-tensor", "mlir::ModuleOp"> {
   let description = [{
     Every op is of linalg (generic or fill), hr, tensor.empty, arith, math or
     func; no type has an encoding; the shape of every tensor is known as an
-    expression of the entry's symbols.
+    expression of the entry's symbols. At the fused phase, linalg.unpack inside a
+    stage reads a weight by its panels.
   }];
+  let options = [Option<"fused", "fused", "bool", "false",
+                        "the module stands at the fused phase">];
 }
 
 #endif // HEADRACE_CONVERSION_PASSES
