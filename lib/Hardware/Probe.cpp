@@ -767,6 +767,10 @@ FailureOr<std::string> hw::probe(const ProbeOptions &options,
                                 Twine(kernels.registerBits) + " bit");
   if (tiles)
     worker.field("tile_registers", "8 x 8192 bit");
+  worker.figure("loads", borrow(baseWorker.loads), 1, "");
+  worker.figure("issue", borrow(baseWorker.issue), 1, "");
+  if (baseWorker.hasBroadcastOperand)
+    worker.item("broadcast_operand");
   worker.close(" {");
   std::string innermost;
   for (const LevelFigure &level : llvm::reverse(levels)) {

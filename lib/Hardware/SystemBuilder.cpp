@@ -240,6 +240,9 @@ struct SystemBuilder {
       worker.tileRegisters = tiles->getCount();
       worker.tileRegisterBits = tiles->getBits();
     }
+    worker.loads = getFigure(op.getLoads());
+    worker.issue = getFigure(op.getIssue());
+    worker.hasBroadcastOperand = op.getBroadcastOperand();
     worker.smt = int64_t(op.getSmt().value_or(1));
     worker.subgroup = int64_t(op.getSubgroup().value_or(1));
     worker.threads = int64_t(op.getThreads().value_or(1));

@@ -45,6 +45,9 @@ double Planner::TileRates::getStepCycles(double sums, double loading,
 Planner::TileRates Planner::getTileRates(const hw::Atom *instruction,
                                          int64_t macs) const {
   TileRates rates;
+  rates.perLoad = 1 / std::max(worker.loads.valueOr(2), 0.1);
+  rates.issue = std::max(worker.issue.valueOr(4), 1.0);
+  rates.broadcastOperand = worker.hasBroadcastOperand;
   if (instruction) {
     // A vector may be several instructions, or a part of one.
     rates.perVector =

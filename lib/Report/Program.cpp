@@ -209,12 +209,12 @@ Object ProgramReport::describeLeast() {
     int64_t times = repeat ? static_cast<int64_t>(repeat.getCount()) : 1;
     auto function = module.lookupSymbol<func::FuncOp>(
         run.getStageOp().getFunction());
-    auto list = function ? function->getAttrOfType<ArrayAttr>(
-                               "hr.contractions")
-                         : ArrayAttr();
-    if (!list)
+    auto origin = function ? hr::HRDialect::getOrigin(function)
+                           : hr::OriginAttr();
+    if (!origin)
       return;
-    for (auto contraction : list.getAsRange<hr::ContractionAttr>()) {
+    for (auto contraction :
+         origin.getContractions().getAsRange<hr::ContractionAttr>()) {
       double one = double(evaluate(contraction.getFlops()).value_or(0)) *
                    double(times);
       double rate =

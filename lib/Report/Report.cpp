@@ -136,19 +136,19 @@ static Array describeStages(ModuleOp module, const Sources &sources,
       auto function = module.lookupSymbol<func::FuncOp>(stage.getFunction());
       if (!function)
         continue;
-      if (auto plan = function->getAttrOfType<hr::PlanAttr>("hr.plan"))
-        one["plan"] = describePlan(plan);
       Array contractions, places;
-      if (auto list = function->getAttrOfType<ArrayAttr>("hr.contractions"))
-        for (auto contraction : list.getAsRange<hr::ContractionAttr>())
+      if (hr::OriginAttr origin = hr::HRDialect::getOrigin(function)) {
+        one["plan"] = describePlan(origin.getPlan());
+        for (auto contraction :
+             origin.getContractions().getAsRange<hr::ContractionAttr>())
           contractions.push_back(
               Object{{"lhs", toText(contraction.getLhs())},
                      {"rhs", toText(contraction.getRhs())},
                      {"sum", toText(contraction.getSum())},
                      {"flops", contraction.getFlops().getText()}});
-      if (auto list = function->getAttrOfType<ArrayAttr>("hr.sources"))
-        for (auto place : list.getAsRange<LocationAttr>())
+        for (auto place : origin.getSources().getAsRange<LocationAttr>())
           places.push_back(describePlace(place));
+      }
       one["contractions"] = std::move(contractions);
       one["places"] = std::move(places);
       result.push_back(std::move(one));

@@ -498,11 +498,10 @@ LogicalResult EntryTiler::emitStage(hr::StageOp stage, OpBuilder &runs,
   auto func = func::FuncOp::create(b, stage.getLoc(), name,
                                    b.getFunctionType(types, {}));
   func.setPrivate();
-  // For reports, which see no more of the stage than its function.
-  if (hr::PlanAttr chosen = stage.getPlanAttr())
-    func->setAttr("hr.plan", chosen);
-  func->setAttr("hr.contractions", getContractions(context, analysis));
-  func->setAttr("hr.sources", getSources(context, analysis));
+  func->setAttr(hr::HRDialect::getOriginAttrName(),
+                hr::OriginAttr::get(context, stage.getPlanAttr(),
+                                    getContractions(context, analysis),
+                                    getSources(context, analysis)));
   Block *block = func.addEntryBlock();
   StageEmitter emitter(func, stage, analysis, plan, ranges);
   for (auto [value, i] : operandOf) {
@@ -553,18 +552,17 @@ LogicalResult EntryTiler::emitStage(hr::StageOp stage, OpBuilder &runs,
   SmallVector<Attribute> symbolAttrs;
   for (StringRef symbol : symbols)
     symbolAttrs.push_back(b.getStringAttr(symbol));
-  auto run = hr::RunOp::create(
-      runs, stage.getLoc(), FlatSymbolRefAttr::get(context, name),
-      hr::getSizeArrayAttr(context, grid), values, b.getArrayAttr(access),
-      b.getAffineMapArrayAttr(slots), b.getArrayAttr(prints),
-      b.getArrayAttr(symbolAttrs), b.getI64IntegerAttr(*scratch),
-      hr::SizeAttr::get(context, flops), StringAttr(), UnitAttr());
   SmallVector<int64_t> keeps;
   for (auto [i, operand] : llvm::enumerate(operands))
     if (operand.keeps)
       keeps.push_back(i);
-  if (!keeps.empty())
-    run->setAttr("hr.keeps", b.getDenseI64ArrayAttr(keeps));
+  hr::RunOp::create(
+      runs, stage.getLoc(), FlatSymbolRefAttr::get(context, name),
+      hr::getSizeArrayAttr(context, grid), values, b.getArrayAttr(access),
+      b.getAffineMapArrayAttr(slots), b.getArrayAttr(prints),
+      b.getArrayAttr(symbolAttrs), b.getI64IntegerAttr(*scratch),
+      hr::SizeAttr::get(context, flops), StringAttr(), UnitAttr(),
+      keeps.empty() ? DenseI64ArrayAttr() : b.getDenseI64ArrayAttr(keeps));
   return success();
 }
 

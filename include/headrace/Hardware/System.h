@@ -140,6 +140,10 @@ struct Worker {
   int64_t registers = 0, registerBits = 0;
   /// Tile registers (AMX); 0 if there are none.
   int64_t tileRegisters = 0, tileRegisterBits = 0;
+  /// Vector registers loaded, and instructions started, per cycle.
+  Figure loads, issue;
+  /// An operand of arithmetic may be one element in memory, for all lanes.
+  bool hasBroadcastOperand = false;
   /// Hardware threads per worker that share its private memories; a worker
   /// stands for all of them.
   int64_t smt = 1;

@@ -197,6 +197,40 @@ LogicalResult NestPlanAttr::verify(function_ref<InFlightDiagnostic()> emitError,
   return success();
 }
 
+LogicalResult OriginAttr::verify(
+    function_ref<InFlightDiagnostic()> emitError, PlanAttr plan,
+    ArrayAttr contractions, ArrayAttr sources) {
+  if (!plan || !contractions || !sources)
+    return emitError() << "an origin needs a plan, contractions and sources";
+  for (Attribute contraction : contractions)
+    if (!isa<ContractionAttr>(contraction))
+      return emitError() << "expected contractions of type #hr.contraction but "
+                            "got "
+                         << contraction;
+  for (Attribute source : sources)
+    if (!isa<LocationAttr>(source))
+      return emitError() << "expected locations as sources but got " << source;
+  return success();
+}
+
+OriginAttr HRDialect::getOrigin(Operation *function) {
+  return function->getAttrOfType<OriginAttr>(getOriginAttrName());
+}
+
+LogicalResult HRDialect::verifyOperationAttribute(Operation *op,
+                                                  NamedAttribute attribute) {
+  if (attribute.getName() != getOriginAttrName())
+    return success();
+  if (!isa<FunctionOpInterface>(op))
+    return op->emitError() << "'" << getOriginAttrName()
+                           << "' belongs on the function of a stage";
+  if (!isa<OriginAttr>(attribute.getValue()))
+    return op->emitError() << "expected '" << getOriginAttrName()
+                           << "' to be an #hr.origin but got "
+                           << attribute.getValue();
+  return success();
+}
+
 LogicalResult PlanAttr::verify(function_ref<InFlightDiagnostic()> emitError,
                                DenseI64ArrayAttr tile, int64_t lanes,
                                int64_t stream, ArrayAttr nests,

@@ -446,6 +446,12 @@ LogicalResult RunOp::verify() {
                          << count << " operands but got "
                          << getAccess().size() << ", " << getSlots().size()
                          << " and " << getFootprints().size();
+  if (std::optional<ArrayRef<int64_t>> keeps = getKeeps())
+    for (int64_t k : *keeps)
+      if (k < 0 || k >= int64_t(count) ||
+          cast<AccessAttr>(getAccess()[k]).getValue() == Access::Read)
+        return emitOpError() << "keeps operand " << k
+                             << ", which it does not write";
   for (auto [i, operand] : llvm::enumerate(getOperands_())) {
     auto buffer = operand.getDefiningOp<BufferOp>();
     if (!buffer)

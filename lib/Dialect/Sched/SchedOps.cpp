@@ -343,6 +343,12 @@ LogicalResult StageOp::verify() {
     if (!name || !scope.contains(name.getValue()))
       return emitOpError() << symbol << " is not a symbol of the entry";
   }
+  if (std::optional<ArrayRef<int64_t>> keeps = getKeeps())
+    for (int64_t k : *keeps)
+      if (k < 0 || k >= int64_t(getAccess().size()) ||
+          cast<hr::AccessAttr>(getAccess()[k]).getValue() == hr::Access::Read)
+        return emitOpError() << "keeps operand " << k
+                             << ", which it does not write";
   if (hr::SizeAttr flops = getFlopsAttr())
     return verifyExpr(*this, flops, scope, "flops");
   return success();

@@ -452,10 +452,16 @@ ParseResult StageOp::parse(OpAsmParser &parser, OperationState &result) {
     result.addAttribute(getStoresAttrName(result.name),
                         StoreClassAttr::get(context, *stores));
   }
-  return failure(
-      parseExprAfter(parser, "flops", result, getFlopsAttrName(result.name)) ||
-      parseStringAfter(parser, "atom", result, getAtomAttrName(result.name)) ||
-      parser.parseOptionalAttrDict(result.attributes));
+  if (parseExprAfter(parser, "flops", result, getFlopsAttrName(result.name)) ||
+      parseStringAfter(parser, "atom", result, getAtomAttrName(result.name)))
+    return failure();
+  if (succeeded(parser.parseOptionalKeyword("keeps"))) {
+    Attribute keeps = DenseI64ArrayAttr::parse(parser, Type());
+    if (!keeps)
+      return failure();
+    result.addAttribute(getKeepsAttrName(result.name), keeps);
+  }
+  return parser.parseOptionalAttrDict(result.attributes);
 }
 
 void StageOp::print(OpAsmPrinter &p) {
@@ -499,12 +505,16 @@ void StageOp::print(OpAsmPrinter &p) {
   }
   if (getAtom())
     p << " atom " << getAtomAttr();
+  if (DenseI64ArrayAttr keeps = getKeepsAttr()) {
+    p << " keeps ";
+    keeps.print(p);
+  }
   p.printOptionalAttrDict(
       (*this)->getAttrs(),
       {getNameAttrName(), getFunctionAttrName(), getGridAttrName(),
        getAccessAttrName(), getFootprintsAttrName(), getSymbolsAttrName(),
        getScratchBytesAttrName(), getStoresAttrName(), getFlopsAttrName(),
-       getAtomAttrName()});
+       getAtomAttrName(), getKeepsAttrName()});
 }
 
 //===----------------------------------------------------------------------===//

@@ -24,7 +24,8 @@ hw.system @amd_zen3 (summary = "AMD Zen 3 core complex") {
         write = 300 GB/s assumed, worker_read = 75 GB/s assumed,
         worker_write = 45 GB/s assumed, latency = 13 ns documented, line = 64,
         energy = 9 pJ/B assumed)
-    hw.worker @core x 8 (clock = 3.5 GHz assumed, registers = 16 x 256 bit) {
+    hw.worker @core x 8 (clock = 3.5 GHz assumed, registers = 16 x 256 bit,
+        loads = 2 documented, issue = 4 assumed) {
       hw.memory @l2 (bytes = 512 KiB documented, read = 112 GB/s documented,
           write = 90 GB/s assumed, latency = 3.4 ns documented, line = 64,
           energy = 3 pJ/B assumed)

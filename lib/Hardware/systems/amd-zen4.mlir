@@ -3,8 +3,9 @@
 // Part of Headrace, under the Apache License v2.0 with LLVM Exceptions.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
-// AVX-512 in two passes of 256 bits: one 512-bit FMA per cycle. Documented:
-// AMD's software optimization guide for the Zen 4 microarchitecture.
+// AVX-512 in two passes of 256 bits: one 512-bit FMA per cycle, and one load of a
+// whole register, but two of an element that is broadcast. Documented: AMD's
+// software optimization guide for the Zen 4 microarchitecture.
 hw.system @amd_zen4 (summary = "AMD Zen 4 core complex") {
   hw.device @ccd (codegen = x86_64, cpu = "znver4",
       features = ["sse4.2", "popcnt", "cx16", "avx", "avx2", "bmi", "bmi2",
@@ -23,7 +24,8 @@ hw.system @amd_zen4 (summary = "AMD Zen 4 core complex") {
         write = 400 GB/s assumed, worker_read = 100 GB/s assumed,
         worker_write = 60 GB/s assumed, latency = 13 ns documented, line = 64,
         energy = 8 pJ/B assumed)
-    hw.worker @core x 8 (clock = 3.7 GHz assumed, registers = 32 x 512 bit) {
+    hw.worker @core x 8 (clock = 3.7 GHz assumed, registers = 32 x 512 bit,
+        loads = 2 assumed, issue = 4 assumed, broadcast_operand) {
       hw.memory @l2 (bytes = 1 MiB documented, read = 180 GB/s assumed,
           write = 110 GB/s assumed, latency = 3.8 ns documented, line = 64,
           energy = 3 pJ/B assumed)

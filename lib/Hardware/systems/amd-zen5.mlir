@@ -26,7 +26,8 @@ hw.system @amd_zen5 (summary = "AMD Zen 5 core complex") {
         write = 450 GB/s assumed, worker_read = 115 GB/s assumed,
         worker_write = 70 GB/s assumed, latency = 12 ns documented, line = 64,
         energy = 8 pJ/B assumed)
-    hw.worker @core x 8 (clock = 4.1 GHz measured, registers = 32 x 512 bit) {
+    hw.worker @core x 8 (clock = 4.1 GHz measured, registers = 32 x 512 bit,
+        loads = 2 documented, issue = 4 assumed, broadcast_operand) {
       hw.memory @l2 (bytes = 1 MiB documented, read = 260 GB/s documented,
           write = 180 GB/s assumed, latency = 3.4 ns documented, line = 64,
           energy = 3 pJ/B assumed)

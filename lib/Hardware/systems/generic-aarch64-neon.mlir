@@ -16,7 +16,8 @@ hw.system @generic_aarch64_neon (summary = "any AArch64 with NEON") {
         write = 100 GB/s assumed, worker_read = 40 GB/s assumed,
         worker_write = 25 GB/s assumed, latency = 20 ns assumed, line = 64,
         energy = 10 pJ/B assumed)
-    hw.worker @core x 4 (clock = 2.6 GHz assumed, registers = 32 x 128 bit) {
+    hw.worker @core x 4 (clock = 2.6 GHz assumed, registers = 32 x 128 bit,
+        loads = 2 assumed, issue = 4 assumed) {
       hw.memory @l2 (bytes = 512 KiB assumed, read = 70 GB/s assumed,
           write = 50 GB/s assumed, latency = 4.2 ns assumed, line = 64,
           energy = 3 pJ/B assumed)

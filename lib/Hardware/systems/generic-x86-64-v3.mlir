@@ -18,7 +18,8 @@ hw.system @generic_x86_64_v3 (summary = "any x86-64 with AVX2 and FMA") {
         write = 80 GB/s assumed, worker_read = 30 GB/s assumed,
         worker_write = 20 GB/s assumed, latency = 15 ns assumed, line = 64,
         energy = 12 pJ/B assumed)
-    hw.worker @core x 4 (clock = 3 GHz assumed, registers = 16 x 256 bit) {
+    hw.worker @core x 4 (clock = 3 GHz assumed, registers = 16 x 256 bit,
+        loads = 2 documented, issue = 4 documented) {
       hw.memory @l2 (bytes = 256 KiB assumed, read = 75 GB/s assumed,
           write = 50 GB/s assumed, latency = 4.6 ns assumed, line = 64,
           energy = 4 pJ/B assumed)

@@ -19,7 +19,8 @@ hw.system @generic_x86_64_v4 (summary = "any x86-64 with AVX-512") {
         write = 120 GB/s assumed, worker_read = 25 GB/s assumed,
         worker_write = 18 GB/s assumed, latency = 20 ns assumed, line = 64,
         energy = 12 pJ/B assumed)
-    hw.worker @core x 8 (clock = 3 GHz assumed, registers = 32 x 512 bit) {
+    hw.worker @core x 8 (clock = 3 GHz assumed, registers = 32 x 512 bit,
+        loads = 2 documented, issue = 4 documented, broadcast_operand) {
       hw.memory @l2 (bytes = 1 MiB assumed, read = 140 GB/s assumed,
           write = 80 GB/s assumed, latency = 4.7 ns assumed, line = 64,
           energy = 4 pJ/B assumed)

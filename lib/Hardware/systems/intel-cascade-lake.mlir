@@ -25,7 +25,8 @@ hw.system @intel_cascade_lake (
         worker_write = 10.6 GB/s measured, latency = 103 ns measured,
         line = 64, energy = 12 pJ/B assumed)
     hw.worker @core x 8 (clock = 2.38 GHz measured,
-        registers = 32 x 512 bit) {
+        registers = 32 x 512 bit,
+        loads = 2 documented, issue = 4 documented, broadcast_operand) {
       hw.memory @l2 (bytes = 1 MiB documented, read = 108 GB/s measured,
           write = 46 GB/s measured, latency = 8 ns measured, line = 64,
           energy = 4 pJ/B assumed)

@@ -26,7 +26,8 @@ hw.system @intel_sapphire_rapids (summary = "Intel Xeon with AVX-512 and AMX") {
         worker_write = 18 GB/s assumed, latency = 33 ns assumed, line = 64,
         energy = 12 pJ/B assumed)
     hw.worker @core x 16 (clock = 3.25 GHz measured, registers = 32 x 512 bit,
-        tile_registers = 8 x 8192 bit) {
+        tile_registers = 8 x 8192 bit,
+        loads = 2 documented, issue = 6 documented, broadcast_operand) {
       hw.memory @l2 (bytes = 2 MiB documented, read = 174 GB/s measured,
           write = 100 GB/s assumed, latency = 4.9 ns documented, line = 64,
           energy = 4 pJ/B assumed)

@@ -180,7 +180,7 @@ LogicalResult EntryBuilder::collectBlock(Block &block) {
           first.getFlops() == run.getFlops() &&
           first.getAtom() == run.getAtom() &&
           first.getNonTemporal() == run.getNonTemporal() &&
-          first->getAttr("hr.keeps") == run->getAttr("hr.keeps") &&
+          first.getKeeps() == run.getKeeps() &&
           stage.splitDims == countSplitDims(run))
         found = k;
     }
@@ -434,7 +434,7 @@ LogicalResult EntryBuilder::build(int64_t workers, OpBuilder &builder) {
     }
     SmallVector<Attribute> footprints(stage.footprints.begin(),
                                       stage.footprints.end());
-    auto made = sched::StageOp::create(
+    sched::StageOp::create(
         b, run.getLoc(), b.getStringAttr(stage.name), run.getStageAttr(),
         run.getGridAttr(), run.getAccessAttr(), b.getArrayAttr(footprints),
         b.getArrayAttr(names), run.getScratchBytesAttr(),
@@ -442,9 +442,7 @@ LogicalResult EntryBuilder::build(int64_t workers, OpBuilder &builder) {
                                    run.getNonTemporal()
                                        ? sched::StoreClass::NonTemporal
                                        : sched::StoreClass::Normal),
-        run.getFlopsAttr(), run.getAtomAttr());
-    if (Attribute keeps = run->getAttr("hr.keeps"))
-      made->setAttr("sched.keeps", keeps);
+        run.getFlopsAttr(), run.getAtomAttr(), run.getKeepsAttr());
   }
   auto timeline = sched::TimelineOp::create(
       b, entry.getLoc(), b.getStringAttr(kind.name), b.getStringAttr(worker),

@@ -253,10 +253,9 @@ void Importer::run(sched::ProgramOp op) {
                stage.getFootprints().getAsRange<hr::FootprintAttr>()))
         own.operands.push_back(
             {getAccess(access.getValue()), importFootprint(footprint)});
-      if (auto keeps = stage->getAttrOfType<DenseI64ArrayAttr>("sched.keeps"))
-        for (int64_t k : keeps.asArrayRef())
-          if (k >= 0 && k < int64_t(own.operands.size()))
-            own.operands[k].keeps = true;
+      if (std::optional<ArrayRef<int64_t>> keeps = stage.getKeeps())
+        for (int64_t k : *keeps)
+          own.operands[k].keeps = true;
     } else if (auto timeline = dyn_cast<sched::TimelineOp>(inner)) {
       families[timeline.getName()] = program.families.size();
       schedule::Family &own = program.families.emplace_back();
@@ -283,8 +282,11 @@ uint64_t headrace::hashSchedules(ModuleOp module) {
   for (Operation &op : *module.getBody()) {
     if (isa<sched::ProgramOp>(op))
       op.print(os);
-    else if (auto function = dyn_cast<func::FuncOp>(op))
-      os << function.getName() << function->getAttr("hr.plan");
+    else if (auto function = dyn_cast<func::FuncOp>(op)) {
+      os << function.getName();
+      if (hr::OriginAttr origin = hr::HRDialect::getOrigin(function))
+        os << origin.getPlan();
+    }
     os << '\n';
   }
   return llvm::xxh3_64bits(text);

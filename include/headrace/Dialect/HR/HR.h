@@ -27,6 +27,10 @@
 #include "mlir/Interfaces/InferTypeOpInterface.h"
 #include "mlir/Interfaces/SideEffectInterfaces.h"
 
+namespace headrace::hr {
+class OriginAttr;
+} // namespace headrace::hr
+
 #include "headrace/Dialect/HR/HRDialect.h.inc"
 #include "headrace/Dialect/HR/HREnums.h.inc"
 

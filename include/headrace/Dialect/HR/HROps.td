@@ -38,12 +38,14 @@ def HR_Dialect : Dialect {
     headrace/Target/StageABI.h, and as `covers` the sites that then have nothing
     left to report): the call checks them first. The module attributes
     `hr.in_spec.<entry>` and `hr.out_spec.<entry>` hold the pytrees as JSON.
+    What the function of a stage was made of is its `hr.origin`, an `#hr.origin`.
     The bytes of weights are not in the IR: `hr.weight` names an entry of the
     `WeightStore` that hangs off the dialect.
   }];
   let useDefaultAttributePrinterParser = 1;
   let useDefaultTypePrinterParser = 1;
   let hasConstantMaterializer = 1;
+  let hasOperationAttrVerify = 1;
   let dependentDialects = ["::mlir::tensor::TensorDialect",
                            "::mlir::arith::ArithDialect"];
   let extraClassDeclaration = [{
@@ -52,6 +54,9 @@ def HR_Dialect : Dialect {
     ::headrace::WeightStore &getWeights();
     void setWeights(std::shared_ptr<::headrace::WeightStore> store);
     std::shared_ptr<::headrace::WeightStore> shareWeights();
+    static ::llvm::StringRef getOriginAttrName() { return "hr.origin"; }
+    /// Of the function of a stage; null if it has none.
+    static ::headrace::hr::OriginAttr getOrigin(::mlir::Operation *function);
   private:
     std::shared_ptr<::headrace::WeightStore> weights;
   public:
@@ -230,8 +235,7 @@ def HR_ContractionAttr : HR_Attr<"Contraction", "contraction"> {
   let description = [{
     Element types of both operands and of the sum, and the operations (two per
     product) that all tiles of the stage spend on it; an expression of the
-    entry's symbols. Stage functions list theirs in `hr.contractions`: reports
-    ask how fast the machine could be.
+    entry's symbols. Reports ask how fast the machine could be.
 
     ```mlir
     #hr.contraction<bf16, bf16 -> f32, #hr.size<"294912 * s0">>
@@ -241,6 +245,26 @@ def HR_ContractionAttr : HR_Attr<"Contraction", "contraction"> {
                         "::mlir::Type":$sum,
                         "::headrace::hr::SizeAttr":$flops);
   let assemblyFormat = "`<` $lhs `,` $rhs `->` $sum `,` $flops `>`";
+}
+
+def HR_OriginAttr : HR_Attr<"Origin", "origin"> {
+  let summary = "what the function of a stage was made of";
+  let description = [{
+    For reports and profiles, which see no more of a stage than its function: the
+    plan, the sums of products, and where the stage's operations stand in the
+    user's program.
+
+    ```mlir
+    func.func private @ffn_up(...) attributes {hr.origin = #hr.origin<
+        plan = #hr.plan<...>, contractions = [#hr.contraction<...>],
+        sources = [loc("model.py":12:0)]>}
+    ```
+  }];
+  let parameters = (ins "::headrace::hr::PlanAttr":$plan,
+                        "::mlir::ArrayAttr":$contractions, // #hr.contraction
+                        "::mlir::ArrayAttr":$sources);     // locations
+  let assemblyFormat = "`<` struct(params) `>`";
+  let genVerifyDecl = 1;
 }
 
 def HR_BufferKind : I32EnumAttr<"BufferKind", "where a buffer lives", [
@@ -910,6 +934,8 @@ def HR_RunOp : HR_Op<"run"> {
     `scratch_bytes` is what one worker needs besides; `flops`, `atom` and
     `bytes` feed the simulator (totals of all tiles, as sizes).
     Runs are listed in program order: the order fixes what the dependences are.
+    `keeps` lists operands that are updated in place: parts of their footprints
+    may keep their value, so the buffer must not have been reused since.
     A stage reports data that breaks a condition (an index out of range, an
     `hr.check`) as headrace/Target/StageABI.h says, and goes on.
 
@@ -926,12 +952,13 @@ def HR_RunOp : HR_Op<"run"> {
                        TypedArrayAttrBase<HR_FootprintAttr, "footprints">:$footprints,
                        ArrayAttr:$symbols, DefaultValuedAttr<I64Attr, "0">:$scratch_bytes,
                        OptionalAttr<HR_SizeAttr>:$flops, OptionalAttr<StrAttr>:$atom,
-                       UnitAttr:$non_temporal);
+                       UnitAttr:$non_temporal,
+                       OptionalAttr<DenseI64ArrayAttr>:$keeps);
   let assemblyFormat = [{
     $stage `grid` $grid `(` $operands_ `)` `access` $access `slots` $slots
     `footprints` $footprints `symbols` $symbols (`scratch` $scratch_bytes^)?
     (`flops` $flops^)? (`atom` $atom^)? (`non_temporal` $non_temporal^)?
-    attr-dict `:` type($operands_)
+    (`keeps` $keeps^)? attr-dict `:` type($operands_)
   }];
   let hasVerifier = 1;
 }

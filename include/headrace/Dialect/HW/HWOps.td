@@ -150,11 +150,16 @@ def HW_WorkerOp : HW_Scope<"worker", [ParentOneOf<["DeviceOp"]>]> {
     A CPU core, a streaming multiprocessor, a compute unit. Workers of several
     kinds (big and little cores) are several ops. A worker stands for all its
     `smt` hardware threads, which share what is inside it. `subgroup` is the
-    number of lanes in lockstep, `threads` how many are kept in flight.
+    number of lanes in lockstep, `threads` how many are kept in flight. In a
+    cycle it starts `issue` instructions, of which `loads` load a whole register;
+    with `broadcast_operand` an operand of arithmetic may be one element in
+    memory, for all lanes.
 
     ```mlir
     hw.worker @core x 8 (clock = 3.8 GHz measured, registers = 32 x 512 bit,
-                         tile_registers = 8 x 8192 bit, smt = 2) {
+                         tile_registers = 8 x 8192 bit,
+                         loads = 2 documented, issue = 4 assumed,
+                         broadcast_operand, smt = 2) {
       hw.memory @l2 (bytes = 2 MiB documented, read = 175 GB/s measured)
       hw.memory @l1 (bytes = 48 KiB documented, read = 333 GB/s measured)
     }
@@ -167,6 +172,9 @@ def HW_WorkerOp : HW_Scope<"worker", [ParentOneOf<["DeviceOp"]>]> {
     HW_FigureAttr:$clock,                           // hertz
     HW_RegistersAttr:$registers,                    // vector registers
     OptionalAttr<HW_RegistersAttr>:$tile_registers, // matrix tiles
+    OptionalAttr<HW_FigureAttr>:$loads,             // registers per cycle
+    OptionalAttr<HW_FigureAttr>:$issue,             // instructions per cycle
+    UnitAttr:$broadcast_operand,
     OptionalAttr<I64Attr>:$smt,                     // 1 if absent
     OptionalAttr<I64Attr>:$subgroup,                // 1 if absent
     OptionalAttr<I64Attr>:$threads);                // 1 if absent
