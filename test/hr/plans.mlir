@@ -124,3 +124,32 @@ func.func @loop_body() {
   }
   return
 }
+
+// -----
+
+func.func private @origin() attributes {hr.origin = #hr.origin<
+    plan = #hr.plan<tile = [8], lanes = 8, stream = 128, nests = [], nanoseconds = 0, runner_up = "">,
+    contractions = [#hr.contraction<f32, f32 -> f32, #hr.size<"2 * s0">>],
+    sources = [loc("model.py":12:0)]>}
+
+// -----
+
+// expected-error @+1 {{expected 'hr.origin' to be an #hr.origin but got 3}}
+func.func private @kind() attributes {hr.origin = 3}
+
+// -----
+
+func.func @place() {
+  // expected-error @+1 {{'hr.origin' belongs on the function of a stage}}
+  return {hr.origin = 3}
+}
+
+// -----
+
+// expected-error @+1 {{expected contractions of type #hr.contraction but got 3}}
+func.func private @contractions() attributes {hr.origin = #hr.origin<plan = #hr.plan<tile = [8], lanes = 8, stream = 128, nests = [], nanoseconds = 0, runner_up = "">, contractions = [3], sources = []>}
+
+// -----
+
+// expected-error @+1 {{expected locations as sources but got 3}}
+func.func private @sources() attributes {hr.origin = #hr.origin<plan = #hr.plan<tile = [8], lanes = 8, stream = 128, nests = [], nanoseconds = 0, runner_up = "">, contractions = [], sources = [3]>}

@@ -213,3 +213,12 @@ sched.program @unknown_size of @main workers 1 work 2 * n + 1 from 5 {
   timeline @core[w : 1] {
   }
 }
+
+// -----
+
+sched.program @keeps of @main workers 1 {
+  // expected-error @+1 {{keeps operand 0, which it does not write}}
+  stage @A grid [1] operands [read whole, write whole] keeps [0]
+  timeline @core[w : 1] {
+  }
+}

@@ -81,3 +81,16 @@ sched.program @layers_4 of @layers workers 4
     copy %x from [0, 0] -> %y from [0, 0] extent [s0, 384] fence "fence"
   }
 }
+
+// What is updated in place.
+
+// CHECK-LABEL: sched.program @update_1
+// CHECK:         stage @A grid [1] operands [read whole, write whole] flops 8 keeps [1]
+sched.program @update_1 of @update workers 1 {
+  %x = buffer input 0 [4] f32
+  %y = buffer temp [4] f32
+  stage @A grid [1] operands [read whole, write whole] flops 8 keeps [1]
+  timeline @core[w : 1] {
+    run @A tiles [0, 1) (%x -> %y)
+  }
+}
