@@ -427,9 +427,13 @@ void Planner::addVariants(const Contraction &info, const NestPlan &plan,
   const Access &lane = node->operands[onLanes], &row = node->operands[onRows];
   bool constantLanes =
       lane.isInput() && info.loops[plan.vector].packable[onLanes];
-  bool packedLanes = lane.panel > 0;
+  // Panels along another loop are read an element at a time.
+  bool packedLanes =
+      lane.panel > 0 && int64_t(lane.panelLoop) == plan.vector;
   if (!packedLanes || lane.group == 1)
     consider(plan);
+  if (lane.panel && !packedLanes)
+    return;
   // In a stream, operands are copied before it. Both on lanes, or lanes that
   // change from row to row: nothing to share.
   if (varies(onRows, plan.vector) || varies(onLanes, plan.row))

@@ -48,6 +48,32 @@ StagePlan StagePlan::fromAttr(hr::PlanAttr attr) {
   return plan;
 }
 
+/// What a nest's plan says of operands that are stored in panels.
+static LogicalResult verifyPanels(const Nest &nest, const NestPlan &plan,
+                                  const StagePlan &whole, std::string &why) {
+  for (auto [i, access] : llvm::enumerate(nest.anchor->operands)) {
+    if (!access.panel)
+      continue;
+    bool isAlongLanes = int64_t(access.panelLoop) == plan.vector;
+    if (plan.packs(i) || (plan.atom && !isAlongLanes)) {
+      why = "operand " + std::to_string(i) +
+            " copied or read by an atom, but it is stored in panels along loop " +
+            std::to_string(access.panelLoop);
+      return failure();
+    }
+    // A vector lies in one panel.
+    int64_t tile = whole.tile[nest.anchor->loops[access.panelLoop].cls];
+    if (isAlongLanes &&
+        (access.panel % whole.lanes != 0 || tile % whole.lanes != 0)) {
+      why = "tiles of " + std::to_string(tile) + " and vectors of " +
+            std::to_string(whole.lanes) + " along panels of " +
+            std::to_string(access.panel);
+      return failure();
+    }
+  }
+  return success();
+}
+
 /// The loops that a nest's plan names are there, and of the kind that it takes.
 static LogicalResult verifyNest(const Nest &nest, const NestPlan &plan,
                                 std::string &why) {
@@ -99,7 +125,8 @@ LogicalResult plan::verifyPlan(const StageAnalysis &analysis,
       return fail("the plan has tiles of " + Twine(tile) + " of class " +
                   Twine(c) + ", which cannot be tiled");
   for (auto [n, nest] : llvm::enumerate(analysis.getNests()))
-    if (failed(verifyNest(nest, plan.nests[n], why)))
+    if (failed(verifyNest(nest, plan.nests[n], why)) ||
+        failed(verifyPanels(nest, plan.nests[n], plan, why)))
       return fail("the plan has for nest " + Twine(n) + ": " + why);
   return success();
 }

@@ -329,8 +329,9 @@ void ContractionEmitter::outerBlock(int64_t rows, int64_t vectors) {
       return convert(number, loadRow(), width);
     Place place;
     place.lanes = width;
-    // A packed panel is padded: no mask needed.
-    if (!anchor->operands[number].panel)
+    // A packed panel is padded: no mask needed along it.
+    const Access &access = anchor->operands[number];
+    if (!access.panel || int64_t(access.panelLoop) != nestPlan.vector)
       place.mask = masks[v];
     return convert(number, e.evalOperand(anchor, number, loops, place), width);
   };

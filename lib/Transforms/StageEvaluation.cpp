@@ -234,6 +234,11 @@ LaneIndex StageEmitter::panelAddress(const Access &access,
   auto addTerm = [&](Value index, int64_t stride) {
     at.base = add(at.base, mul(index, constant(stride)));
   };
+  // Lanes and rows along other dimensions than those that are split.
+  auto addSteps = [&](const LaneIndex &value, int64_t stride) {
+    at.step = at.step + value.step * SizeExpr(stride);
+    at.rowStep = at.rowStep + value.rowStep * SizeExpr(stride);
+  };
   int64_t next = 1;
   for (const Linear &linear : access.logical) {
     LaneIndex value = evalLinear(linear, loops);
@@ -242,7 +247,7 @@ LaneIndex StageEmitter::panelAddress(const Access &access,
       Value size = constant(by);
       addTerm(arith::DivUIOp::create(b, loc, value.base, size), outer);
       addTerm(arith::RemUIOp::create(b, loc, value.base, size), inner);
-      at.step = at.step + value.step * SizeExpr(inner);
+      addSteps(value, inner);
     };
     if (loop == access.panelLoop) {
       split(access.panel, type.getNumElements() / shape[0], access.group);
@@ -254,6 +259,7 @@ LaneIndex StageEmitter::panelAddress(const Access &access,
     ++next;
     if (!grouped || loop != access.groupLoop) {
       addTerm(value.base, stride);
+      addSteps(value, stride);
       continue;
     }
     // At a multiple of the group the division is exact.

@@ -244,8 +244,9 @@ def export(case: Case) -> tuple[torch.export.ExportedProgram, tuple[Any, ...]]:
 
 
 def check(case: Case, opts: Sequence[int] = (0, 2),
-          workers: Sequence[int] = (1, 2)) -> None:
-    """Holds the case to the contract at each level, with each worker count."""
+          workers: Sequence[int] = (1, 2), target: str = "native") -> None:
+    """Holds the case to the contract at each level, with each worker count;
+    ``target`` has to be one that this machine executes."""
     program, args = export(case)
     variants = {"": program}
     if case.decomposed:
@@ -262,7 +263,7 @@ def check(case: Case, opts: Sequence[int] = (0, 2),
         expected.append((eager, oracle))
     for variant, exported in variants.items():
         for opt in opts:
-            model = headrace.compile(exported, opt=opt)
+            model = headrace.compile(exported, opt=opt, target=target)
             for number, run in enumerate(runs):
                 what = f"{case.name}{variant} -O{opt}, run {number}"
                 results = [model.context(w, fixed=True)(*run, **case.kwargs)

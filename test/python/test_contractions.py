@@ -7,6 +7,8 @@ program has many outputs, since the compiler's start is what takes the time.
 
 from __future__ import annotations
 
+import pathlib
+
 import pytest
 import torch
 from torch.nn import functional as F
@@ -15,6 +17,11 @@ import headrace
 from contract import Case, check, export
 
 DTYPES = [torch.float32, torch.bfloat16, torch.float16]
+
+#: What this machine executes: itself, and with it narrower vectors.
+TARGETS = ["native"]
+if {"avx2", "fma"} <= set(pathlib.Path("/proc/cpuinfo").read_text().split()):
+    TARGETS.append("generic-x86-64-v3")
 
 
 def name_of(dtype: torch.dtype) -> str:
@@ -82,6 +89,45 @@ class Attention(torch.nn.Module):
                 F.scaled_dot_product_attention(q[:, ::2], k, v, mask),
                 F.scaled_dot_product_attention(q, q, q, is_causal=True),
                 weights @ v)
+
+
+class BatchesOfWeights(torch.nn.Module):
+    """A weight for each element of a batch, behind an operation that the stage
+    of the product may take in: the lanes may end up along another dimension than
+    the one that the weights are stored in panels of."""
+
+    SHAPES = [(13, 25, 25, 2), (13, 25, 40, 2), (9, 17, 5, 3), (33, 9, 8, 1),
+              (20, 3, 30, 7), (16, 40, 7, 5), (5, 33, 33, 3)]
+
+    def __init__(self, dtype: torch.dtype) -> None:
+        super().__init__()
+        self.weights = torch.nn.ParameterList(
+            torch.randn(b, n, k, dtype=dtype) for b, n, k, _ in self.SHAPES)
+
+    def forward(self, *inputs):
+        return tuple(w @ (x / 3) for w, x in zip(self.weights, inputs))
+
+
+@pytest.mark.parametrize("dtype", DTYPES, ids=name_of)
+@pytest.mark.parametrize("target", TARGETS)
+def test_batches_of_weights(dtype, target):
+    inputs = [torch.randn(b, k, m, dtype=dtype)
+              for b, _, k, m in BatchesOfWeights.SHAPES]
+    check(Case("batches", BatchesOfWeights(dtype), tuple(inputs)),
+          target=target)
+
+
+def test_attention_to_nothing():
+    """All scores are one constant, and so are the weights of the values."""
+    class Program(torch.nn.Module):
+        def forward(self, x):
+            nothing = torch.zeros_like(x)
+            return F.scaled_dot_product_attention(nothing, nothing, x / 3,
+                                                  is_causal=True)
+
+    x = torch.randn(13, 25, 2)
+    for target in TARGETS:
+        check(Case("nothing", Program(), (x,)), target=target)
 
 
 @pytest.mark.parametrize("dtype", DTYPES, ids=name_of)
