@@ -12,11 +12,12 @@
 // buffer: they are part of the stages that read through them.
 //
 // Each stage becomes a function (StageEmitter) and an `hr.run` that says which
-// part of which buffer a tile touches.
+// part of which buffer a tile touches (StageOperands).
 //
 //===----------------------------------------------------------------------===//
 
 #include "StageEmitter.h"
+#include "StageOperands.h"
 
 #include "headrace/Dialect/HR/HRUtils.h"
 #include "headrace/Plan/StageAnalysis.h"
@@ -36,13 +37,6 @@ using namespace headrace;
 using namespace headrace::plan;
 
 namespace {
-
-/// A buffer and which of its slots, as a function of the loop's iteration.
-struct BufferRef {
-  Value buffer;
-  AffineMap slot;
-  bool operator==(const BufferRef &other) const = default;
-};
 
 class EntryTiler {
 public:
@@ -66,19 +60,15 @@ private:
   LogicalResult assign(Block &block);
   LogicalResult emitRuns(Block &block, OpBuilder &runs, bool inLoop);
   LogicalResult emitStage(hr::StageOp stage, OpBuilder &runs, bool inLoop);
-  hr::FootprintAttr footprint(const StageAnalysis &analysis,
-                              const StagePlan &plan, const Node *node,
-                              ArrayRef<Linear> index,
-                              ArrayRef<SizeExpr> dims);
-  hr::SizeAttr countTouched(const StagePlan &plan, const Node *node,
-                            ArrayRef<Linear> index);
-  hr::FootprintAttr whole() {
-    return hr::FootprintAttr::get(
-        context, AffineMap::get(std::max<size_t>(tiled.size(), 1), 0, context),
-        ArrayAttr::get(context, {}));
-  }
-  hr::FootprintAttr join(hr::FootprintAttr a, hr::FootprintAttr b,
-                         ArrayRef<SizeExpr> dims);
+  /// The buffers of the stage, and what its tiles touch of them.
+  FailureOr<StageOperands> getOperands(hr::StageOp stage,
+                                       const StageAnalysis &analysis,
+                                       const StagePlan &plan);
+  /// Emits the function; returns the bytes of scratch that it needs.
+  FailureOr<int64_t> emitFunction(hr::StageOp stage,
+                                  const StageAnalysis &analysis,
+                                  const StagePlan &plan,
+                                  const StageOperands &operands, bool inLoop);
 
   func::FuncOp entry;
   bool checkAccesses;
@@ -89,7 +79,6 @@ private:
   DenseMap<Value, BufferRef> refs;
   DenseMap<Value, BufferRef> destinations; // by root
   llvm::MapVector<ArrayAttr, Value> constants, states;
-  SmallVector<unsigned> tiled; // tiled classes of the stage at hand
 };
 
 } // namespace
@@ -217,100 +206,6 @@ LogicalResult EntryTiler::assign(Block &block) {
   return success();
 }
 
-/// How many indices a tile of the node touches of what it reads or writes once
-/// per iteration of the loops that `index` (if known) depends on.
-hr::SizeAttr EntryTiler::countTouched(const StagePlan &plan, const Node *node,
-                                      ArrayRef<Linear> index) {
-  SizeExpr count(1);
-  for (auto [l, loop] : llvm::enumerate(node->loops)) {
-    bool depends = index.empty() || llvm::any_of(index, [&](const Linear &one) {
-                     return one.coef[l] != SizeExpr(0);
-                   });
-    if (depends)
-      count = count * (llvm::is_contained(tiled, loop.cls)
-                           ? SizeExpr::min(plan.tile[loop.cls], loop.extent)
-                           : loop.extent);
-  }
-  return hr::SizeAttr::get(context, count);
-}
-
-/// The part of a buffer that a node touches at `index` (one linear function of
-/// its loops per dimension) in a tile.
-hr::FootprintAttr EntryTiler::footprint(const StageAnalysis &analysis,
-                                        const StagePlan &plan,
-                                        const Node *node,
-                                        ArrayRef<Linear> index,
-                                        ArrayRef<SizeExpr> dims) {
-  SmallVector<AffineExpr> origin;
-  SmallVector<SizeExpr> extent;
-  bool allExact = true;
-  for (auto [p, linear] : llvm::enumerate(index)) {
-    AffineExpr lo = getAffineConstantExpr(0, context);
-    SizeExpr length(1);
-    bool exact = true;
-    if (std::optional<int64_t> offset = linear.offset.getConstant())
-      lo = lo + *offset;
-    else
-      exact = false;
-    for (auto [l, coef] : llvm::enumerate(linear.coef)) {
-      if (coef == SizeExpr(0))
-        continue;
-      std::optional<int64_t> factor = coef.getConstant();
-      if (!factor || *factor < 0) {
-        exact = false;
-        break;
-      }
-      unsigned cls = node->loops[l].cls;
-      auto it = llvm::find(tiled, cls);
-      if (it == tiled.end()) {
-        length = length + coef * (node->loops[l].extent - SizeExpr(1));
-        continue;
-      }
-      lo = lo + getAffineDimExpr(it - tiled.begin(), context) *
-                    (*factor * plan.tile[cls]);
-      length = length + coef * SizeExpr(plan.tile[cls] - 1);
-    }
-    if (!exact) {
-      lo = getAffineConstantExpr(0, context);
-      length = dims[p];
-      allExact = false;
-    }
-    origin.push_back(lo);
-    extent.push_back(length);
-  }
-  return hr::FootprintAttr::get(
-      context,
-      AffineMap::get(std::max<size_t>(tiled.size(), 1), 0, origin, context),
-      hr::getSizeArrayAttr(context, extent),
-      allExact ? hr::SizeAttr() : countTouched(plan, node, index));
-}
-
-/// The smallest footprint we can say that covers both.
-hr::FootprintAttr EntryTiler::join(hr::FootprintAttr a, hr::FootprintAttr b,
-                                   ArrayRef<SizeExpr> dims) {
-  if (!a || a == b)
-    return b;
-  if (!b)
-    return a;
-  if (a.isWhole() || b.isWhole())
-    return whole(); // without a count: the two may differ
-  SmallVector<AffineExpr> origin;
-  SmallVector<Attribute> extent;
-  for (unsigned p = 0; p < dims.size(); ++p) {
-    AffineExpr ao = a.getOrigin().getResult(p), bo = b.getOrigin().getResult(p);
-    if (ao == bo && a.getExtent()[p] == b.getExtent()[p]) {
-      origin.push_back(ao);
-      extent.push_back(a.getExtent()[p]);
-      continue;
-    }
-    origin.push_back(getAffineConstantExpr(0, context));
-    extent.push_back(hr::SizeAttr::get(context, dims[p]));
-  }
-  return hr::FootprintAttr::get(
-      context, AffineMap::get(a.getOrigin().getNumDims(), 0, origin, context),
-      ArrayAttr::get(context, extent));
-}
-
 /// What the stage spends on sums of products, one attribute per combination of
 /// types.
 static ArrayAttr getContractions(MLIRContext *context,
@@ -348,182 +243,8 @@ static ArrayAttr getSources(MLIRContext *context,
   return ArrayAttr::get(context, places.getArrayRef());
 }
 
-LogicalResult EntryTiler::emitStage(hr::StageOp stage, OpBuilder &runs,
-                                    bool inLoop) {
-  std::string why;
-  FailureOr<std::unique_ptr<StageAnalysis>> made =
-      StageAnalysis::create(stage, &why);
-  if (failed(made))
-    return stage.emitError() << "cannot tile the stage: " << why;
-  const StageAnalysis &analysis = **made;
-  if (!stage.getPlanAttr())
-    return stage.emitError() << "the stage has no plan";
-  StagePlan plan = StagePlan::fromAttr(stage.getPlanAttr());
-  if (failed(verifyPlan(analysis, plan, why)))
-    return stage.emitError() << why;
-  tiled.clear();
-  SmallVector<SizeExpr> grid;
-  for (auto [c, tile] : llvm::enumerate(plan.tile))
-    if (tile > 0) {
-      tiled.push_back(c);
-      grid.push_back(
-          analysis.getClasses()[c].extent.ceilDiv(SizeExpr(tile)));
-    }
-  if (grid.empty())
-    grid.push_back(SizeExpr(1));
-
-  // Operands of the run: each buffer slot once.
-  struct Operand {
-    BufferRef ref;
-    bool read = false, write = false;
-    /// What is not written keeps its value: the footprint may be too large.
-    bool keeps = false;
-    hr::FootprintAttr print;
-    SmallVector<SizeExpr> dims;
-    Type elementType;
-  };
-  SmallVector<Operand> operands;
-  auto getOperand = [&](BufferRef ref) -> unsigned {
-    for (auto [i, operand] : llvm::enumerate(operands))
-      if (operand.ref == ref)
-        return i;
-    auto buffer = ref.buffer.getDefiningOp<hr::BufferOp>();
-    Operand &operand = operands.emplace_back();
-    operand.ref = ref;
-    operand.dims = hr::getSizes(buffer.getDims());
-    operand.elementType =
-        cast<hr::BufferType>(buffer.getType()).getElementType();
-    return operands.size() - 1;
-  };
-  Block &body = stage.getBody().front();
-  llvm::MapVector<Value, unsigned> operandOf;
-  for (auto [arg, input] :
-       llvm::zip(body.getArguments(), stage.getInputs())) {
-    if (!refs.count(input))
-      return stage.emitError() << "an input has no buffer";
-    operandOf[arg] = getOperand(refs.lookup(input));
-  }
-  for (auto [value, result] :
-       llvm::zip(body.getTerminator()->getOperands(), stage.getResults()))
-    operandOf[value] = getOperand(refs.lookup(result));
-
-  // Footprints.
-  for (const auto &node : analysis.getNodes()) {
-    auto noteRead = [&](const Access &access, bool gathers = false) {
-      if (!access.source || !access.isInput() ||
-          !isa<RankedTensorType>(access.source.getType()))
-        return;
-      auto at = operandOf.find(access.source);
-      if (at == operandOf.end())
-        return; // an empty tensor, which has nothing to read
-      Operand &operand = operands[at->second];
-      operand.read = true;
-      hr::FootprintAttr print = whole();
-      if (access.gather) {
-        Linear touched{SizeExpr(0), {}};
-        for (unsigned l = 0; l < node->loops.size(); ++l)
-          touched.coef.push_back(SizeExpr(access.dependsOn(l)));
-        print = hr::FootprintAttr::get(context, print.getOrigin(),
-                                       print.getExtent(),
-                                       countTouched(plan, node.get(), touched));
-      } else if (access.panel)
-        // Panels are no rectangle of what is stored, but only so many.
-        print = hr::FootprintAttr::get(
-            context, print.getOrigin(), print.getExtent(),
-            countTouched(plan, node.get(), access.logical));
-      else if (gathers)
-        print = hr::FootprintAttr::get(context, print.getOrigin(),
-                                       print.getExtent(),
-                                       countTouched(plan, node.get(), {}));
-      else if (!access.index.empty() &&
-               access.index.size() == operand.dims.size())
-        print = footprint(analysis, plan, node.get(), access.index,
-                          operand.dims);
-      operand.print = join(operand.print, print, operand.dims);
-    };
-    for (const Access &access : node->operands)
-      noteRead(access);
-    if (node->source && node->kind == NodeKind::Map &&
-        !analysis.isLookedThrough(node.get()))
-      noteRead(*node->source, /*gathers=*/true);
-    if (node->kind == NodeKind::Update || node->kind == NodeKind::Scatter) {
-      Operand &operand = operands[operandOf[node->source->source]];
-      operand.write = operand.keeps = true;
-      hr::FootprintAttr print = whole();
-      print = hr::FootprintAttr::get(context, print.getOrigin(),
-                                     print.getExtent(),
-                                     countTouched(plan, node.get(), {}));
-      if (node->kind == NodeKind::Update)
-        print = footprint(analysis, plan, node.get(), node->source->logical,
-                          operand.dims);
-      else
-        operand.read = true;
-      operand.print = join(operand.print, print, operand.dims);
-      continue;
-    }
-    for (OpResult result : node->op->getResults()) {
-      auto it = operandOf.find(result);
-      if (it == operandOf.end())
-        continue;
-      Operand &operand = operands[it->second];
-      operand.write = true;
-      SmallVector<Linear> index;
-      for (unsigned loop : node->resultLoops[result.getResultNumber()]) {
-        Linear &linear = index.emplace_back();
-        linear.coef.assign(node->loops.size(), SizeExpr(0));
-        linear.coef[loop] = SizeExpr(1);
-      }
-      operand.print = join(
-          operand.print,
-          footprint(analysis, plan, node.get(), index, operand.dims),
-          operand.dims);
-    }
-  }
-
-  // The function.
-  OpBuilder b(context);
-  b.setInsertionPoint(entry);
-  Type index = b.getIndexType();
-  auto flat = [&](Type elementType) -> Type {
-    return MemRefType::get({ShapedType::kDynamic},
-                           getStageMemoryType(elementType));
-  };
-  SmallVector<Type> types{index, index, flat(b.getI8Type()),
-                          flat(b.getI8Type())};
-  for (Operand &operand : operands)
-    types.push_back(flat(operand.elementType));
-  SmallVector<StringRef> symbols = hr::getSymbolNames(entry);
-  types.append(symbols.size() + (inLoop ? 1 : 0), index);
-  StringRef name = stage.getSymName();
-  auto func = func::FuncOp::create(b, stage.getLoc(), name,
-                                   b.getFunctionType(types, {}));
-  func.setPrivate();
-  func->setAttr(hr::HRDialect::getOriginAttrName(),
-                hr::OriginAttr::get(context, stage.getPlanAttr(),
-                                    getContractions(context, analysis),
-                                    getSources(context, analysis)));
-  Block *block = func.addEntryBlock();
-  StageEmitter emitter(func, stage, analysis, plan, ranges);
-  for (auto [value, i] : operandOf) {
-    Value memref = block->getArgument(stageOperandsBegin + i);
-    if (isa<BlockArgument>(value))
-      emitter.inputs[value] = memref;
-    else
-      emitter.results[value] = memref;
-  }
-  for (auto [i, symbol] : llvm::enumerate(symbols))
-    emitter.symbols[symbol] =
-        block->getArgument(stageOperandsBegin + operands.size() + i);
-  FailureOr<int64_t> scratch = emitter.emit();
-  if (failed(scratch))
-    return stage.emitError() << "cannot emit the stage";
-  if (checkAccesses) {
-    SmallVector<StageEmitter::OperandPart> parts;
-    for (const Operand &operand : operands)
-      parts.push_back({operand.print ? operand.print : whole(), operand.dims});
-    emitter.checkAccesses(parts);
-  }
-
+/// The operations of all tiles.
+static SizeExpr countFlops(const StageAnalysis &analysis) {
   SizeExpr flops(0);
   for (const auto &node : analysis.getNodes()) {
     if (analysis.isLookedThrough(node.get()))
@@ -537,32 +258,122 @@ LogicalResult EntryTiler::emitStage(hr::StageOp stage, OpBuilder &runs,
                            : static_cast<int64_t>(node->flopsPerPoint);
     flops = flops + points * SizeExpr(perPoint);
   }
+  return flops;
+}
+
+FailureOr<StageOperands>
+EntryTiler::getOperands(hr::StageOp stage, const StageAnalysis &analysis,
+                        const StagePlan &plan) {
+  StageOperands operands(context, analysis, plan);
+  Block &body = stage.getBody().front();
+  for (auto [arg, input] : llvm::zip(body.getArguments(), stage.getInputs())) {
+    if (!refs.count(input))
+      return stage.emitError() << "an input has no buffer";
+    operands.add(arg, refs.lookup(input));
+  }
+  for (auto [value, result] :
+       llvm::zip(body.getTerminator()->getOperands(), stage.getResults()))
+    operands.add(value, refs.lookup(result));
+  operands.findFootprints();
+  return operands;
+}
+
+FailureOr<int64_t>
+EntryTiler::emitFunction(hr::StageOp stage, const StageAnalysis &analysis,
+                         const StagePlan &plan, const StageOperands &operands,
+                         bool inLoop) {
+  OpBuilder b(context);
+  b.setInsertionPoint(entry);
+  Type index = b.getIndexType();
+  auto flat = [&](Type elementType) -> Type {
+    return MemRefType::get({ShapedType::kDynamic},
+                           getStageMemoryType(elementType));
+  };
+  SmallVector<Type> types{index, index, flat(b.getI8Type()),
+                          flat(b.getI8Type())};
+  for (const StageOperand &operand : operands.get())
+    types.push_back(flat(operand.elementType));
+  SmallVector<StringRef> symbols = hr::getSymbolNames(entry);
+  types.append(symbols.size() + (inLoop ? 1 : 0), index);
+  auto func = func::FuncOp::create(b, stage.getLoc(), stage.getSymName(),
+                                   b.getFunctionType(types, {}));
+  func.setPrivate();
+  func->setAttr(hr::HRDialect::getOriginAttrName(),
+                hr::OriginAttr::get(context, stage.getPlanAttr(),
+                                    getContractions(context, analysis),
+                                    getSources(context, analysis)));
+  Block *block = func.addEntryBlock();
+  StageEmitter emitter(func, stage, analysis, plan, ranges);
+  for (auto [value, i] : operands.getNumbers()) {
+    Value memref = block->getArgument(stageOperandsBegin + i);
+    if (isa<BlockArgument>(value))
+      emitter.inputs[value] = memref;
+    else
+      emitter.results[value] = memref;
+  }
+  for (auto [i, symbol] : llvm::enumerate(symbols))
+    emitter.symbols[symbol] =
+        block->getArgument(stageOperandsBegin + operands.get().size() + i);
+  FailureOr<int64_t> scratch = emitter.emit();
+  if (failed(scratch))
+    return stage.emitError() << "cannot emit the stage";
+  if (checkAccesses) {
+    SmallVector<StageEmitter::OperandPart> parts;
+    for (const StageOperand &operand : operands.get())
+      parts.push_back({operand.print, operand.dims});
+    emitter.checkAccesses(parts);
+  }
+  return scratch;
+}
+
+LogicalResult EntryTiler::emitStage(hr::StageOp stage, OpBuilder &runs,
+                                    bool inLoop) {
+  std::string why;
+  FailureOr<std::unique_ptr<StageAnalysis>> made =
+      StageAnalysis::create(stage, &why);
+  if (failed(made))
+    return stage.emitError() << "cannot tile the stage: " << why;
+  const StageAnalysis &analysis = **made;
+  if (!stage.getPlanAttr())
+    return stage.emitError() << "the stage has no plan";
+  StagePlan plan = StagePlan::fromAttr(stage.getPlanAttr());
+  if (failed(verifyPlan(analysis, plan, why)))
+    return stage.emitError() << why;
+  FailureOr<StageOperands> operands = getOperands(stage, analysis, plan);
+  if (failed(operands))
+    return failure();
+  FailureOr<int64_t> scratch =
+      emitFunction(stage, analysis, plan, *operands, inLoop);
+  if (failed(scratch))
+    return failure();
+
   SmallVector<Value> values;
-  SmallVector<Attribute> access, prints;
+  SmallVector<Attribute> access, prints, symbols;
   SmallVector<AffineMap> slots;
-  for (Operand &operand : operands) {
+  SmallVector<int64_t> keeps;
+  for (auto [i, operand] : llvm::enumerate(operands->get())) {
     values.push_back(operand.ref.buffer);
     slots.push_back(operand.ref.slot);
     access.push_back(hr::AccessAttr::get(
         context, operand.write ? (operand.read ? hr::Access::ReadWrite
                                                : hr::Access::Write)
                                : hr::Access::Read));
-    prints.push_back(operand.print ? operand.print : whole());
-  }
-  SmallVector<Attribute> symbolAttrs;
-  for (StringRef symbol : symbols)
-    symbolAttrs.push_back(b.getStringAttr(symbol));
-  SmallVector<int64_t> keeps;
-  for (auto [i, operand] : llvm::enumerate(operands))
+    prints.push_back(operand.print);
     if (operand.keeps)
       keeps.push_back(i);
+  }
+  for (StringRef symbol : hr::getSymbolNames(entry))
+    symbols.push_back(runs.getStringAttr(symbol));
   hr::RunOp::create(
-      runs, stage.getLoc(), FlatSymbolRefAttr::get(context, name),
-      hr::getSizeArrayAttr(context, grid), values, b.getArrayAttr(access),
-      b.getAffineMapArrayAttr(slots), b.getArrayAttr(prints),
-      b.getArrayAttr(symbolAttrs), b.getI64IntegerAttr(*scratch),
-      hr::SizeAttr::get(context, flops), StringAttr(), UnitAttr(),
-      keeps.empty() ? DenseI64ArrayAttr() : b.getDenseI64ArrayAttr(keeps));
+      runs, stage.getLoc(),
+      FlatSymbolRefAttr::get(context, stage.getSymName()),
+      hr::getSizeArrayAttr(context, operands->getGrid()), values,
+      runs.getArrayAttr(access), runs.getAffineMapArrayAttr(slots),
+      runs.getArrayAttr(prints), runs.getArrayAttr(symbols),
+      runs.getI64IntegerAttr(*scratch),
+      hr::SizeAttr::get(context, countFlops(analysis)), StringAttr(),
+      UnitAttr(),
+      keeps.empty() ? DenseI64ArrayAttr() : runs.getDenseI64ArrayAttr(keeps));
   return success();
 }
 
