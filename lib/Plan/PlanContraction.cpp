@@ -321,7 +321,7 @@ void Planner::planContraction(const StageAnalysis &analysis, const Nest &nest,
     result.vector = getDotLoop(info);
     if (result.vector >= 0) {
       for (auto [l, facts] : llvm::enumerate(info.loops))
-        if (node->loops[l].parallel && facts.extent > 1 &&
+        if (node->loops[l].parallel && facts.extent > 1 && !facts.isData &&
             (facts.stride[0] == 0 || facts.stride[1] == 0) &&
             (result.row < 0 || facts.extent > info.loops[result.row].extent))
           result.row = l;

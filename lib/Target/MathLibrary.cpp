@@ -195,6 +195,33 @@ static Value expandInPieces(OpBuilder &builder, Operation *op, bool fma,
   return result;
 }
 
+/// The bits of both operands. As an operation of its own LLVM takes the sign from
+/// wherever it came, through conversions: a double's for a half, which it then
+/// converts by a function of compiler-rt that no artifact has.
+static Value expandCopySign(OpBuilder &b, math::CopySignOp op) {
+  Location loc = op.getLoc();
+  Type type = op.getType();
+  auto element = cast<FloatType>(getElementTypeOrSelf(type));
+  Type bits = b.getIntegerType(element.getWidth());
+  auto vector = dyn_cast<VectorType>(type);
+  if (vector)
+    bits = vector.clone(bits);
+  auto constant = [&](const APInt &value) -> Value {
+    TypedAttr attr = b.getIntegerAttr(getElementTypeOrSelf(bits), value);
+    if (vector)
+      attr = DenseElementsAttr::get(cast<ShapedType>(bits), attr);
+    return arith::ConstantOp::create(b, loc, bits, attr);
+  };
+  auto part = [&](Value operand, const APInt &mask) -> Value {
+    Value all = arith::BitcastOp::create(b, loc, bits, operand);
+    return arith::AndIOp::create(b, loc, all, constant(mask));
+  };
+  APInt sign = APInt::getSignMask(element.getWidth());
+  Value joined = arith::OrIOp::create(b, loc, part(op.getLhs(), ~sign),
+                                      part(op.getRhs(), sign));
+  return arith::BitcastOp::create(b, loc, type, joined);
+}
+
 namespace {
 struct MathExpandFunctions
     : headrace::impl::MathExpandFunctionsBase<MathExpandFunctions> {
@@ -217,6 +244,13 @@ struct MathExpandFunctions
       Value result = expandInPieces(builder, op, fma, scalef, lanes);
       op->getResult(0).replaceAllUsesWith(result);
       op->erase();
+    }
+    SmallVector<math::CopySignOp> signs;
+    getOperation()->walk([&](math::CopySignOp op) { signs.push_back(op); });
+    for (math::CopySignOp op : signs) {
+      OpBuilder builder(op);
+      op.getResult().replaceAllUsesWith(expandCopySign(builder, op));
+      op.erase();
     }
   }
 };

@@ -129,6 +129,7 @@ public:
 
 private:
   friend class ContractionEmitter;
+  friend class ReductionEmitter;
   friend class SoftmaxSumEmitter;
 
   // --- sizes and constants (hoisted to the function's entry)

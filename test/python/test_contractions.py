@@ -263,6 +263,19 @@ def test_gathered_matrices(dtype, dynamic):
     check(Case("experts", module, inputs(17), dynamic_shapes=shapes, runs=runs))
 
 
+def test_few_gathered_rows():
+    """Sums on lanes, and rows where the data say."""
+    class Program(torch.nn.Module):
+        def forward(self, x, y, i):
+            return (x.index_select(1, i) @ x.transpose(1, 2),
+                    x @ x.index_select(1, i).transpose(1, 2),
+                    y[i] @ y.t(), y @ y[i].t(), x[i - 2] @ x.transpose(1, 2))
+
+    for k in 5, 40:
+        check(Case("rows", Program(), (torch.randn(2, 2, k), torch.randn(3, k),
+                                       torch.tensor([1, 0]))))
+
+
 def test_gathered_matrices_of_bad_positions():
     """An error; nothing is read where there is no matrix."""
     module = Experts(torch.float32)

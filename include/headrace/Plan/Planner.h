@@ -192,6 +192,7 @@ private:
   /// small calls.
   void preferSmallCalls(const StageAnalysis &analysis,
                         llvm::ArrayRef<StagePlan> plans, StagePlan &best) const;
+  class Prediction;
   /// `contractions` has an entry per nest, null where it is none.
   double predict(const StageAnalysis &analysis,
                  llvm::ArrayRef<std::unique_ptr<Contraction>> contractions,
