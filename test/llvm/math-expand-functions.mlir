@@ -116,3 +116,17 @@ func.func @rank_zero(%x: vector<f32>) -> vector<f32> {
   %0 = math.log %x : vector<f32>
   return %0 : vector<f32>
 }
+
+// The sign of another number is bits: LLVM's own would be taken from before the
+// conversions, of a double for a half.
+// CHECK-LABEL: func @sign
+// CHECK-NOT:     math.copysign
+// CHECK:         arith.andi {{.*}} : vector<4xi32>
+// CHECK:         arith.andi {{.*}} : vector<4xi32>
+// CHECK:         arith.ori {{.*}} : vector<4xi32>
+// CHECK-NOT:     math.copysign
+// CHECK:         return
+func.func @sign(%x: vector<4xf32>, %y: vector<4xf32>) -> vector<4xf32> {
+  %0 = math.copysign %x, %y : vector<4xf32>
+  return %0 : vector<4xf32>
+}

@@ -192,6 +192,21 @@ def test_autocast():
         torch.testing.assert_close(a, b, rtol=2e-2, atol=2e-2)
 
 
+def test_signs_of_wider_numbers():
+    """f16 of what was f64, with the sign kept apart: no function that only
+    compilers' libraries have."""
+    class Program(torch.nn.Module):
+        def forward(self, x):
+            y = x.var(0, correction=0, keepdim=True).to(torch.float16)
+            z = x.double().sum()
+            return (torch.tanh(y), torch.copysign(x.half(), z.half()),
+                    torch.atan(z.half()), torch.sinh(z.bfloat16()))
+
+    x = torch.randn(1)
+    for got, want in zip(headrace.compile(Program(), (x,))(x), Program()(x)):
+        torch.testing.assert_close(got, want)
+
+
 def test_programs_without_tensor_arguments():
     fast = compiled(lambda: torch.ones(3) * 2)
     assert isinstance(fast(), torch.Tensor)

@@ -16,7 +16,7 @@ def MathExpandFunctions : Pass<"math-expand-functions"> {
     docs/math.md) on scalars and vectors of f16, bf16, f32 and f64 by
     arithmetic that is at most one unit in the last place off, for every f32.
     What is an instruction or exact anyway stays: absf, ceil, floor, trunc,
-    roundeven, copysign, fma, sqrt.
+    roundeven, fma, sqrt; copysign becomes operations on bits.
 
     f16 and bf16 are computed in f32 and rounded. Results do not depend on the
     vector's width, nor on whether the machine has an FMA instruction: with
