@@ -94,6 +94,7 @@ public:
   JsonReader &getReader() { return reader; }
 
 private:
+  friend class ArgumentImporter;
   struct Call;
   mlir::Location getLocation(const llvm::json::Object &node,
                              llvm::StringRef name);

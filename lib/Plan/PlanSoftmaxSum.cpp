@@ -24,10 +24,11 @@ using namespace headrace::plan;
 /// Of the atoms that multiply groups of weights and values, with lanes along
 /// rows, the one that is fastest, if it is faster than multiply-adds of what
 /// they widen to.
-const hw::Atom *Planner::getSoftmaxSumAtom(hr::SoftmaxSumOp op) const {
-  Type value = op.getValue().getType().getElementType();
-  if (!options.emits || op.getWeights() != value ||
-      op.getLogits().getType().getElementType().isF64())
+const hw::Atom *Planner::getSoftmaxSumAtom(const Node *node) const {
+  hr::ProductTypes types =
+      *cast<hr::TileableOp>(node->op).getProductTypes();
+  Type value = types.rhs;
+  if (!options.emits || types.lhs != value || types.sum.isF64())
     return nullptr;
   std::string name;
   llvm::raw_string_ostream(name) << value;
@@ -53,9 +54,9 @@ void Planner::planSoftmaxSum(const Nest &nest, NestPlan &result) const {
   // Lanes are rows if there are enough of them that share the summed values
   // (queries, not heads): others would gather them.
   const Node *node = nest.anchor;
-  auto softmax = cast<hr::SoftmaxSumOp>(node->op);
-  AffineMap logits = cast<AffineMapAttr>(softmax.getMaps()[0]).getValue();
-  AffineMap values = cast<AffineMapAttr>(softmax.getMaps()[1]).getValue();
+  SmallVector<hr::TileRead> reads =
+      cast<hr::TileableOp>(node->op).getTileReads();
+  AffineMap logits = reads[0].map, values = reads[1].map;
   int64_t most = 0, streamed = -1, columns = 0;
   for (auto [l, loop] : llvm::enumerate(node->loops)) {
     if (!loop.parallel)
@@ -77,7 +78,7 @@ void Planner::planSoftmaxSum(const Nest &nest, NestPlan &result) const {
       (registers - 2 - result.vectors) / result.vectors, 1, 8);
   if (result.vector < 0 || columns == 0)
     return;
-  const hw::Atom *atom = getSoftmaxSumAtom(softmax);
+  const hw::Atom *atom = getSoftmaxSumAtom(nest.anchor);
   if (!atom)
     return;
   bool fragments = atom->operands == hw::OperandPlace::TileRegisters;
@@ -99,8 +100,8 @@ double Planner::predictSoftmaxSum(const StageAnalysis &analysis,
                                   const Nest &nest, const NestPlan &nestPlan,
                                   int64_t stream,
                                   ArrayRef<double> length) const {
-  auto softmax = cast<hr::SoftmaxSumOp>(nest.anchor->op);
-  AffineMap logits = cast<AffineMapAttr>(softmax.getMaps()[0]).getValue();
+  AffineMap logits =
+      cast<hr::TileableOp>(nest.anchor->op).getTileReads()[0].map;
   double rows = 1, columns = 1, streamed = 1, packings = 1;
   for (auto [l, loop] : llvm::enumerate(nest.anchor->loops)) {
     double extent = length[loop.cls];
@@ -118,7 +119,7 @@ double Planner::predictSoftmaxSum(const StageAnalysis &analysis,
     rate = clock * 2 * double(lanes);
   double packing = 0;
   if (nestPlan.atom) {
-    if (const hw::Atom *atom = getSoftmaxSumAtom(softmax))
+    if (const hw::Atom *atom = getSoftmaxSumAtom(nest.anchor))
       rate = atom->flopsPerSecond();
     // Two loads, a shuffle and a store for a vector of groups; fragments want
     // the values transposed, a square with as many steps as its side has bits.

@@ -551,6 +551,16 @@ StagePlan Planner::plan(const StageAnalysis &analysis) const {
   auto isLight = [&](unsigned n) {
     return work[n] * double(lanes + 1) < allWork;
   };
+  // Vectors of a weight lie in one panel each: tiles begin where one does.
+  auto readsPanels = [&](unsigned n) {
+    const Node *anchor = nests[n].anchor;
+    return anchor->kind == NodeKind::Contraction &&
+           llvm::any_of(anchor->operands, [&](const Access &access) {
+             return (access.panel &&
+                     int64_t(access.panelLoop) == nestPlans[n].vector) ||
+                    readsPackable(access, nestPlans[n].vector);
+           });
+  };
 
   // Tile sizes per tileable class.
   SmallVector<unsigned> tileable = analysis.getTileClasses();
@@ -562,7 +572,7 @@ StagePlan Planner::plan(const StageAnalysis &analysis) const {
     for (auto [n, nest] : llvm::enumerate(nests))
       if (nestPlans[n].vector >= 0 &&
           nest.anchor->loops[nestPlans[n].vector].cls == c) {
-        if (!isLight(n))
+        if (!isLight(n) || readsPanels(n))
           unit = std::max(unit, lanes * nestPlans[n].vectors);
       } else if (nestPlans[n].atom && nestPlans[n].row >= 0 &&
                  nest.anchor->loops[nestPlans[n].row].cls == c) {

@@ -117,6 +117,25 @@ def test_batches_of_weights(dtype, target):
           target=target)
 
 
+@pytest.mark.parametrize("rows", [27, 40, 70])
+def test_a_small_product_beside_a_large_one(rows):
+    """What is light does not hold tiles to whole vectors; vectors of a packed
+    weight lie in one panel each all the same."""
+    class Program(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.weight = torch.nn.Parameter(
+                torch.randn(3, rows, 2).bfloat16())
+
+        def forward(self, x):
+            logits = self.weight @ (x @ self.weight).transpose(-1, -2)
+            return torch.softmax(logits, -1, dtype=torch.float32).bfloat16() @ x
+
+    for target in TARGETS:
+        check(Case("light", Program(), (torch.randn(3, 2, rows).bfloat16(),)),
+              target=target)
+
+
 def test_attention_to_nothing():
     """All scores are one constant, and so are the weights of the values."""
     class Program(torch.nn.Module):

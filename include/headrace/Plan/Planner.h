@@ -179,7 +179,7 @@ private:
   /// The rows that are lanes, and what multiplies weights and values.
   void planSoftmaxSum(const Nest &nest, NestPlan &result) const;
   /// Null: vector multiply-adds.
-  const hw::Atom *getSoftmaxSumAtom(hr::SoftmaxSumOp op) const;
+  const hw::Atom *getSoftmaxSumAtom(const Node *node) const;
   /// Seconds of arithmetic of a streamed softmax sum whose classes have these
   /// lengths.
   double predictSoftmaxSum(const StageAnalysis &analysis, const Nest &nest,
@@ -193,6 +193,7 @@ private:
   void preferSmallCalls(const StageAnalysis &analysis,
                         llvm::ArrayRef<StagePlan> plans, StagePlan &best) const;
   class Prediction;
+  class ContractionPrediction;
   /// `contractions` has an entry per nest, null where it is none.
   double predict(const StageAnalysis &analysis,
                  llvm::ArrayRef<std::unique_ptr<Contraction>> contractions,

@@ -146,6 +146,14 @@ struct Model : TileableOp::ExternalModel<Model<OpType>, OpType> {
   PointCost getPointCost(Operation *op) const {
     return getCost(cast<LinalgOp>(op));
   }
+  std::optional<ProductTypes> getProductTypes(Operation *op) const {
+    if (getNestKind(op) != NestKind::Contraction)
+      return std::nullopt;
+    auto typeOf = [&](unsigned i) {
+      return getElementTypeOrSelf(op->getOperand(i));
+    };
+    return ProductTypes{typeOf(0), typeOf(1), typeOf(2)};
+  }
   bool mergesPartialResults(Operation *op) const {
     return hasMonoids(cast<LinalgOp>(op));
   }

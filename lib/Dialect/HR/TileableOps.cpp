@@ -187,6 +187,14 @@ SmallVector<unsigned> SoftmaxSumOp::getResultLoops(unsigned) {
 
 PointCost SoftmaxSumOp::getPointCost() { return {2, true}; }
 bool SoftmaxSumOp::mergesPartialResults() { return true; }
+std::optional<ProductTypes> SoftmaxSumOp::getProductTypes() {
+  // The weights may be rounded; they are summed as wide as the logits, at least.
+  Type value = getElementTypeOrSelf(getValue());
+  Type logits = getElementTypeOrSelf(getLogits());
+  Type f32 = Float32Type::get(getContext());
+  return ProductTypes{getWeights().value_or(f32), value,
+                      logits.isF64() ? logits : f32};
+}
 StringRef SoftmaxSumOp::getStageWord() { return "softmax_sum"; }
 
 //===----------------------------------------------------------------------===//

@@ -606,7 +606,7 @@ def HR_ScatterOp : HR_Op<"scatter", [Pure,
 
 def HR_SoftmaxSumOp : HR_Op<"softmax_sum", [Pure,
     DeclareOpInterfaceMethods<HR_TileableOpInterface,
-        ["mergesPartialResults"]>]> {
+        ["mergesPartialResults", "getProductTypes"]>]> {
   let summary = "sums weighted by the softmax of logits, in one pass";
   let description = [{
     Over the iteration space of `maps` (logits, value, result; the dimensions

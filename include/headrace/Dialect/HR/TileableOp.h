@@ -78,6 +78,11 @@ struct PointCost {
   bool hasMath = false;
 };
 
+/// The types of a product's factors, and of the sum that it joins.
+struct ProductTypes {
+  mlir::Type lhs, rhs, sum;
+};
+
 /// Gives linalg's structured operations the interface.
 void registerTileableModels(mlir::DialectRegistry &registry);
 

@@ -49,6 +49,12 @@ def HR_TileableOpInterface : OpInterface<"TileableOp"> {
       }],
       "::headrace::hr::PointCost", "getPointCost">,
     InterfaceMethod<[{
+        Of an operation that sums products, what is multiplied; an atom for these
+        types may do it.
+      }],
+      "::std::optional<::headrace::hr::ProductTypes>", "getProductTypes",
+      (ins), "", [{ return ::std::nullopt; }]>,
+    InterfaceMethod<[{
         Whether there is a monoid that merges partial results: what parts of the
         loops that are not parallel give apart can be put together, in any
         grouping, with a neutral element for a part that is empty.
