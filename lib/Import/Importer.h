@@ -64,6 +64,9 @@ private:
   mlir::FailureOr<hr::WeightOp> declareWeight(Program &program,
                                               JsonReader &reader,
                                               llvm::StringRef fqn);
+  mlir::FailureOr<std::shared_ptr<const Storage>>
+  mapStorage(Program &program, JsonReader &reader, llvm::StringRef what,
+             llvm::StringRef entry);
   mlir::FailureOr<std::pair<std::string, WeightStore::Entry>>
   readWindow(Program &program, JsonReader &reader, llvm::StringRef fqn);
   bool isTaken(llvm::StringRef name) {

@@ -50,6 +50,32 @@ static LogicalResult readConstantSizes(JsonReader &reader,
   return success();
 }
 
+/// The bytes of an entry, mapped once.
+FailureOr<std::shared_ptr<const Storage>>
+Importer::mapStorage(Program &program, JsonReader &reader, StringRef what,
+                     StringRef entry) {
+  std::shared_ptr<const Storage> &storage = program.storages[entry];
+  if (storage)
+    return storage;
+  llvm::Expected<std::shared_ptr<const Storage>> mapped =
+      program.archive->map(entry);
+  if (!mapped) {
+    program.storages.erase(entry);
+    return reader.error(what) << ": " << llvm::toString(mapped.takeError());
+  }
+  storage = std::move(*mapped);
+  // Misaligned data (no archive of torch's has any) is moved once.
+  if (reinterpret_cast<uintptr_t>(storage->bytes.data()) % 16 != 0) {
+    auto copy = std::make_shared<std::vector<char>>(storage->bytes.begin(),
+                                                    storage->bytes.end());
+    auto moved = std::make_shared<Storage>();
+    moved->bytes = *copy;
+    moved->owner = copy;
+    storage = moved;
+  }
+  return storage;
+}
+
 /// The window on a storage that `fqn` names, and a text that tells windows
 /// apart.
 FailureOr<std::pair<std::string, WeightStore::Entry>>
@@ -118,17 +144,11 @@ Importer::readWindow(Program &program, JsonReader &reader, StringRef fqn) {
                               << " is negative";
 
   std::string entryName = (folder + *path).str();
-  std::shared_ptr<const Storage> &storage = program.storages[entryName];
-  if (!storage) {
-    llvm::Expected<std::shared_ptr<const Storage>> mapped =
-        program.archive->map(entryName);
-    if (!mapped) {
-      program.storages.erase(entryName);
-      return reader.error(what)
-             << ": " << llvm::toString(mapped.takeError());
-    }
-    storage = std::move(*mapped);
-  }
+  FailureOr<std::shared_ptr<const Storage>> mapped =
+      mapStorage(program, reader, what, entryName);
+  if (failed(mapped))
+    return failure();
+  const std::shared_ptr<const Storage> &storage = *mapped;
 
   // The last element touched, in exact arithmetic: each product is below 2^126
   // and the sum is checked as it grows.
@@ -155,16 +175,6 @@ Importer::readWindow(Program &program, JsonReader &reader, StringRef fqn) {
     return reader.error(what) << " expands " << storage->bytes.size()
                               << " bytes to " << bytes
                               << ", which is not supported";
-
-  // Misaligned data (no archive of torch's has any) is moved once.
-  if (reinterpret_cast<uintptr_t>(storage->bytes.data()) % 16 != 0) {
-    auto copy = std::make_shared<std::vector<char>>(storage->bytes.begin(),
-                                                    storage->bytes.end());
-    auto moved = std::make_shared<Storage>();
-    moved->bytes = *copy;
-    moved->owner = copy;
-    storage = moved;
-  }
 
   std::string window = entryName + "|" + std::to_string(*dtype) + "|" +
                        std::to_string(*offset);

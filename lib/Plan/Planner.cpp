@@ -477,12 +477,9 @@ void Planner::preferSmallCalls(const StageAnalysis &analysis,
   }
 }
 
-StagePlan Planner::plan(const StageAnalysis &analysis) const {
-  StagePlan result;
-  result.lanes = lanes;
-  result.tile.assign(analysis.getClasses().size(), 0);
-
-  // Nests: a streamed reduction says on which class its nests have lanes.
+SmallVector<NestPlan>
+Planner::planNests(const StageAnalysis &analysis) const {
+  // A streamed reduction says on which class its nests have lanes.
   DenseMap<const Node *, int64_t> forced;
   ArrayRef<Nest> nests = analysis.getNests();
   SmallVector<NestPlan> nestPlans(nests.size());
@@ -533,11 +530,13 @@ StagePlan Planner::plan(const StageAnalysis &analysis) const {
               : int64_t(nest.anchor->loops[nestPlans[n].vector].cls);
   }
   planVectors(analysis, isFree, nestPlans);
-  result.nests = nestPlans;
-  result.stream = 128;
-  if (options.scalar)
-    return result;
+  return nestPlans;
+}
 
+SmallVector<int64_t>
+Planner::getTileUnits(const StageAnalysis &analysis,
+                      ArrayRef<NestPlan> nestPlans) const {
+  ArrayRef<Nest> nests = analysis.getNests();
   // A nest that took less than the rest without lanes does not hold tiles to
   // whole vectors.
   SmallVector<double> work;
@@ -561,31 +560,39 @@ StagePlan Planner::plan(const StageAnalysis &analysis) const {
                     readsPackable(access, nestPlans[n].vector);
            });
   };
+  SmallVector<int64_t> units(analysis.getClasses().size(), 1);
+  for (auto [n, nest] : llvm::enumerate(nests)) {
+    const NestPlan &nestPlan = nestPlans[n];
+    auto classOf = [&](int64_t loop) -> int64_t {
+      return loop < 0 ? -1 : int64_t(nest.anchor->loops[loop].cls);
+    };
+    int64_t vector = classOf(nestPlan.vector), row = classOf(nestPlan.row);
+    if (vector >= 0 && (!isLight(n) || readsPanels(n)))
+      units[vector] =
+          std::max(units[vector], lanes * nestPlan.vectors);
+    if (row < 0 || row == vector)
+      continue;
+    // Whole fragments, so that none reaches over the end of the operand.
+    if (nestPlan.atom)
+      units[row] = std::max(units[row], nestPlan.atom.getM());
+    else if (nest.anchor->kind == NodeKind::Map)
+      units[row] = std::max(units[row], lanes); // whole squares
+  }
+  return units;
+}
 
-  // Tile sizes per tileable class.
-  SmallVector<unsigned> tileable = analysis.getTileClasses();
+SmallVector<SmallVector<int64_t>>
+Planner::getTileSizes(const StageAnalysis &analysis,
+                      ArrayRef<NestPlan> nestPlans) const {
+  SmallVector<int64_t> units = getTileUnits(analysis, nestPlans);
   SmallVector<SmallVector<int64_t>> sizes;
-  for (unsigned c : tileable) {
+  for (unsigned c : analysis.getTileClasses()) {
     const ClassInfo &info = analysis.getClasses()[c];
     int64_t extent = extentOf(info.extent);
-    int64_t unit = 1;
-    for (auto [n, nest] : llvm::enumerate(nests))
-      if (nestPlans[n].vector >= 0 &&
-          nest.anchor->loops[nestPlans[n].vector].cls == c) {
-        if (!isLight(n) || readsPanels(n))
-          unit = std::max(unit, lanes * nestPlans[n].vectors);
-      } else if (nestPlans[n].atom && nestPlans[n].row >= 0 &&
-                 nest.anchor->loops[nestPlans[n].row].cls == c) {
-        // Whole fragments, so that none reaches over the end of the operand.
-        unit = std::max(unit, nestPlans[n].atom.getM());
-      } else if (nest.anchor->kind == NodeKind::Map && nestPlans[n].row >= 0 &&
-                 nest.anchor->loops[nestPlans[n].row].cls == c) {
-        unit = std::max(unit, lanes); // whole squares
-      }
     SmallVector<int64_t> list;
     for (int64_t multiple : {1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128,
                              192, 256, 384, 512}) {
-      int64_t size = unit * multiple;
+      int64_t size = units[c] * multiple;
       if (size >= extent)
         break;
       if (options.quick && multiple > 1 && !llvm::isPowerOf2_64(multiple))
@@ -597,7 +604,7 @@ StagePlan Planner::plan(const StageAnalysis &analysis) const {
     if (info.extent.isConstant())
       list.push_back(0);
     else if (list.empty())
-      list.push_back(unit);
+      list.push_back(units[c]);
     sizes.push_back(list);
   }
   // Too many classes make too many combinations: the outer ones are tiled by
@@ -615,10 +622,23 @@ StagePlan Planner::plan(const StageAnalysis &analysis) const {
     sizes[i] = reduced;
     combinations *= sizes[i].size();
   }
+  return sizes;
+}
 
+StagePlan Planner::plan(const StageAnalysis &analysis) const {
+  StagePlan candidate;
+  candidate.lanes = lanes;
+  candidate.tile.assign(analysis.getClasses().size(), 0);
+  candidate.nests = planNests(analysis);
+  candidate.stream = 128;
+  if (options.scalar)
+    return candidate;
+
+  SmallVector<unsigned> tileable = analysis.getTileClasses();
+  SmallVector<SmallVector<int64_t>> sizes =
+      getTileSizes(analysis, candidate.nests);
   std::vector<std::unique_ptr<Contraction>> contractions =
       inspectAll(analysis);
-  StagePlan candidate = result;
   bool isDynamic = llvm::any_of(analysis.getClasses(), [](const auto &info) {
     return !info.extent.isConstant();
   });

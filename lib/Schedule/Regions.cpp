@@ -269,20 +269,26 @@ bool Regions::appendDim(const Stage &stage, ArrayRef<bool> neverMissing,
     exact = exact && isRight && isLessEqual(step.length, reach);
     reach = reach + (step.count - 1) * step.length;
   }
-  auto clamp = [&](const SizeExpr &end, std::optional<SizeExpr> &value) {
+  // An end may lie in the buffer for some sizes and behind it for others: a tile
+  // reaches over the end of what it writes. What is touched at most is simpler
+  // without the difference.
+  auto clamp = [&](const SizeExpr &end, const SizeExpr &most) {
+    std::pair<SizeExpr, SizeExpr> result(most, end); // outer, inner
     if (isLessEqual(end, zero))
-      value = zero;
+      result = {zero, zero};
     else if (isLessEqual(size, end))
-      value = size;
+      result = {size, size};
     else if (isLessEqual(zero, end) && isLessEqual(end, size))
-      value = end;
+      result.first = end;
+    else
+      result.second = SizeExpr::min(SizeExpr::max(end, zero), size);
+    return result;
   };
-  std::optional<SizeExpr> from, to;
-  clamp(low, from);
-  clamp(high, to);
-  result.outer.dims.push_back({from.value_or(zero), to.value_or(size)});
-  inner.dims.push_back(result.outer.dims.back());
-  return exact && from && to;
+  auto [from, innerFrom] = clamp(low, zero);
+  auto [to, innerTo] = clamp(high, size);
+  result.outer.dims.push_back({from, to});
+  inner.dims.push_back({innerFrom, innerTo});
+  return exact;
 }
 
 /// Values, if all are constants.

@@ -21,6 +21,8 @@
 //
 //===----------------------------------------------------------------------===//
 
+#include "PackWeights.h"
+
 #include "headrace/Dialect/HR/HRUtils.h"
 #include "headrace/Plan/Planner.h"
 #include "headrace/Target/Target.h"
@@ -509,20 +511,19 @@ private:
     return packable;
   }
 
+  /// The ops that have to stay before an op.
+  using Order = llvm::MapVector<Operation *, SmallVector<Operation *>>;
+  struct Reads {
+    llvm::SetVector<Value> inputs;
+    SmallVector<Operation *> views, locals;
+  };
+  Order getReadersBeforeWrites();
+  void orderEffects(Order &order);
+  Reads getReads(const Group &group);
+  hr::StageOp createStage(const Group &group);
   LogicalResult createStages();
   LogicalResult fillStage(hr::StageOp stage);
-  /// How a weight is to be stored: panels of `panel` along its dimension `dim`,
-  /// `group` elements of its dimension `groupDim` side by side.
-  struct Packing {
-    linalg::LinalgOp contraction;
-    unsigned operand, dim;
-    int64_t panel;
-    unsigned groupDim = 0;
-    int64_t group = 1;
-  };
-  LogicalResult packWeight(hr::StageOp stage, const Packing &packing);
-  void copyOperand(linalg::LinalgOp contraction, unsigned operand);
-  void sortBlock(const DenseMap<Operation *, SmallVector<Operation *>> &after);
+  void sortBlock(const Order &after);
 
   func::FuncOp entry;
   SymbolRanges ranges;
@@ -554,10 +555,10 @@ static std::string nameStage(ArrayRef<Operation *> ops) {
   return name.empty() ? "map" : name;
 }
 
-LogicalResult StageFormer::createStages() {
-  // What must stay before what, beyond the values: readers of a buffer before
-  // the op that overwrites it, and effects in their order.
-  llvm::MapVector<Operation *, SmallVector<Operation *>> after;
+/// What must stay before what, beyond the values: readers of a buffer before the
+/// op that overwrites it.
+StageFormer::Order StageFormer::getReadersBeforeWrites() {
+  Order after;
   for (Group &group : groups)
     if (group.alive)
       for (Operation *op : group.ops)
@@ -570,102 +571,11 @@ LogicalResult StageFormer::createStages() {
               after[op].push_back(reader);
           }
         }
+  return after;
+}
 
-  DenseMap<Operation *, Operation *> stageOf;
-  SmallVector<hr::StageOp> stages;
-  for (Group &group : groups) {
-    if (!group.alive)
-      continue;
-    SmallVector<Value> outputs = getOutputs(group.ops);
-    Operation *last = group.ops.back();
-    OpBuilder b(last);
-    b.setInsertionPointAfter(last);
-    // Operands: the bases of what the ops read.
-    llvm::SetVector<Value> inputs;
-    DenseSet<Operation *> inside(group.ops.begin(), group.ops.end());
-    SmallVector<Operation *> views; // cloned into the stage
-    std::function<void(Value)> visit = [&](Value value) {
-      Operation *def = value.getDefiningOp();
-      if (def && inside.contains(def))
-        return;
-      if (def && isViewLike(def)) {
-        visit(def->getOperand(0));
-        if (!llvm::is_contained(views, def))
-          views.push_back(def);
-        return;
-      }
-      if (isa<RankedTensorType>(value.getType()))
-        inputs.insert(value);
-    };
-    SmallVector<Operation *> locals; // empties, sizes, scalars
-    for (Operation *op : group.ops)
-      for (Value operand : op->getOperands()) {
-        Operation *def = operand.getDefiningOp();
-        bool overwritten = operand == getOverwritten(op);
-        if (def && !overwritten &&
-            (isa<tensor::EmptyOp>(def) ||
-             !isa<RankedTensorType>(operand.getType()))) {
-          for (Value size : def->getOperands())
-            if (Operation *sizeOp = size.getDefiningOp())
-              if (!llvm::is_contained(locals, sizeOp))
-                locals.push_back(sizeOp);
-          if (!llvm::is_contained(locals, def))
-            locals.push_back(def);
-          continue;
-        }
-        visit(operand);
-      }
-    SmallVector<Type> types;
-    for (Value output : outputs)
-      types.push_back(output.getType());
-    SmallVector<Location> locs;
-    for (Operation *op : group.ops)
-      locs.push_back(op->getLoc());
-    std::string name =
-        (entry.getName() + "_" + nameStage(group.ops) + "_" + Twine(counter++))
-            .str();
-    auto stage = hr::StageOp::create(b, last->getLoc(), types, name,
-                                     inputs.getArrayRef(), hr::PlanAttr());
-    Block *body = b.createBlock(&stage.getBody());
-    IRMapping map;
-    for (Value input : inputs)
-      map.map(input, body->addArgument(input.getType(), input.getLoc()));
-    for (Operation *op : locals)
-      b.clone(*op, map);
-    // Views and ops in block order; views of ops in the group come after them.
-    SmallVector<Operation *> all(views);
-    llvm::append_range(all, group.ops);
-    llvm::sort(all, [&](Operation *x, Operation *y) {
-      if (x->getBlock() == y->getBlock())
-        return x->isBeforeInBlock(y);
-      // A view from above the repeat: first.
-      return x->getBlock() != block;
-    });
-    for (Operation *op : all)
-      b.clone(*op, map);
-    SmallVector<Value> yielded;
-    for (Value output : outputs)
-      yielded.push_back(map.lookup(output));
-    hr::YieldOp::create(b, last->getLoc(), yielded);
-    for (auto [output, result] : llvm::zip(outputs, stage.getResults()))
-      output.replaceUsesWithIf(result, [&](OpOperand &use) {
-        return !inside.contains(use.getOwner());
-      });
-    for (Operation *op : group.ops)
-      stageOf[op] = stage;
-    stages.push_back(stage);
-  }
-
-  // Views between ops of one group now read the stage's results, or nothing.
-  DenseMap<Operation *, SmallVector<Operation *>> order;
-  for (auto &[op, before] : after)
-    for (Operation *earlier : before) {
-      Operation *to = stageOf.lookup(op);
-      Operation *from = stageOf.count(earlier) ? stageOf[earlier] : earlier;
-      if (to && to != from)
-        order[to].push_back(from);
-    }
-  // Reads and writes of one state keep their order.
+/// Reads and writes of one state keep their order.
+void StageFormer::orderEffects(Order &order) {
   DenseMap<Attribute, Operation *> lastEffect;
   for (Operation &op : *block) {
     SetVector<Attribute> touched;
@@ -682,6 +592,112 @@ LogicalResult StageFormer::createStages() {
       last = &op;
     }
   }
+}
+
+/// What the ops of a group read: bases from outside, which become inputs of the
+/// stage; views and locals (empties, sizes, scalars), which are cloned into it.
+StageFormer::Reads StageFormer::getReads(const Group &group) {
+  Reads reads;
+  DenseSet<Operation *> inside(group.ops.begin(), group.ops.end());
+  std::function<void(Value)> visit = [&](Value value) {
+    Operation *def = value.getDefiningOp();
+    if (def && inside.contains(def))
+      return;
+    if (def && isViewLike(def)) {
+      visit(def->getOperand(0));
+      if (!llvm::is_contained(reads.views, def))
+        reads.views.push_back(def);
+      return;
+    }
+    if (isa<RankedTensorType>(value.getType()))
+      reads.inputs.insert(value);
+  };
+  for (Operation *op : group.ops)
+    for (Value operand : op->getOperands()) {
+      Operation *def = operand.getDefiningOp();
+      bool overwritten = operand == getOverwritten(op);
+      if (def && !overwritten &&
+          (isa<tensor::EmptyOp>(def) ||
+           !isa<RankedTensorType>(operand.getType()))) {
+        for (Value size : def->getOperands())
+          if (Operation *sizeOp = size.getDefiningOp())
+            if (!llvm::is_contained(reads.locals, sizeOp))
+              reads.locals.push_back(sizeOp);
+        if (!llvm::is_contained(reads.locals, def))
+          reads.locals.push_back(def);
+        continue;
+      }
+      visit(operand);
+    }
+  return reads;
+}
+
+/// Clones a group into a stage, which whoever is outside of the group reads.
+hr::StageOp StageFormer::createStage(const Group &group) {
+  SmallVector<Value> outputs = getOutputs(group.ops);
+  Operation *last = group.ops.back();
+  OpBuilder b(last);
+  b.setInsertionPointAfter(last);
+  Reads reads = getReads(group);
+  SmallVector<Type> types;
+  for (Value output : outputs)
+    types.push_back(output.getType());
+  std::string name =
+      (entry.getName() + "_" + nameStage(group.ops) + "_" + Twine(counter++))
+          .str();
+  auto stage = hr::StageOp::create(b, last->getLoc(), types, name,
+                                   reads.inputs.getArrayRef(), hr::PlanAttr());
+  Block *body = b.createBlock(&stage.getBody());
+  IRMapping map;
+  for (Value input : reads.inputs)
+    map.map(input, body->addArgument(input.getType(), input.getLoc()));
+  for (Operation *op : reads.locals)
+    b.clone(*op, map);
+  // Views and ops in block order; views of ops in the group come after them.
+  SmallVector<Operation *> all(reads.views);
+  llvm::append_range(all, group.ops);
+  llvm::sort(all, [&](Operation *x, Operation *y) {
+    if (x->getBlock() == y->getBlock())
+      return x->isBeforeInBlock(y);
+    // A view from above the repeat: first.
+    return x->getBlock() != block;
+  });
+  for (Operation *op : all)
+    b.clone(*op, map);
+  SmallVector<Value> yielded;
+  for (Value output : outputs)
+    yielded.push_back(map.lookup(output));
+  hr::YieldOp::create(b, last->getLoc(), yielded);
+  DenseSet<Operation *> inside(group.ops.begin(), group.ops.end());
+  for (auto [output, result] : llvm::zip(outputs, stage.getResults()))
+    output.replaceUsesWithIf(result, [&](OpOperand &use) {
+      return !inside.contains(use.getOwner());
+    });
+  return stage;
+}
+
+LogicalResult StageFormer::createStages() {
+  Order after = getReadersBeforeWrites();
+  DenseMap<Operation *, Operation *> stageOf;
+  SmallVector<hr::StageOp> stages;
+  for (Group &group : groups) {
+    if (!group.alive)
+      continue;
+    hr::StageOp stage = stages.emplace_back(createStage(group));
+    for (Operation *op : group.ops)
+      stageOf[op] = stage;
+  }
+
+  // Views between ops of one group now read the stage's results, or nothing.
+  Order order;
+  for (auto &[op, before] : after)
+    for (Operation *earlier : before) {
+      Operation *to = stageOf.lookup(op);
+      Operation *from = stageOf.count(earlier) ? stageOf[earlier] : earlier;
+      if (to && to != from)
+        order[to].push_back(from);
+    }
+  orderEffects(order);
   for (Group &group : groups)
     if (group.alive)
       for (Operation *op : llvm::reverse(group.ops)) {
@@ -709,8 +725,7 @@ LogicalResult StageFormer::createStages() {
 
 /// Sorts the block so that operands come first, and `after` holds; stable
 /// otherwise.
-void StageFormer::sortBlock(
-    const DenseMap<Operation *, SmallVector<Operation *>> &after) {
+void StageFormer::sortBlock(const Order &after) {
   SmallVector<Operation *> ops;
   for (Operation &op : block->without_terminator())
     ops.push_back(&op);
@@ -755,166 +770,6 @@ void StageFormer::sortBlock(
     if (!progress)
       break; // a cycle: createStages never makes one
   }
-}
-
-/// Reads `operand` of the contraction through a copy made per tile.
-void StageFormer::copyOperand(linalg::LinalgOp contraction, unsigned operand) {
-  OpBuilder b(contraction);
-  OpOperand *use = contraction.getDpsInputOperand(operand);
-  Value value = use->get();
-  SmallVector<SizeExpr> dims = *hr::getDims(value);
-  auto type = cast<RankedTensorType>(value.getType());
-  Value empty = hr::createEmpty(b, contraction.getLoc(), dims,
-                                type.getElementType());
-  AffineMap map = b.getMultiDimIdentityMap(type.getRank());
-  SmallVector<utils::IteratorType> iterators(type.getRank(),
-                                             utils::IteratorType::parallel);
-  auto copy = linalg::GenericOp::create(
-      b, contraction.getLoc(), empty.getType(), value, empty,
-      ArrayRef<AffineMap>{map, map}, iterators,
-      [](OpBuilder &nested, Location at, ValueRange args) {
-        linalg::YieldOp::create(nested, at, args[0]);
-      });
-  use->set(copy.getResult(0));
-}
-
-/// Stores the weights that the contraction reads in panels.
-LogicalResult StageFormer::packWeight(hr::StageOp stage,
-                                      const Packing &packing) {
-  linalg::LinalgOp contraction = packing.contraction;
-  unsigned dim = packing.dim, groupDim = packing.groupDim;
-  int64_t panel = packing.panel, group = packing.group;
-  OpOperand *use = contraction.getDpsInputOperand(packing.operand);
-  FailureOr<StridedView> view = getStridedView(use->get());
-  if (failed(view))
-    return failure();
-  auto argument = dyn_cast<BlockArgument>(view->base);
-  if (!argument)
-    return failure();
-  unsigned number = argument.getArgNumber();
-  auto constant = stage.getInputs()[number].getDefiningOp<hr::ConstantOp>();
-  auto type = cast<RankedTensorType>(use->get().getType());
-  Type elementType = type.getElementType();
-  int64_t width = getElementBytes(elementType);
-
-  // [panels][the other dimensions in order][panel][group]
-  SmallVector<int64_t> shape{
-      static_cast<int64_t>(llvm::divideCeil(type.getDimSize(dim), panel))};
-  SmallVector<int64_t> permutation{static_cast<int64_t>(dim)};
-  for (unsigned d = 0; d < type.getRank(); ++d)
-    if (d != dim) {
-      bool grouped = group > 1 && d == groupDim;
-      shape.push_back(grouped
-                          ? llvm::divideCeil(type.getDimSize(d), group)
-                          : type.getDimSize(d));
-      permutation.push_back(d);
-    }
-  shape.push_back(panel);
-  int64_t numOuter = permutation.size();
-  if (group > 1)
-    shape.push_back(group);
-  auto packedType = RankedTensorType::get(shape, elementType);
-  SmallVector<int64_t> strides;
-  for (const SizeExpr &stride : view->strides)
-    strides.push_back(*stride.getConstant());
-  int64_t offset = *view->offset.getConstant();
-
-  auto module = entry->getParentOfType<ModuleOp>();
-  WeightStore &store = entry.getContext()
-                           ->getOrLoadDialect<hr::HRDialect>()
-                           ->getWeights();
-  SmallVector<Attribute> names;
-  for (auto ref : constant.getWeights().getAsRange<FlatSymbolRefAttr>()) {
-    std::string layout;
-    llvm::raw_string_ostream os(layout);
-    os << ref.getValue() << "/panels" << panel << "of";
-    llvm::interleave(permutation, os, "_");
-    if (group > 1)
-      os << "by" << group << "of" << groupDim;
-    if (offset)
-      os << "at" << offset;
-    // Under a view, the same dimensions can be others.
-    if (view->base.getType() != type) {
-      os << "as";
-      llvm::interleave(type.getShape(), os, "x");
-      os << "in";
-      llvm::interleave(strides, os, "_");
-    }
-    names.push_back(FlatSymbolRefAttr::get(entry.getContext(), layout));
-    if (module.lookupSymbol<hr::WeightOp>(layout))
-      continue;
-    FailureOr<WeightStore::Bytes> bytes = store.read(ref.getValue());
-    if (failed(bytes))
-      return stage.emitError()
-             << "the bytes of weight '" << ref.getValue() << "' are missing";
-    std::vector<char> packed(packedType.getNumElements() * width, 0);
-    // Walk the packed order; padding stays zero.
-    SmallVector<int64_t> index(shape.size(), 0);
-    int64_t rank = shape.size();
-    for (int64_t at = 0; at < packedType.getNumElements(); ++at) {
-      int64_t inDim = index[0] * panel + index[numOuter];
-      bool exists = inDim < type.getDimSize(dim);
-      int64_t from = offset + inDim * strides[dim];
-      for (int64_t d = 1; d < numOuter; ++d) {
-        int64_t inOther = index[d];
-        if (group > 1 && permutation[d] == int64_t(groupDim)) {
-          inOther = inOther * group + index[rank - 1];
-          exists &= inOther < type.getDimSize(groupDim);
-        }
-        from += inOther * strides[permutation[d]];
-      }
-      if (exists) {
-        std::memcpy(packed.data() + at * width,
-                    bytes->data.data() + from * width, width);
-      }
-      for (int64_t d = rank - 1; d >= 0; --d) {
-        if (++index[d] < shape[d])
-          break;
-        index[d] = 0;
-      }
-    }
-    store.addOwned(layout, packedType, std::move(packed));
-    store.release(ref.getValue());
-    OpBuilder b = OpBuilder::atBlockBegin(module.getBody());
-    if (auto old = module.lookupSymbol<hr::WeightOp>(ref))
-      b.setInsertionPointAfter(old);
-    auto weight =
-        hr::WeightOp::create(b, constant.getLoc(), layout, packedType);
-    std::string text = "panels of " + std::to_string(panel) +
-                       " along dimension " + std::to_string(dim);
-    weight->setAttr("hr.layout", b.getStringAttr(text));
-    weight->setAttr("hr.repacked_from", b.getStringAttr(ref.getValue()));
-    weight->setAttr("hr.reason",
-                    b.getStringAttr("read along the lanes of a vector"));
-    contraction.emitRemark("stores weight '")
-        << ref.getValue() << "' in " << text << ", as stage '"
-        << stage.getSymName() << "' reads it";
-  }
-
-  OpBuilder b(stage);
-  auto packed =
-      hr::ConstantOp::create(b, constant.getLoc(), packedType,
-                             ArrayAttr::get(entry.getContext(), names),
-                             constant.getIndex());
-  // Its index may be defined after...: constants stand where the old one did.
-  packed->moveAfter(constant);
-  stage.getInputsMutable().append(packed.getResult());
-  Value arg = stage.getBody().front().addArgument(packedType,
-                                                  constant.getLoc());
-  b.setInsertionPoint(contraction);
-  SmallVector<OpFoldResult> tiles{b.getIndexAttr(panel)};
-  SmallVector<int64_t> tiledDims{int64_t(dim)};
-  if (group > 1) {
-    tiles.push_back(b.getIndexAttr(group));
-    tiledDims.push_back(groupDim);
-  }
-  Value empty = tensor::EmptyOp::create(b, contraction.getLoc(),
-                                        type.getShape(), elementType);
-  auto unpack = linalg::UnPackOp::create(
-      b, contraction.getLoc(), arg, empty, tiledDims, tiles,
-      permutation);
-  use->set(unpack.getResult());
-  return success();
 }
 
 LogicalResult StageFormer::fillStage(hr::StageOp stage) {

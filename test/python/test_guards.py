@@ -298,6 +298,17 @@ def test_rows_without_a_bound(opt):
           [[(12, 8), (12, 1)], [(90, 5), (90, 1)]], [], opt)
 
 
+def test_parts_that_end_with_the_whole():
+    """A tile of the second part reaches over the end of the result where the
+    third part has no rows."""
+    check(lambda x, p: torch.cat([p, p, x], -2), [(5, 3), (3, 3)],
+          [{0: DYNAMIC}, None], [[(5, 3), (3, 3)], [(2, 3), (3, 3)],
+                                 [(16, 3), (3, 3)]], [])
+    bounded = torch.export.Dim("n", min=2, max=16)
+    check(lambda x, p: torch.cat([p, p, x], -2), [(5, 3), (3, 3)],
+          [{0: bounded}, None], [[(5, 3), (3, 3)], [(16, 3), (3, 3)]], [])
+
+
 @pytest.mark.parametrize("opt", [0, 2])
 def test_places_of_sizes_that_do_not_compare(opt):
     """Sizes of buffers that no proof orders: a minimum, and what joins it."""

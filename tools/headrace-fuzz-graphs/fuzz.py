@@ -159,6 +159,16 @@ def serve(pipe) -> None:
         pipe.send(judge([program], setup)[0])
 
 
+def dies_generating(number: int) -> bool:
+    """Whether eager mode takes the process with it: programs are run as they
+    are made."""
+    process = multiprocessing.get_context("fork").Process(
+        target=generate, args=(number,), daemon=True)
+    process.start()
+    process.join()
+    return process.exitcode < 0
+
+
 def quiet() -> None:
     warnings.simplefilter("ignore")
     logging.disable(logging.WARNING)
@@ -234,7 +244,12 @@ class Fuzzer:
     def one_by_one(self, block: int) -> None:
         setup = self.pick(block)
         for number in range(block * BLOCK, (block + 1) * BLOCK):
-            if number in self.seeds:
+            if number not in self.seeds:
+                continue
+            if dies_generating(number):
+                self.note(number, Verdict(
+                    "skipped", "torch itself dies while the program is made"))
+            else:
                 self.note(number, self.judge(generate(number), setup))
 
     def failures(self) -> int:

@@ -185,6 +185,16 @@ private:
   double predictSoftmaxSum(const StageAnalysis &analysis, const Nest &nest,
                            const NestPlan &nestPlan, int64_t stream,
                            llvm::ArrayRef<double> length) const;
+  /// Loops, register tiles and instructions of every nest, before tile sizes.
+  llvm::SmallVector<NestPlan> planNests(const StageAnalysis &analysis) const;
+  /// Per class, what its tiles are multiples of.
+  llvm::SmallVector<int64_t>
+  getTileUnits(const StageAnalysis &analysis,
+               llvm::ArrayRef<NestPlan> nestPlans) const;
+  /// Per tileable class, the sizes that are worth a prediction.
+  llvm::SmallVector<llvm::SmallVector<int64_t>>
+  getTileSizes(const StageAnalysis &analysis,
+               llvm::ArrayRef<NestPlan> nestPlans) const;
   /// What `predict` has to know of each nest; null where it is no contraction.
   std::vector<std::unique_ptr<Contraction>>
   inspectAll(const StageAnalysis &analysis) const;
