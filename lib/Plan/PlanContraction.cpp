@@ -550,6 +550,23 @@ SmallVector<Planner::Repack>
 Planner::getRepacks(const StageAnalysis &analysis,
                     const StagePlan &plan) const {
   SmallVector<Repack> result;
+  SmallVector<unsigned> tileable = analysis.getTileClasses();
+  // Whether a copy of what a tile reads of the operand has a useful bound.
+  auto isBounded = [&](const Node *node, unsigned operand) {
+    constexpr int64_t mostElements = 1 << 20;
+    int64_t count = 1;
+    for (auto [l, loop] : llvm::enumerate(node->loops)) {
+      if (!node->operands[operand].dependsOn(l) ||
+          loop.extent.isConstant() || llvm::is_contained(tileable, loop.cls) ||
+          analysis.getClasses()[loop.cls].streamed)
+        continue;
+      int64_t most = std::max<int64_t>(loop.extent.bounds(ranges).max, 1);
+      if (most > mostElements / count)
+        return false;
+      count *= most;
+    }
+    return true;
+  };
   for (auto [n, nest] : llvm::enumerate(analysis.getNests())) {
     const Node *node = nest.anchor;
     if (node->kind != NodeKind::Contraction || plan.nests[n].vector < 0)
@@ -560,7 +577,8 @@ Planner::getRepacks(const StageAnalysis &analysis,
     for (unsigned i = 0; i < 2; ++i)
       if (nest.streamedBy && node->operands[i].isInput() &&
           !node->operands[i].panel &&
-          strideAlong(analysis, node, i, unitStep(node, loop)) > 1)
+          strideAlong(analysis, node, i, unitStep(node, loop)) > 1 &&
+          isBounded(node, i))
         result.push_back({unsigned(n), i});
   }
   return result;

@@ -288,6 +288,11 @@ def test_rows_without_a_bound(opt):
           [{0: AUTO, 1: AUTO}, {0: AUTO}, None],
           [[(5, 130), (5, 1), (1, 1)], [(70, 3), (70, 1), (1, 1)]], [], opt)
 
+    def itself(x):
+        return torch.softmax(x @ x.transpose(-1, -2), -1) @ x
+    check(itself, [(7, 5)], [{0: AUTO, 1: AUTO}],
+          [[(7, 5)], [(90, 33)], [(3, 300)]], [], opt)
+
     columns = torch.tensor([3])
 
     def attention(x, y):
