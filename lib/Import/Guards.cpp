@@ -255,6 +255,8 @@ private:
                       1);
   }
   Expected<Value> remainder(const Value &a, const Value &b) {
+    if (a.isRounded || b.isRounded)
+      return failRounded();
     if (a.denominator != 1 || b.denominator != 1)
       return fail("'%' of what is not an integer");
     if (b.numerator.getConstant() == 0)
@@ -423,9 +425,11 @@ private:
                                                 : n.ceilDiv(d),
                           1);
       }
-      if (function == "abs")
-        return makeNumber(SizeExpr::max(n, n * SizeExpr(-1)),
-                          args[0].denominator);
+      if (function == "abs") {
+        Value result = args[0];
+        result.numerator = SizeExpr::max(n, n * SizeExpr(-1));
+        return result;
+      }
     }
     if (args.size() == 2) {
       if (function == "FloorDiv" || function == "CleanDiv")

@@ -551,21 +551,13 @@ Planner::getRepacks(const StageAnalysis &analysis,
                     const StagePlan &plan) const {
   SmallVector<Repack> result;
   SmallVector<unsigned> tileable = analysis.getTileClasses();
-  // Whether a copy of what a tile reads of the operand has a useful bound.
   auto isBounded = [&](const Node *node, unsigned operand) {
-    constexpr int64_t mostElements = 1 << 20;
-    int64_t count = 1;
-    for (auto [l, loop] : llvm::enumerate(node->loops)) {
-      if (!node->operands[operand].dependsOn(l) ||
-          loop.extent.isConstant() || llvm::is_contained(tileable, loop.cls) ||
-          analysis.getClasses()[loop.cls].streamed)
-        continue;
-      int64_t most = std::max<int64_t>(loop.extent.bounds(ranges).max, 1);
-      if (most > mostElements / count)
-        return false;
-      count *= most;
-    }
-    return true;
+    SmallVector<unsigned> over;
+    for (unsigned l = 0; l < node->loops.size(); ++l)
+      if (node->operands[operand].dependsOn(l))
+        over.push_back(l);
+    return analysis.isBounded(node, over, tileable, /*isStreamed=*/true,
+                              ranges);
   };
   for (auto [n, nest] : llvm::enumerate(analysis.getNests())) {
     const Node *node = nest.anchor;

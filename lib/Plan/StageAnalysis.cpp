@@ -352,6 +352,24 @@ void StageAnalysis::formClasses() {
     }
 }
 
+bool StageAnalysis::isBounded(const Node *node, ArrayRef<unsigned> over,
+                              ArrayRef<unsigned> tileable, bool isStreamed,
+                              const SymbolRanges &ranges) const {
+  constexpr int64_t mostElements = 1 << 20;
+  int64_t count = 1;
+  for (unsigned l : over) {
+    const Loop &loop = node->loops[l];
+    if (loop.extent.isConstant() || llvm::is_contained(tileable, loop.cls) ||
+        (isStreamed && classes[loop.cls].streamed))
+      continue;
+    int64_t most = std::max<int64_t>(loop.extent.bounds(ranges).max, 1);
+    if (most > mostElements / count)
+      return false;
+    count *= most;
+  }
+  return true;
+}
+
 bool StageAnalysis::isAligned(const Node *reader, const Access &access,
                               std::optional<unsigned> cls) {
   const Node *producer = access.producer;

@@ -270,7 +270,6 @@ private:
   /// Scratch is sized for the largest tile. A value that spans long dynamic
   /// dimensions belongs in a buffer, which is sized for the call.
   bool hasBoundedScratch(const StageAnalysis &analysis) {
-    constexpr int64_t mostElements = 1 << 20;
     SmallVector<unsigned> tileable;
     if (fuse) // else all is one tile
       tileable = analysis.getTileClasses();
@@ -279,32 +278,22 @@ private:
     for (const Nest &nest : analysis.getNests())
       if (nest.streamedBy)
         inStream.insert_range(nest.getRoots());
-    auto isBounded = [&](const Node *node, auto over) {
-      int64_t count = 1;
-      for (unsigned l : over) {
-        const Loop &loop = node->loops[l];
-        if (loop.extent.isConstant() ||
-            llvm::is_contained(tileable, loop.cls) ||
-            (inStream.contains(node) &&
-             analysis.getClasses()[loop.cls].streamed))
-          continue;
-        int64_t most = std::max<int64_t>(loop.extent.bounds(ranges).max, 1);
-        if (most > mostElements / count)
-          return false;
-        count *= most;
-      }
-      return true;
+    auto isBounded = [&](const Node *node, ArrayRef<unsigned> over) {
+      return analysis.isBounded(node, over, tileable, inStream.contains(node),
+                                ranges);
     };
     for (const auto &node : analysis.getNodes()) {
       if (!analysis.isMaterialized(node.get()))
         continue;
       // The sums so far, wherever the result goes.
-      if (node->kind == NodeKind::SoftmaxSum &&
-          !isBounded(node.get(),
-                     llvm::make_filter_range(
-                         llvm::seq<unsigned>(0, node->loops.size()),
-                         [&](unsigned l) { return node->loops[l].parallel; })))
-        return false;
+      if (node->kind == NodeKind::SoftmaxSum) {
+        SmallVector<unsigned> parallel;
+        for (auto [l, loop] : llvm::enumerate(node->loops))
+          if (loop.parallel)
+            parallel.push_back(l);
+        if (!isBounded(node.get(), parallel))
+          return false;
+      }
       for (OpResult value : node->op->getResults())
         if (!analysis.isOutput(value) &&
             value.getResultNumber() < node->resultLoops.size() &&

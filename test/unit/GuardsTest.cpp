@@ -71,6 +71,22 @@ TEST(Guards, Comparisons) {
   EXPECT_EQ(values("L['x'].size()[0]**2 < 10"), (Values{0, 1, 2, 3}));
 }
 
+TEST(Guards, Fractions) {
+  EXPECT_EQ(values("math.trunc(0.5*torch.sym_float(L['x'].size()[0])) == 2"),
+            (Values{4, 5}));
+  EXPECT_EQ(values("math.trunc((L['x'].size()[0] + (-5)) / 2) == -1"),
+            (Values{2, 3}));
+  EXPECT_EQ(values("L['x'].size()[0] / 3 > 3"), (Values{10, 11, 12}));
+  // Whether 0.7 * 10 is 7 depends on how it rounds.
+  for (llvm::StringRef guard :
+       {"0.7*L['x'].size()[0] >= 7", "abs(0.7*L['x'].size()[0]) >= 7",
+        "math.floor(0.7*L['x'].size()[0]) == 7",
+        "(0.1*(10*L['x'].size()[0])) % 2 == 0",
+        "max(0.7*L['x'].size()[0], 1) >= 7", "-(0.7*L['x'].size()[0]) < 7"})
+    EXPECT_NE(text(guard).find("short in binary"), std::string::npos)
+        << guard.str();
+}
+
 TEST(Guards, Logic) {
   EXPECT_EQ(values("L['x'].size()[0] > 11 or L['x'].size()[0] == 2"),
             (Values{2, 12}));

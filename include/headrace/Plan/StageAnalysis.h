@@ -123,6 +123,12 @@ public:
   llvm::ArrayRef<ClassInfo> getClasses() const { return classes; }
   llvm::ArrayRef<Nest> getNests() const { return nests; }
   Node *getNode(mlir::Value value) const;
+  /// Whether what a tile holds at once of a value over these loops of `node` has
+  /// a useful bound: all but tiles of `tileable` classes, and blocks of the
+  /// stream if it `isStreamed`.
+  bool isBounded(const Node *node, llvm::ArrayRef<unsigned> over,
+                 llvm::ArrayRef<unsigned> tileable, bool isStreamed,
+                 const SymbolRanges &ranges) const;
   bool isOutput(mlir::Value value) const { return outputs.contains(value); }
   /// The node's result is stored by some nest.
   bool isMaterialized(const Node *node) const {
