@@ -80,6 +80,14 @@ FailureOr<Access> StageAnalysis::resolve(Value value, ArrayRef<Linear> index,
         return fail(why, def, "the grouped dimension is not one loop");
       access.groupLoop = *loop;
     }
+    // Addresses in panels are linear in a lane if its loop moves nothing else.
+    for (auto [d, linear] : llvm::enumerate(index))
+      for (int64_t own : unpack.getInnerDimsPos()) {
+        std::optional<unsigned> moved = index[own].getPlainLoop();
+        if (int64_t(d) != own && linear.coef[*moved] != SizeExpr(0))
+          return fail(why, def,
+                      "the loop of a packed dimension moves along another");
+      }
     return access;
   }
 

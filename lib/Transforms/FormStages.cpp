@@ -468,15 +468,26 @@ private:
     DenseSet<Attribute> names;
     for (Attribute name : constant.getWeights())
       names.insert(name);
+    // A vector of a panel has its other indices in common: no loop moves along
+    // two dimensions (a diagonal).
+    auto movesOnce = [](AffineMap map) {
+      for (unsigned loop = 0; loop < map.getNumDims(); ++loop)
+        if (llvm::count_if(map.getResults(), [&](AffineExpr expr) {
+              return expr.isFunctionOfDim(loop);
+            }) > 1)
+          return false;
+      return true;
+    };
     // Through views: a window of one element is a reshape away from a product.
-    auto contracts = [](Value tensor) {
+    auto contracts = [&](Value tensor) {
       SmallVector<OpOperand *> readers;
       collectReaders(tensor, readers);
-      return llvm::all_of(readers, [](OpOperand *use) {
+      return llvm::all_of(readers, [&](OpOperand *use) {
         auto linalgOp = dyn_cast<linalg::LinalgOp>(use->getOwner());
         return linalgOp && linalgOp.getNumReductionLoops() > 0 &&
                linalgOp.getNumDpsInputs() == 2 &&
-               use->getOperandNumber() < 2;
+               use->getOperandNumber() < 2 &&
+               movesOnce(linalgOp.getMatchingIndexingMap(use));
       });
     };
     bool packable = true;

@@ -117,6 +117,30 @@ def test_batches_of_weights(dtype, target):
           target=target)
 
 
+class Diagonals(torch.nn.Module):
+    """A loop moves along two dimensions of a weight at once, which panels do not
+    allow for; `whole` is read as a matrix too."""
+
+    def __init__(self, dtype: torch.dtype) -> None:
+        super().__init__()
+        self.cube = torch.nn.Parameter(torch.randn(5, 37, 37, dtype=dtype))
+        self.depth = torch.nn.Parameter(torch.randn(20, 9, 20, dtype=dtype))
+        self.whole = torch.nn.Parameter(torch.randn(6, 6, 33, dtype=dtype))
+
+    def forward(self, x, y, z):
+        return (x @ torch.diagonal(self.cube, 0, -2, -1),
+                y @ torch.diagonal(self.depth, 0, 0, 2).mT,
+                torch.einsum("bij,ki->bkj", self.whole, z),
+                z @ torch.diagonal(self.whole, 0, 0, 1).mT)
+
+
+@pytest.mark.parametrize("dtype", DTYPES, ids=name_of)
+@pytest.mark.parametrize("target", TARGETS)
+def test_diagonals_of_weights(dtype, target):
+    inputs = [torch.randn(7, k, dtype=dtype) for k in (5, 20, 6)]
+    check(Case("diagonals", Diagonals(dtype), tuple(inputs)), target=target)
+
+
 @pytest.mark.parametrize("rows", [27, 40, 70])
 def test_a_small_product_beside_a_large_one(rows):
     """What is light does not hold tiles to whole vectors; vectors of a packed

@@ -88,11 +88,11 @@ class Exported:
             with torch.no_grad():
                 self.compiled = self.exported.run_decompositions({})
         self.calls = []
-        # Guards decide whether sizes that were left to torch are taken.
+        # Guards decide whether sizes are taken, those in a dimension's range too.
         eager = copy.deepcopy(
             self.exported.module(check_guards=program.auto))
         guarded = None
-        if program.decomposed and program.symbols:
+        if program.symbols:
             guarded = copy.deepcopy(self.compiled.module(check_guards=True))
         oracle = Oracle(self.exported)
         #: None of a call that is refused.

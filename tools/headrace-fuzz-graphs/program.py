@@ -353,6 +353,6 @@ def write_reproducer(program: Program, file: str, title: str, message: str,
         forward="\n".join("    " + line
                           for line in program.source().splitlines()),
         calls="\n".join(calls), shapes=shapes, target=target, levels=levels,
-        guarded=program.auto,
+        guarded=program.auto or bool(program.symbols),
         decompose=("    program = program.run_decompositions({})"
                    if program.decomposed else ""))
