@@ -12,16 +12,12 @@
 |* call for memory that a run can make.
 |*
 \*===----------------------------------------------------------------------===*/
+#include "Region.h"
 #include "Runtime.h"
 
 /** More than this is not reserved ahead: 64 GiB. */
 static const int64_t reserve_limit = (int64_t)1 << 36;
-enum { MESSAGE_SIZE = 1024, HUGE_PAGE = 2 << 20, ALIGN = 128 };
-
-typedef struct {
-  uint8_t *at;
-  int64_t bytes;
-} region;
+enum { MESSAGE_SIZE = 1024 };
 
 struct hr_context {
   hr_frame frame;
@@ -32,13 +28,13 @@ struct hr_context {
   bool owns_pool;
   bool fixed_workers;
   uint32_t num_workers; /* at most */
-  /** Whether a call is going on: 0 or 1 on a page that fork wipes, else 0 or the
-      number of the process. */
+  /** Whether a call is going on: 0 or 1 on a page that fork wipes, else 0 or
+      the number of the process. */
   uint32_t *busy;
   region busy_page;
   bool is_wiped;
-  /** The same as any child of fork sees it: still set there if fork cut the call
-      off. */
+  /** The same as any child of fork sees it: still set there if fork cut the
+      call off. */
   bool in_call;
   /** The state is what a call had made of it that fork cut off. */
   bool is_torn;
@@ -54,52 +50,6 @@ struct hr_context {
   const hr_schedule *schedule;
   char message[MESSAGE_SIZE];
 };
-
-/*===----------------------------------------------------------------------===*\
- * Memory
-\*===----------------------------------------------------------------------===*/
-
-/* Another thread may fork at any moment, and the child goes on with the regions
-   as they are then: a region never claims bytes that are not mapped. */
-
-static void release(region *r) {
-  region old = *r;
-  __atomic_store_n(&r->bytes, 0, __ATOMIC_RELEASE);
-  __atomic_store_n(&r->at, 0, __ATOMIC_RELEASE);
-  if (old.at)
-    munmap(old.at, (size_t)old.bytes);
-}
-
-/** Makes the region at least `bytes` long; its contents are lost if it grows.
-    Returns false when the system refuses. */
-static bool ensure(region *r, int64_t bytes) {
-  if (bytes <= r->bytes)
-    return true;
-  /* Pages come when they are touched: what the machine does not have would be
-     found out by a signal in the middle of a run. */
-  if (bytes > hr_available_memory())
-    return false;
-  release(r);
-  bytes = (bytes + 65535) & ~(int64_t)65535;
-  void *at = mmap(0, (size_t)bytes, PROT_READ | PROT_WRITE,
-                  MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-  if (at == MAP_FAILED)
-    return false;
-  if (bytes >= 2 * HUGE_PAGE)
-    madvise(at, (size_t)bytes, MADV_HUGEPAGE);
-  __atomic_store_n(&r->at, at, __ATOMIC_RELEASE);
-  __atomic_store_n(&r->bytes, bytes, __ATOMIC_RELEASE);
-  return true;
-}
-
-static int64_t align_up(int64_t value) {
-  return (value + ALIGN - 1) & ~(int64_t)(ALIGN - 1);
-}
-
-static int64_t saturating_add(int64_t a, int64_t b) {
-  int64_t sum;
-  return __builtin_add_overflow(a, b, &sum) ? INT64_MAX : sum;
-}
 
 /*===----------------------------------------------------------------------===*\
  * Sizes
@@ -169,8 +119,8 @@ static bool evaluate(const hr_size *size, const int64_t *symbols,
 /** More work than any schedule waits for that is of use at some size. */
 static const int64_t any_work = INT64_MAX - 1;
 
-/** The schedule for the largest number of workers, up to `workers`, that a call of
-    so much work pays for; INT64_MAX: whether it pays or not. */
+/** The schedule for the largest number of workers, up to `workers`, that a call
+    of so much work pays for; INT64_MAX: whether it pays or not. */
 static const hr_schedule *choose_schedule(const hr_entry *entry,
                                           uint32_t workers, int64_t work) {
   const hr_schedule *best = &entry->schedules[0];
@@ -209,8 +159,8 @@ static bool enter(hr_context *context) {
                                       __ATOMIC_ACQUIRE, __ATOMIC_RELAXED))
     if (found == own)
       return false;
-  /* Nobody of this process can have left it set: a call of the parent's, of which
-     only what it wrote is here. */
+  /* Nobody of this process can have left it set: a call of the parent's, of
+     which only what it wrote is here. */
   if (context->in_call && hr_rt_image.num_states)
     context->is_torn = true;
   context->in_call = true;
@@ -290,50 +240,67 @@ const char *hr_rt_message(const hr_context *context) {
   return context->message;
 }
 
-int hr_rt_create_context(const hr_model *model,
-                         const hr_context_options *options, hr_context **result,
-                         char *message, size_t message_size) {
-  hr_message why = {message, message_size};
-  if (message && message_size)
-    *message = 0;
-  if (!model || !result)
-    return hr_fail(why, HR_ERROR_ARGUMENT, "no model or no place for the context");
-  *result = 0;
+/** What the caller asks of a context. */
+typedef struct {
+  hr_profile *profile;
+  hr_pool *pool;
+  uint32_t workers; /* 0: as many as there are */
+  bool fixed_workers;
+} request;
+
+/** Checks the options, which may be NULL. */
+static int read_options(hr_message why, const hr_context_options *options,
+                        request *asked) {
+  *asked = (request){0, 0, 0, false};
   /* Fields that the caller's header did not have yet are NULL. */
   size_t least = __builtin_offsetof(hr_context_options, profile);
   if (options && options->struct_size < least)
     return hr_fail(why, HR_ERROR_ARGUMENT,
                    "expected hr_context_options of %u bytes but got %u",
                    (unsigned)least, (unsigned)options->struct_size);
-  hr_profile *profile = 0;
-  if (options &&
-      options->struct_size >= __builtin_offsetof(hr_context_options, fixed_workers))
-    profile = options->profile;
-  bool fixed = options && options->struct_size >= sizeof *options &&
-               options->fixed_workers;
+  if (options && options->struct_size >=
+                     __builtin_offsetof(hr_context_options, fixed_workers))
+    asked->profile = options->profile;
+  asked->fixed_workers = options && options->struct_size >= sizeof *options &&
+                         options->fixed_workers;
+  hr_profile *profile = asked->profile;
   if (profile && profile->struct_size < sizeof *profile)
     return hr_fail(why, HR_ERROR_ARGUMENT,
                    "expected hr_profile of %u bytes but got %u",
                    (unsigned)sizeof *profile, (unsigned)profile->struct_size);
-  hr_pool *pool = options ? options->pool : 0;
+  hr_pool *pool = asked->pool = options ? options->pool : 0;
   if (pool && pool->operations->abi_version != HR_ABI_VERSION)
     return hr_fail(why, HR_ERROR_ARGUMENT,
                    "expected a pool of ABI version %u but got %u",
                    HR_ABI_VERSION, pool->operations->abi_version);
+  asked->workers = options ? options->workers : 0;
+  return HR_OK;
+}
 
-  /* 1. How many workers: as asked, as there are, as there are schedules for. */
+/** How many workers: as asked, as there are, as there are schedules for. */
+static uint32_t choose_workers(const request *asked) {
+  hr_pool *pool = asked->pool;
   uint32_t allowed = pool ? pool->operations->available(pool)
                           : hr_available_cpus();
-  if (options && options->workers && (!pool || options->workers < allowed))
-    allowed = options->workers;
+  if (asked->workers && (!pool || asked->workers < allowed))
+    allowed = asked->workers;
   uint32_t workers = 1;
+  for (int64_t i = 0; i < hr_rt_image.num_entries; ++i) {
+    const hr_schedule *schedule =
+        choose_schedule(&hr_rt_image.entries[i], allowed,
+                        asked->fixed_workers ? INT64_MAX : any_work);
+    if (schedule->workers > workers)
+      workers = (uint32_t)schedule->workers;
+  }
+  return workers;
+}
+
+/** One block for everything small, 128-byte aligned for the counters; NULL: out
+    of memory. */
+static hr_context *allocate(uint32_t workers) {
   int64_t symbols = 0, inputs = 0, outputs = 0, dims = 0;
   for (int64_t i = 0; i < hr_rt_image.num_entries; ++i) {
     const hr_entry *entry = &hr_rt_image.entries[i];
-    const hr_schedule *schedule =
-        choose_schedule(entry, allowed, fixed ? INT64_MAX : any_work);
-    if (schedule->workers > workers)
-      workers = (uint32_t)schedule->workers;
     int64_t rank = 0;
     for (int64_t k = 0; k < entry->num_outputs; ++k)
       rank += entry->outputs[k].rank;
@@ -342,14 +309,12 @@ int hr_rt_create_context(const hr_model *model,
     outputs = entry->num_outputs > outputs ? entry->num_outputs : outputs;
     dims = rank > dims ? rank : dims;
   }
-
-  /* 2. One block for everything small, 128-byte aligned for the counters. */
   int64_t head = align_up(sizeof(hr_context));
   int64_t bytes = head + workers * (int64_t)sizeof(hr_counter) +
                   (symbols + inputs + outputs + dims) * 8 + workers * 4;
   region block = {0, 0};
   if (!ensure(&block, bytes))
-    return hr_fail(why, HR_ERROR_SYSTEM, "out of memory for a context");
+    return 0;
   hr_context *context = (hr_context *)block.at;
   uint8_t *next = block.at + head;
   context->frame.counters = (hr_counter *)next;
@@ -364,13 +329,12 @@ int hr_rt_create_context(const hr_model *model,
   next += dims * 8;
   context->frame.bases = (uint32_t *)next;
   context->block = block;
-  context->model = model;
-  context->profile = profile;
   context->num_workers = workers;
-  context->fixed_workers = fixed;
-  context->frame.weights = model->weights;
+  return context;
+}
 
-  /* 3. Arena and outputs, for every schedule that may be run. */
+/** Arena and outputs, for every schedule that may be run. */
+static void reserve_regions(hr_context *context) {
   int64_t arena = 0, results = 0;
   for (int64_t i = 0; i < hr_rt_image.num_entries; ++i) {
     const hr_entry *entry = &hr_rt_image.entries[i];
@@ -379,8 +343,8 @@ int hr_rt_create_context(const hr_model *model,
       int64_t need = saturating_add(
           schedule->arena_largest,
           align_up(schedule->scratch_stride * schedule->workers));
-      if (schedule->workers <= (int64_t)workers && need <= reserve_limit &&
-          need > arena)
+      if (schedule->workers <= (int64_t)context->num_workers &&
+          need <= reserve_limit && need > arena)
         arena = need;
     }
     int64_t own = largest_results(entry);
@@ -391,6 +355,31 @@ int hr_rt_create_context(const hr_model *model,
   ensure(&context->arena, arena);
   ensure(&context->results[0], results);
   ensure(&context->results[1], results);
+}
+
+int hr_rt_create_context(const hr_model *model,
+                         const hr_context_options *options, hr_context **result,
+                         char *message, size_t message_size) {
+  hr_message why = {message, message_size};
+  if (message && message_size)
+    *message = 0;
+  if (!model || !result)
+    return hr_fail(why, HR_ERROR_ARGUMENT,
+                   "no model or no place for the context");
+  *result = 0;
+  request asked;
+  int status = read_options(why, options, &asked);
+  if (status)
+    return status;
+  uint32_t workers = choose_workers(&asked);
+  hr_context *context = allocate(workers);
+  if (!context)
+    return hr_fail(why, HR_ERROR_SYSTEM, "out of memory for a context");
+  context->model = model;
+  context->profile = asked.profile;
+  context->fixed_workers = asked.fixed_workers;
+  context->frame.weights = model->weights;
+  reserve_regions(context);
   if (!ensure(&context->busy_page, sizeof *context->busy)) {
     hr_rt_destroy_context(context);
     return hr_fail(why, HR_ERROR_SYSTEM, "out of memory for a context");
@@ -406,12 +395,9 @@ int hr_rt_create_context(const hr_model *model,
   }
   context->frame.state = context->state.at;
   hr_rt_reset(context);
-
-  /* 4. Threads. */
-  context->pool = pool;
-  if (!pool && workers > 1) {
-    int status =
-        hr_pool_create(workers, &context->pool, message, message_size);
+  context->pool = asked.pool;
+  if (!asked.pool && workers > 1) {
+    status = hr_pool_create(workers, &context->pool, message, message_size);
     if (status) {
       hr_rt_destroy_context(context);
       return status;
@@ -521,10 +507,14 @@ static int bind_symbols(hr_context *context, const hr_entry *entry,
     const hr_symbol *symbol = &entry->symbols[i];
     const hr_port *port = &entry->inputs[symbol->input];
     int64_t size = inputs[symbol->input].shape[symbol->dim];
-    int64_t value = (size - symbol->offset) / symbol->scale;
+    int64_t beyond;
+    if (__builtin_sub_overflow(size, symbol->offset, &beyond))
+      return FAIL(context, "input '%s': dimension %d is %lld", port->name,
+                  (int)symbol->dim, (long long)size);
+    int64_t value = beyond / symbol->scale;
     const char *open = symbol->name[0] ? " (" : "";
     const char *close = symbol->name[0] ? ")" : "";
-    if (value * symbol->scale + symbol->offset != size) {
+    if (beyond % symbol->scale != 0) {
       int64_t rest = symbol->offset % symbol->scale;
       if (rest)
         return FAIL(context,

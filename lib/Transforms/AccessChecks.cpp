@@ -111,134 +111,203 @@ static std::optional<Touched> getTouched(Operation *op, OpBuilder &b) {
   return std::nullopt;
 }
 
-void StageEmitter::checkAccesses(ArrayRef<OperandPart> parts) {
-  SmallVector<Operation *> accesses;
-  func.walk([&](Operation *op) { accesses.push_back(op); });
+namespace headrace {
+/// Checks accesses of a stage whose body is emitted.
+class AccessChecker {
+public:
+  AccessChecker(StageEmitter &e, ArrayRef<StageEmitter::OperandPart> parts);
+  /// Puts the checks of `op`, if it loads or stores, before it.
+  void check(Operation *op);
 
-  // The corners of the footprints in this tile, and sizes.
+private:
+  /// The corners of a footprint in this tile, and sizes.
   struct Box {
     SmallVector<Value> low, high, dims; // whole: `low` is empty
     Value total;
   };
+  Box makeBox(const StageEmitter::OperandPart &part);
+  /// What each element that an operation touches has to lie in.
+  struct Bounds {
+    const Box *box = nullptr; // null: all of the memref
+    /// Elements of the memref.
+    Value total;
+    /// What a violation is reported as.
+    int64_t site = 0;
+
+    bool isWhole() const { return !box || box->low.empty(); }
+  };
+  Bounds getBounds(const Touched &touched);
+  /// The lanes that count of a load that reads more than it uses, else null.
+  Value makeUsedLanes(Operation *op, int64_t lanes);
+  void checkElements(const Touched &touched, const Bounds &bounds);
+  void checkElement(const Bounds &bounds, Value at, Value isUsed);
+  Value isOutside(const Bounds &bounds, Value at, Value isUsed);
+  /// A loop only if there is more than one iteration.
+  void repeat(int64_t count, function_ref<void(Value)> body);
+
+  StageEmitter &e;
+  OpBuilder &b;
+  Location loc;
+  SmallVector<Box> boxes; // one per operand
+};
+} // namespace headrace
+
+AccessChecker::AccessChecker(StageEmitter &e,
+                             ArrayRef<StageEmitter::OperandPart> parts)
+    : e(e), b(e.b), loc(e.loc) {
   OpBuilder::InsertionGuard guard(b);
   // The first coordinate is what is left when the others are divided off.
-  b.setInsertionPointAfterValue(coordinates.empty() ? tileNumber
-                                                    : coordinates.front());
-  SmallVector<Box> boxes;
-  for (const OperandPart &part : parts) {
-    Box &box = boxes.emplace_back();
-    SizeExpr total(1);
-    for (const SizeExpr &dim : part.dims) {
-      total = total * dim;
-      box.dims.push_back(size(SizeExpr::max(dim, 1)));
-    }
-    box.total = size(total);
-    if (part.print.isWhole())
-      continue;
-    SmallVector<Value> at(coordinates);
-    at.resize(part.print.getOrigin().getNumDims(), constant(0));
-    std::optional<SmallVector<Value, 8>> origin =
-        affine::expandAffineMap(b, loc, part.print.getOrigin(), at);
-    for (auto [d, low] : llvm::enumerate(*origin)) {
-      SizeExpr extent = hr::getSizes(part.print.getExtent())[d];
-      box.low.push_back(low);
-      box.high.push_back(add(low, size(extent)));
-    }
-  }
+  b.setInsertionPointAfterValue(e.coordinates.empty() ? e.tileNumber
+                                                      : e.coordinates.front());
+  for (const StageEmitter::OperandPart &part : parts)
+    boxes.push_back(makeBox(part));
+}
 
-  auto check = [&](const Touched &touched) {
-    // What the memref is.
-    const Box *box = nullptr;
-    Value total;
-    std::string name = "scratch";
-    if (auto arg = dyn_cast<BlockArgument>(touched.memref)) {
-      unsigned number = arg.getArgNumber() - stageOperandsBegin;
-      box = &boxes[number];
-      total = box->total;
-      name = "operand " + std::to_string(number);
-    } else {
-      total = constant(
-          cast<MemRefType>(touched.memref.getType()).getDimSize(0));
-    }
-    bool isWhole = !box || box->low.empty();
-    std::string what = "stage '" + func.getSymName().str() + "' " +
-                       (touched.isStore ? "stores to " : "loads from ") + name;
-    int64_t site = siteOf(func, what,
-                          isWhole ? "position"
-                                  : "outside the part that its schedule says",
-                          /*ranged=*/isWhole);
-    auto checkOne = [&](Value at, Value isUsed) {
-      auto compare = [&](arith::CmpIPredicate predicate, Value x, Value y) {
-        return arith::CmpIOp::create(b, loc, predicate, x, y).getResult();
-      };
-      Value isBad = compare(arith::CmpIPredicate::uge, at, total);
-      Value rest = at;
-      for (size_t d = isWhole ? 0 : box->low.size(); d-- > 0;) {
-        Value index = rest;
-        if (d > 0) {
-          index = arith::RemUIOp::create(b, loc, rest, box->dims[d]);
-          rest = arith::DivUIOp::create(b, loc, rest, box->dims[d]);
-        }
-        Value below = compare(arith::CmpIPredicate::slt, index, box->low[d]);
-        Value above = compare(arith::CmpIPredicate::sge, index, box->high[d]);
-        Value isOut = arith::OrIOp::create(b, loc, below, above);
-        if (isUsed)
-          isOut = arith::AndIOp::create(b, loc, isOut, isUsed);
-        isBad = arith::OrIOp::create(b, loc, isBad, isOut);
-      }
-      auto branch = scf::IfOp::create(b, loc, isBad);
-      OpBuilder::InsertionGuard guard(b);
-      b.setInsertionPointToStart(branch.thenBlock());
-      Value none = constant(0);
-      reportWhere(site, isBad, isWhole ? at : none, isWhole ? total : none);
-    };
-    auto loop = [&](int64_t count, function_ref<void(Value)> body) {
-      if (count == 1)
-        return body(constant(0));
-      auto loop = scf::ForOp::create(b, loc, constant(0), constant(count),
-                                     constant(1));
-      OpBuilder::InsertionGuard guard(b);
-      b.setInsertionPointToStart(loop.getBody());
-      body(loop.getInductionVar());
-    };
-    loop(touched.rows, [&](Value row) {
-      loop(touched.lanes, [&](Value lane) {
-        Value at = touched.position;
-        if (isa<VectorType>(at.getType()))
-          at = vector::ExtractOp::create(b, loc, at, lane);
-        else
-          at = arith::AddIOp::create(b, loc, at, lane);
-        if (touched.stride)
-          at = arith::AddIOp::create(
-              b, loc, at,
-              arith::MulIOp::create(b, loc, row, touched.stride));
-        Value isUsed;
-        if (touched.used)
-          isUsed = vector::ExtractOp::create(b, loc, touched.used, lane);
-        if (!touched.mask)
-          return checkOne(at, isUsed);
-        auto exists = scf::IfOp::create(
-            b, loc, vector::ExtractOp::create(b, loc, touched.mask, lane));
-        OpBuilder::InsertionGuard guard(b);
-        b.setInsertionPointToStart(exists.thenBlock());
-        checkOne(at, isUsed);
-      });
-    });
-  };
-  for (Operation *op : accesses) {
-    b.setInsertionPoint(op);
-    std::optional<Touched> touched = getTouched(op, b);
-    if (!touched)
-      continue;
-    if (auto it = usedLanes.find(op); it != usedLanes.end()) {
-      SmallVector<bool> used(touched->lanes);
-      for (int64_t lane : it->second)
-        used[lane] = true;
-      touched->used = arith::ConstantOp::create(
-          b, loc,
-          DenseElementsAttr::get(VectorType::get(touched->lanes, b.getI1Type()),
-                                 used));
-    }
-    check(*touched);
+AccessChecker::Box
+AccessChecker::makeBox(const StageEmitter::OperandPart &part) {
+  Box box;
+  SizeExpr total(1);
+  for (const SizeExpr &dim : part.dims) {
+    total = total * dim;
+    box.dims.push_back(e.size(SizeExpr::max(dim, 1)));
   }
+  box.total = e.size(total);
+  if (part.print.isWhole())
+    return box;
+  SmallVector<Value> at(e.coordinates);
+  at.resize(part.print.getOrigin().getNumDims(), e.constant(0));
+  std::optional<SmallVector<Value, 8>> origin =
+      affine::expandAffineMap(b, loc, part.print.getOrigin(), at);
+  for (auto [d, low] : llvm::enumerate(*origin)) {
+    SizeExpr extent = hr::getSizes(part.print.getExtent())[d];
+    box.low.push_back(low);
+    box.high.push_back(e.add(low, e.size(extent)));
+  }
+  return box;
+}
+
+void AccessChecker::check(Operation *op) {
+  OpBuilder::InsertionGuard guard(b);
+  b.setInsertionPoint(op);
+  std::optional<Touched> touched = getTouched(op, b);
+  if (!touched)
+    return;
+  touched->used = makeUsedLanes(op, touched->lanes);
+  checkElements(*touched, getBounds(*touched));
+}
+
+Value AccessChecker::makeUsedLanes(Operation *op, int64_t lanes) {
+  auto it = e.usedLanes.find(op);
+  if (it == e.usedLanes.end())
+    return Value();
+  SmallVector<bool> used(lanes);
+  for (int64_t lane : it->second)
+    used[lane] = true;
+  return arith::ConstantOp::create(
+      b, loc,
+      DenseElementsAttr::get(VectorType::get(lanes, b.getI1Type()), used));
+}
+
+AccessChecker::Bounds AccessChecker::getBounds(const Touched &touched) {
+  Bounds bounds;
+  std::string name = "scratch";
+  if (auto arg = dyn_cast<BlockArgument>(touched.memref)) {
+    unsigned number = arg.getArgNumber() - stageOperandsBegin;
+    bounds.box = &boxes[number];
+    bounds.total = bounds.box->total;
+    name = "operand " + std::to_string(number);
+  } else {
+    bounds.total = e.constant(
+        cast<MemRefType>(touched.memref.getType()).getDimSize(0));
+  }
+  std::string what = "stage '" + e.func.getSymName().str() + "' " +
+                     (touched.isStore ? "stores to " : "loads from ") + name;
+  bounds.site = e.siteOf(e.func, what,
+                         bounds.isWhole()
+                             ? "position"
+                             : "outside the part that its schedule says",
+                         /*ranged=*/bounds.isWhole());
+  return bounds;
+}
+
+void AccessChecker::checkElements(const Touched &touched,
+                                  const Bounds &bounds) {
+  repeat(touched.rows, [&](Value row) {
+    repeat(touched.lanes, [&](Value lane) {
+      Value at = touched.position;
+      if (isa<VectorType>(at.getType()))
+        at = vector::ExtractOp::create(b, loc, at, lane);
+      else
+        at = arith::AddIOp::create(b, loc, at, lane);
+      if (touched.stride)
+        at = arith::AddIOp::create(
+            b, loc, at, arith::MulIOp::create(b, loc, row, touched.stride));
+      Value isUsed;
+      if (touched.used)
+        isUsed = vector::ExtractOp::create(b, loc, touched.used, lane);
+      if (!touched.mask)
+        return checkElement(bounds, at, isUsed);
+      auto exists = scf::IfOp::create(
+          b, loc, vector::ExtractOp::create(b, loc, touched.mask, lane));
+      OpBuilder::InsertionGuard guard(b);
+      b.setInsertionPointToStart(exists.thenBlock());
+      checkElement(bounds, at, isUsed);
+    });
+  });
+}
+
+void AccessChecker::checkElement(const Bounds &bounds, Value at,
+                                 Value isUsed) {
+  Value isBad = isOutside(bounds, at, isUsed);
+  auto branch = scf::IfOp::create(b, loc, isBad);
+  OpBuilder::InsertionGuard guard(b);
+  b.setInsertionPointToStart(branch.thenBlock());
+  Value none = e.constant(0);
+  bool isWhole = bounds.isWhole();
+  e.reportWhere(bounds.site, isBad, isWhole ? at : none,
+                isWhole ? bounds.total : none);
+}
+
+Value AccessChecker::isOutside(const Bounds &bounds, Value at, Value isUsed) {
+  auto compare = [&](arith::CmpIPredicate predicate, Value x, Value y) {
+    return arith::CmpIOp::create(b, loc, predicate, x, y).getResult();
+  };
+  Value isBad = compare(arith::CmpIPredicate::uge, at, bounds.total);
+  if (bounds.isWhole())
+    return isBad;
+  const Box &box = *bounds.box;
+  Value rest = at;
+  for (size_t d = box.low.size(); d-- > 0;) {
+    Value index = rest;
+    if (d > 0) {
+      index = arith::RemUIOp::create(b, loc, rest, box.dims[d]);
+      rest = arith::DivUIOp::create(b, loc, rest, box.dims[d]);
+    }
+    Value below = compare(arith::CmpIPredicate::slt, index, box.low[d]);
+    Value above = compare(arith::CmpIPredicate::sge, index, box.high[d]);
+    Value isOut = arith::OrIOp::create(b, loc, below, above);
+    if (isUsed)
+      isOut = arith::AndIOp::create(b, loc, isOut, isUsed);
+    isBad = arith::OrIOp::create(b, loc, isBad, isOut);
+  }
+  return isBad;
+}
+
+void AccessChecker::repeat(int64_t count, function_ref<void(Value)> body) {
+  if (count == 1)
+    return body(e.constant(0));
+  auto loop = scf::ForOp::create(b, loc, e.constant(0), e.constant(count),
+                                 e.constant(1));
+  OpBuilder::InsertionGuard guard(b);
+  b.setInsertionPointToStart(loop.getBody());
+  body(loop.getInductionVar());
+}
+
+void StageEmitter::checkAccesses(ArrayRef<OperandPart> parts) {
+  // What is there before the checks' own code.
+  SmallVector<Operation *> ops;
+  func.walk([&](Operation *op) { ops.push_back(op); });
+  AccessChecker checker(*this, parts);
+  for (Operation *op : ops)
+    checker.check(op);
 }

@@ -5,16 +5,14 @@
 //
 //===----------------------------------------------------------------------===//
 //
-// See Evaluate.h. Structured ops run over blocks of the last parallel
-// dimension, reductions inside in row-major order; everything else is plain
-// loops over positions.
+// See Evaluate.h. Everything but structured ops (EvaluateStructured.cpp) is
+// plain loops over positions.
 //
 //===----------------------------------------------------------------------===//
 
 #include "headrace/Transforms/Evaluate.h"
 #include "EvaluateBody.h"
-#include "headrace/Target/MathLibrary.h"
-#include "mlir/Analysis/SliceAnalysis.h"
+#include "EvaluatePositions.h"
 
 #include <cmath>
 #include <cstring>
@@ -22,11 +20,15 @@
 
 using namespace mlir;
 using namespace headrace;
-using headrace::evaluate::Body;
+using headrace::evaluate::Address;
+using headrace::evaluate::advance;
 using headrace::evaluate::Cell;
+using headrace::evaluate::getAddress;
+using headrace::evaluate::getStrides;
+using headrace::evaluate::isEmpty;
 
 //===----------------------------------------------------------------------===//
-// Tensors and positions
+// Tensors and sizes
 //===----------------------------------------------------------------------===//
 
 HostTensor HostTensor::allocate(Type elementType, ArrayRef<int64_t> shape,
@@ -47,73 +49,6 @@ int64_t HostTensor::getNumElements() const {
   for (int64_t size : shape)
     count *= size;
   return count;
-}
-
-static SmallVector<int64_t> getStrides(ArrayRef<int64_t> shape) {
-  SmallVector<int64_t> strides(shape.size(), 1);
-  for (int64_t d = static_cast<int64_t>(shape.size()) - 2; d >= 0; --d)
-    strides[d] = strides[d + 1] * shape[d + 1];
-  return strides;
-}
-
-/// Advances a row-major position; false past the end.
-static bool advance(MutableArrayRef<int64_t> at, ArrayRef<int64_t> shape) {
-  for (int64_t d = static_cast<int64_t>(shape.size()) - 1; d >= 0; --d) {
-    if (++at[d] < shape[d])
-      return true;
-    at[d] = 0;
-  }
-  return false;
-}
-
-static bool isEmpty(ArrayRef<int64_t> shape) {
-  return llvm::is_contained(shape, 0);
-}
-
-namespace {
-/// A linear map from positions to an element's number in some tensor.
-struct Address {
-  SmallVector<int64_t> coefficients;
-  int64_t constant = 0;
-  int64_t at(ArrayRef<int64_t> position) const {
-    int64_t number = constant;
-    for (auto [c, p] : llvm::zip(coefficients, position))
-      number += c * p;
-    return number;
-  }
-};
-} // namespace
-
-/// The coefficients of a linear expression; fails for floordiv and mod.
-static LogicalResult addExpr(AffineExpr expr, int64_t scale,
-                             Address &address) {
-  if (auto dim = dyn_cast<AffineDimExpr>(expr)) {
-    address.coefficients[dim.getPosition()] += scale;
-    return success();
-  }
-  if (auto constant = dyn_cast<AffineConstantExpr>(expr)) {
-    address.constant += scale * constant.getValue();
-    return success();
-  }
-  auto binary = dyn_cast<AffineBinaryOpExpr>(expr);
-  if (!binary)
-    return failure();
-  if (binary.getKind() == AffineExprKind::Add)
-    return success(succeeded(addExpr(binary.getLHS(), scale, address)) &&
-                   succeeded(addExpr(binary.getRHS(), scale, address)));
-  if (binary.getKind() == AffineExprKind::Mul)
-    if (auto factor = dyn_cast<AffineConstantExpr>(binary.getRHS()))
-      return addExpr(binary.getLHS(), scale * factor.getValue(), address);
-  return failure();
-}
-
-static FailureOr<Address> getAddress(AffineMap map, ArrayRef<int64_t> strides) {
-  Address address;
-  address.coefficients.assign(map.getNumDims(), 0);
-  for (auto [expr, stride] : llvm::zip(map.getResults(), strides))
-    if (failed(addExpr(expr, stride, address)))
-      return failure();
-  return address;
 }
 
 const HostTensor *Evaluator::lookup(Value value) const {
@@ -167,263 +102,8 @@ const HostTensor *Evaluator::require(Value tensor) {
 }
 
 //===----------------------------------------------------------------------===//
-// Structured ops
+// Constants
 //===----------------------------------------------------------------------===//
-
-/// A copy of `op`, in no block, whose math functions are written out as the
-/// exact operations of our own library.
-static linalg::GenericOp expandMath(linalg::GenericOp op) {
-  auto copy = cast<linalg::GenericOp>(op->clone());
-  for (Operation &inner : llvm::make_early_inc_range(*copy.getBody())) {
-    if (!isMathFunction(&inner))
-      continue;
-    OpBuilder builder(&inner);
-    Value value = expandMathFunction(builder, &inner);
-    if (!value)
-      continue;
-    inner.getResult(0).replaceAllUsesWith(value);
-    inner.erase();
-  }
-  return copy;
-}
-
-LogicalResult Evaluator::evaluateStructured(Operation *op) {
-  auto generic = cast<linalg::GenericOp>(op);
-  if (hostMath || llvm::none_of(*generic.getBody(), [](Operation &inner) {
-        return isMathFunction(&inner);
-      }))
-    return evaluateGeneric(op);
-  linalg::GenericOp expanded = expandMath(generic);
-  LogicalResult result = evaluateGeneric(expanded);
-  if (succeeded(result))
-    for (auto [value, from] :
-         llvm::zip(op->getResults(), expanded->getResults()))
-      bind(value, *lookup(from));
-  for (Value from : expanded->getResults())
-    forget(from);
-  expanded->erase();
-  return result;
-}
-
-namespace {
-/// Sums in progress, each a double and what its roundings lost (Neumaier 1974,
-/// "Rundungsfehleranalyse einiger Verfahren zur Summation endlicher Summen"):
-/// a constant is made once, and read as often as the program runs.
-class Sums {
-public:
-  Sums(Type type, MutableArrayRef<char> data)
-      : type(type), data(data), sums(data.size() / getElementBytes(type)),
-        lost(sums.size()) {
-    std::vector<Cell> cells(sums.size());
-    evaluate::load(type, data.data(), 1, cells.size(), cells.data());
-    for (auto [sum, cell] : llvm::zip_equal(sums, cells))
-      sum = type.isF64() ? cell.d : cell.f;
-  }
-
-  /// Adds `count` terms to the sums from element `at`, `stride` elements
-  /// apart.
-  void add(const Cell *terms, unsigned count, int64_t at, int64_t stride) {
-    for (unsigned n = 0; n < count; ++n) {
-      size_t place = at + n * stride;
-      double term = type.isF64() ? terms[n].d : terms[n].f;
-      double old = sums[place], sum = old + term;
-      if (std::isfinite(sum))
-        lost[place] += std::abs(old) >= std::abs(term) ? (old - sum) + term
-                                                       : (term - sum) + old;
-      sums[place] = sum;
-    }
-  }
-
-  void finish() {
-    std::vector<Cell> cells(sums.size());
-    for (auto [n, cell] : llvm::enumerate(cells)) {
-      double sum = std::isfinite(sums[n]) ? sums[n] + lost[n] : sums[n];
-      if (type.isF64())
-        cell.d = sum;
-      else
-        cell.f = static_cast<float>(sum);
-    }
-    evaluate::store(type, cells.data(), cells.size(), 1, data.data());
-  }
-
-private:
-  Type type;
-  MutableArrayRef<char> data;
-  std::vector<double> sums, lost;
-};
-} // namespace
-
-/// Whether result `number` is a sum of floats.
-static bool isSum(linalg::GenericOp op, unsigned number) {
-  SmallVector<Operation *, 4> combiners;
-  return op.getNumReductionLoops() > 0 &&
-         matchReduction(op.getRegionOutputArgs(), number, combiners) &&
-         combiners.size() == 1 && isa<arith::AddFOp>(combiners.front());
-}
-
-LogicalResult Evaluator::evaluateGeneric(Operation *op) {
-  auto generic = cast<linalg::GenericOp>(op);
-  unsigned rank = generic.getNumLoops();
-  SmallVector<AffineMap> maps = generic.getIndexingMapsArray();
-  SmallVector<const HostTensor *> inputs;
-  SmallVector<HostTensor> results;
-  SmallVector<char *> resultData;
-  SmallVector<int64_t> loops(rank, -1);
-  SmallVector<Address> addresses;
-  for (OpOperand &operand : op->getOpOperands()) {
-    AffineMap map = maps[operand.getOperandNumber()];
-    if (!isa<RankedTensorType>(operand.get().getType()))
-      return fail("a structured op has a scalar operand");
-    bool isInit = generic.isDpsInit(&operand);
-    bool isRead = generic.payloadUsesValueFromOperand(&operand);
-    const HostTensor *known = nullptr;
-    SmallVector<int64_t> shape;
-    if (!isInit || isRead) {
-      known = require(operand.get());
-      if (!known)
-        return failure();
-      shape = known->shape;
-    } else {
-      FailureOr<SmallVector<int64_t>> dims = getShape(operand.get());
-      if (failed(dims))
-        return failure();
-      shape = *dims;
-    }
-    FailureOr<Address> address = getAddress(map, getStrides(shape));
-    if (failed(address))
-      return fail("an indexing map is not linear");
-    addresses.push_back(*address);
-    for (auto [d, expr] : llvm::enumerate(map.getResults()))
-      if (auto dim = dyn_cast<AffineDimExpr>(expr)) {
-        int64_t &size = loops[dim.getPosition()];
-        if (size >= 0 && size != shape[d])
-          return fail("operands disagree about a dimension");
-        size = shape[d];
-      }
-    if (!isInit) {
-      inputs.push_back(known);
-      continue;
-    }
-    char *data;
-    Type elementType =
-        cast<RankedTensorType>(operand.get().getType()).getElementType();
-    results.push_back(HostTensor::allocate(elementType, shape, data));
-    resultData.push_back(data);
-    if (isRead && !known->bytes.empty())
-      std::memcpy(data, known->bytes.data(), known->bytes.size());
-  }
-  if (llvm::is_contained(loops, -1))
-    return fail("a loop's extent is not known");
-
-  Body body;
-  auto outside = [&](Value scalar) -> FailureOr<Cell> {
-    Cell cell;
-    Attribute constant;
-    if (matchPattern(scalar, m_Constant(&constant)) &&
-        isa<IntegerAttr, FloatAttr>(constant))
-      return evaluate::fromAttribute(constant);
-    Operation *cast = scalar.getDefiningOp();
-    if (isa_and_nonnull<arith::IndexCastOp>(cast))
-      scalar = cast->getOperand(0);
-    if (!scalar.getType().isIndex())
-      return failure();
-    FailureOr<int64_t> index = getIndex(scalar);
-    if (failed(index))
-      return failure();
-    cell.i = *index;
-    return cell;
-  };
-  if (failed(body.compile(*generic.getBody(), hostMath, outside, error)))
-    return failure();
-
-  // Blocks run along the last parallel dimension.
-  std::optional<unsigned> along;
-  SmallVector<unsigned> order;
-  SmallVector<unsigned> inner;
-  for (auto [d, type] : llvm::enumerate(generic.getIteratorTypesArray())) {
-    if (type == utils::IteratorType::parallel) {
-      if (along)
-        order.push_back(*along);
-      along = d;
-    } else {
-      inner.push_back(d);
-    }
-  }
-  order.append(inner);
-  int64_t extent = along ? loops[*along] : 1;
-  SmallVector<int64_t> bounds;
-  for (unsigned d : order)
-    bounds.push_back(loops[d]);
-
-  unsigned numInputs = inputs.size();
-  auto elementTypeOf = [&](unsigned n) {
-    return n < numInputs ? inputs[n]->elementType
-                         : results[n - numInputs].elementType;
-  };
-  std::vector<std::optional<Sums>> sums(results.size());
-  for (auto [k, result] : llvm::enumerate(results))
-    if (isSum(generic, k))
-      sums[k].emplace(result.elementType,
-                      MutableArrayRef(resultData[k], result.bytes.size()));
-  if (!isEmpty(loops)) {
-    for (int64_t start = 0; start < extent; start += evaluate::blockSize) {
-      unsigned count = static_cast<unsigned>(
-          std::min<int64_t>(evaluate::blockSize, extent - start));
-      SmallVector<int64_t> counter(order.size(), 0), position(rank, 0);
-      do {
-        for (auto [d, value] : llvm::zip(order, counter))
-          position[d] = value;
-        if (along)
-          position[*along] = start;
-        for (unsigned n = 0, e = op->getNumOperands(); n < e; ++n) {
-          Type type = elementTypeOf(n);
-          if (n >= numInputs && sums[n - numInputs]) {
-            // What the body yields is the term alone.
-            Cell zero;
-            if (type.isF64())
-              zero.d = -0.0;
-            else
-              zero.f = -0.0f;
-            std::fill_n(body.argument(n), count, zero);
-            continue;
-          }
-          const char *base = n < numInputs ? inputs[n]->bytes.data()
-                                           : resultData[n - numInputs];
-          int64_t stride = along ? addresses[n].coefficients[*along] : 0;
-          evaluate::load(type,
-                         base + addresses[n].at(position) *
-                                    getElementBytes(type),
-                         stride, count, body.argument(n));
-        }
-        for (const Body::Index &index : body.indices()) {
-          Cell *cells = body.reg(index.reg);
-          bool moves = along && *along == index.dim;
-          for (unsigned n = 0; n < count; ++n)
-            cells[n].i = position[index.dim] + (moves ? n : 0);
-        }
-        if (!body.run(count))
-          return fail("an operation has no defined result");
-        for (auto [k, result] : llvm::enumerate(results)) {
-          unsigned n = numInputs + k;
-          int64_t stride = along ? addresses[n].coefficients[*along] : 0;
-          int64_t at = addresses[n].at(position);
-          if (sums[k])
-            sums[k]->add(body.yielded(k), count, at, stride);
-          else
-            evaluate::store(result.elementType, body.yielded(k), count, stride,
-                            resultData[k] +
-                                at * getElementBytes(result.elementType));
-        }
-      } while (advance(counter, bounds));
-    }
-  }
-  for (std::optional<Sums> &sum : sums)
-    if (sum)
-      sum->finish();
-  for (auto [value, tensor] : llvm::zip(op->getResults(), results))
-    bind(value, std::move(tensor));
-  return success();
-}
 
 LogicalResult Evaluator::evaluateFill(Operation *op) {
   auto fill = cast<linalg::FillOp>(op);
@@ -728,7 +408,7 @@ LogicalResult Evaluator::evaluateIndexed(Operation *op) {
   for (AffineExpr expr : map.getResults()) {
     Address address;
     address.coefficients.assign(map.getNumDims(), 0);
-    if (failed(addExpr(expr, 1, address)))
+    if (failed(evaluate::addExpr(expr, 1, address)))
       return fail("a source map is not linear");
     mapped.push_back(address);
   }

@@ -5,14 +5,15 @@
 //
 //===----------------------------------------------------------------------===//
 //
-// One kernel per scalar op of arith and math. This file is compiled without
-// contraction of floating-point expressions: each op rounds once.
+// One kernel per scalar op of arith and math; those of integers are in
+// EvaluateIntegers.cpp. This file is compiled without contraction of
+// floating-point expressions: each op rounds once.
 //
 //===----------------------------------------------------------------------===//
 
 #include "EvaluateBody.h"
 
-#include "headrace/Dialect/HR/HR.h"
+#include "EvaluateIntegers.h"
 #include "headrace/Dialect/HR/HR.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Linalg/IR/Linalg.h"
@@ -50,10 +51,6 @@ static Kind kindOf(Type type) {
   return Kind::Int;
 }
 
-static unsigned widthOf(Type type) {
-  return type.isIndex() ? 64 : type.getIntOrFloatBitWidth();
-}
-
 static float fromBF16(uint16_t bits) {
   return llvm::bit_cast<float>(static_cast<uint32_t>(bits) << 16);
 }
@@ -86,18 +83,6 @@ template <Kind kind> static float roundTo(float value) {
   if constexpr (kind == Kind::F16)
     return fromF16(toF16(value));
   return value;
-}
-
-/// The value of `width` bits, sign-extended.
-static int64_t wrap(int64_t value, unsigned width) {
-  if (width >= 64)
-    return value;
-  // i1 is kept as 0 and -1 like every other width.
-  return llvm::SignExtend64(static_cast<uint64_t>(value), width);
-}
-static uint64_t zeroExtended(int64_t value, unsigned width) {
-  return width >= 64 ? static_cast<uint64_t>(value)
-                     : static_cast<uint64_t>(value) & ((1ull << width) - 1);
 }
 
 template <typename T> static T readAt(const char *from, int64_t index) {
@@ -249,179 +234,6 @@ static Kernel floatKernel(Type type, Fn fn) {
     return nullptr;
   }
   return nullptr;
-}
-
-/// A kernel of two integer operands; `fn` gets them signed and unsigned.
-template <typename Fn> static Kernel intKernel(Type type, Fn fn) {
-  if (!type.isIntOrIndex())
-    return nullptr;
-  unsigned width = widthOf(type);
-  return [fn, width](ArrayRef<const Cell *> in, Cell *out, unsigned count,
-                     bool &undefined) {
-    for (unsigned n = 0; n < count; ++n)
-      out[n].i = wrap(fn(in[0][n].i, in[1][n].i, width, undefined), width);
-  };
-}
-
-static int64_t floorDiv(int64_t a, int64_t b) {
-  int64_t quotient = a / b;
-  return quotient - ((a % b != 0) && ((a < 0) != (b < 0)));
-}
-
-/// Division that would trap or overflow.
-static bool noQuotient(int64_t a, int64_t b) {
-  return b == 0 || (b == -1 && a == std::numeric_limits<int64_t>::min());
-}
-
-static Kernel getIntKernel(Operation *op) {
-  Type type = op->getResult(0).getType();
-  using U = uint64_t;
-  return TypeSwitch<Operation *, Kernel>(op)
-      .Case([&](arith::AddIOp) {
-        return intKernel(type, [](int64_t a, int64_t b, unsigned, bool &) {
-          return static_cast<int64_t>(U(a) + U(b));
-        });
-      })
-      .Case([&](arith::SubIOp) {
-        return intKernel(type, [](int64_t a, int64_t b, unsigned, bool &) {
-          return static_cast<int64_t>(U(a) - U(b));
-        });
-      })
-      .Case([&](arith::MulIOp) {
-        return intKernel(type, [](int64_t a, int64_t b, unsigned, bool &) {
-          return static_cast<int64_t>(U(a) * U(b));
-        });
-      })
-      .Case([&](arith::AndIOp) {
-        return intKernel(type, [](int64_t a, int64_t b, unsigned, bool &) {
-          return a & b;
-        });
-      })
-      .Case([&](arith::OrIOp) {
-        return intKernel(type, [](int64_t a, int64_t b, unsigned, bool &) {
-          return a | b;
-        });
-      })
-      .Case([&](arith::XOrIOp) {
-        return intKernel(type, [](int64_t a, int64_t b, unsigned, bool &) {
-          return a ^ b;
-        });
-      })
-      .Case([&](arith::DivSIOp) {
-        return intKernel(type,
-                         [](int64_t a, int64_t b, unsigned, bool &undefined) {
-                           if (noQuotient(a, b)) {
-                             undefined = true;
-                             return int64_t(0);
-                           }
-                           return a / b;
-                         });
-      })
-      .Case([&](arith::RemSIOp) {
-        return intKernel(type,
-                         [](int64_t a, int64_t b, unsigned, bool &undefined) {
-                           if (noQuotient(a, b)) {
-                             undefined = true;
-                             return int64_t(0);
-                           }
-                           return a % b;
-                         });
-      })
-      .Case([&](arith::FloorDivSIOp) {
-        return intKernel(type,
-                         [](int64_t a, int64_t b, unsigned, bool &undefined) {
-                           if (noQuotient(a, b)) {
-                             undefined = true;
-                             return int64_t(0);
-                           }
-                           return floorDiv(a, b);
-                         });
-      })
-      .Case([&](arith::CeilDivSIOp) {
-        return intKernel(type,
-                         [](int64_t a, int64_t b, unsigned, bool &undefined) {
-                           if (noQuotient(a, b)) {
-                             undefined = true;
-                             return int64_t(0);
-                           }
-                           return -floorDiv(-a, b);
-                         });
-      })
-      .Case([&](arith::DivUIOp) {
-        return intKernel(type, [](int64_t a, int64_t b, unsigned width,
-                                  bool &undefined) {
-          if (b == 0) {
-            undefined = true;
-            return int64_t(0);
-          }
-          return static_cast<int64_t>(zeroExtended(a, width) /
-                                      zeroExtended(b, width));
-        });
-      })
-      .Case([&](arith::RemUIOp) {
-        return intKernel(type, [](int64_t a, int64_t b, unsigned width,
-                                  bool &undefined) {
-          if (b == 0) {
-            undefined = true;
-            return int64_t(0);
-          }
-          return static_cast<int64_t>(zeroExtended(a, width) %
-                                      zeroExtended(b, width));
-        });
-      })
-      .Case([&](arith::ShLIOp) {
-        return intKernel(type, [](int64_t a, int64_t b, unsigned width,
-                                  bool &undefined) {
-          if (zeroExtended(b, width) >= width) {
-            undefined = true;
-            return int64_t(0);
-          }
-          return static_cast<int64_t>(U(a) << zeroExtended(b, width));
-        });
-      })
-      .Case([&](arith::ShRSIOp) {
-        return intKernel(type, [](int64_t a, int64_t b, unsigned width,
-                                  bool &undefined) {
-          if (zeroExtended(b, width) >= width) {
-            undefined = true;
-            return int64_t(0);
-          }
-          return a >> zeroExtended(b, width);
-        });
-      })
-      .Case([&](arith::ShRUIOp) {
-        return intKernel(type, [](int64_t a, int64_t b, unsigned width,
-                                  bool &undefined) {
-          if (zeroExtended(b, width) >= width) {
-            undefined = true;
-            return int64_t(0);
-          }
-          return static_cast<int64_t>(zeroExtended(a, width) >>
-                                      zeroExtended(b, width));
-        });
-      })
-      .Case([&](arith::MaxSIOp) {
-        return intKernel(type, [](int64_t a, int64_t b, unsigned, bool &) {
-          return std::max(a, b);
-        });
-      })
-      .Case([&](arith::MinSIOp) {
-        return intKernel(type, [](int64_t a, int64_t b, unsigned, bool &) {
-          return std::min(a, b);
-        });
-      })
-      // Sign extension keeps the unsigned order.
-      .Case([&](arith::MaxUIOp) {
-        return intKernel(type, [](int64_t a, int64_t b, unsigned, bool &) {
-          return U(a) > U(b) ? a : b;
-        });
-      })
-      .Case([&](arith::MinUIOp) {
-        return intKernel(type, [](int64_t a, int64_t b, unsigned, bool &) {
-          return U(a) < U(b) ? a : b;
-        });
-      })
-      .Default([](Operation *) -> Kernel { return nullptr; });
 }
 
 static Kernel getExactFloatKernel(Operation *op) {
@@ -585,19 +397,6 @@ static Kernel getCmpFKernel(arith::CmpFOp op) {
   };
 }
 
-static Kernel getCmpIKernel(arith::CmpIOp op) {
-  arith::CmpIPredicate predicate = op.getPredicate();
-  unsigned width = widthOf(op.getLhs().getType());
-  return [predicate, width](ArrayRef<const Cell *> in, Cell *out,
-                            unsigned count, bool &) {
-    for (unsigned n = 0; n < count; ++n) {
-      llvm::APInt a(width, zeroExtended(in[0][n].i, width));
-      llvm::APInt b(width, zeroExtended(in[1][n].i, width));
-      out[n].i = arith::applyCmpPredicate(predicate, a, b) ? -1 : 0;
-    }
-  };
-}
-
 /// Conversions between kinds of numbers.
 static Kernel getCastKernel(Operation *op) {
   if (op->getNumOperands() != 1)
@@ -743,34 +542,6 @@ static Kernel getOtherKernel(Operation *op) {
       }
     };
   }
-  if (isa<math::AbsIOp>(op)) {
-    unsigned width = widthOf(op->getResult(0).getType());
-    return [width](ArrayRef<const Cell *> in, Cell *out, unsigned count,
-                   bool &) {
-      for (unsigned n = 0; n < count; ++n)
-        out[n].i = wrap(in[0][n].i < 0 ? static_cast<int64_t>(
-                                             0 - static_cast<uint64_t>(
-                                                     in[0][n].i))
-                                       : in[0][n].i,
-                        width);
-    };
-  }
-  if (isa<math::CountLeadingZerosOp, math::CountTrailingZerosOp,
-          math::CtPopOp>(op)) {
-    unsigned width = widthOf(op->getResult(0).getType());
-    int what = isa<math::CountLeadingZerosOp>(op)    ? 0
-               : isa<math::CountTrailingZerosOp>(op) ? 1
-                                                     : 2;
-    return [width, what](ArrayRef<const Cell *> in, Cell *out, unsigned count,
-                         bool &) {
-      for (unsigned n = 0; n < count; ++n) {
-        llvm::APInt a(width, zeroExtended(in[0][n].i, width));
-        out[n].i = what == 0   ? a.countl_zero()
-                   : what == 1 ? a.countr_zero()
-                               : a.popcount();
-      }
-    };
-  }
   return nullptr;
 }
 
@@ -779,9 +550,7 @@ Kernel evaluate::getKernel(Operation *op, bool hostMath) {
     return nullptr;
   if (auto cmp = dyn_cast<arith::CmpFOp>(op))
     return getCmpFKernel(cmp);
-  if (auto cmp = dyn_cast<arith::CmpIOp>(op))
-    return getCmpIKernel(cmp);
-  if (Kernel kernel = getIntKernel(op))
+  if (Kernel kernel = getIntegerKernel(op))
     return kernel;
   if (Kernel kernel = getExactFloatKernel(op))
     return kernel;
@@ -841,12 +610,6 @@ LogicalResult Body::compile(Block &block, bool hostMath,
     if (auto index = dyn_cast<linalg::IndexOp>(op)) {
       unsigned number = define(index.getResult());
       indexOps.push_back({static_cast<unsigned>(index.getDim()), number});
-      continue;
-    }
-    if (isa<hr::SizeOp>(op)) {
-      // A size is the same everywhere.
-      if (failed(use(op.getResult(0))))
-        return failure();
       continue;
     }
     // A way around for arguments that constants hardly have (sine and cosine of

@@ -277,6 +277,51 @@ struct Proof {
   llvm::MapVector<Operation *, SmallVector<Attribute>> writes;
 };
 
+/// The proof that a run is iterations of one body. Its steps fail where it is
+/// not, or where the loop cannot be written.
+class Prover {
+public:
+  Prover(Block &block, const Sequence &sequence, const Run &run)
+      : block(block), sequence(sequence), run(run) {}
+
+  std::optional<Proof> prove();
+
+private:
+  /// An iteration and a result of it.
+  using Place = std::pair<unsigned, Slot>;
+
+  Operation *at(unsigned iteration, unsigned k) const {
+    return sequence.ops[run.start + iteration * run.period + k];
+  }
+  bool isInRun(unsigned position) const {
+    return position >= run.start &&
+           position < run.start + run.count * run.period;
+  }
+  std::optional<Place> locate(Value value) const;
+  unsigned findCarried(const Slot &slot, Value init);
+
+  LogicalResult proveOp(unsigned k);
+  LogicalResult collectReads(unsigned k,
+                             SmallVectorImpl<SmallVector<Value>> &reads);
+  LogicalResult proveEffects(unsigned k);
+  LogicalResult proveRead(ArrayRef<Value> list);
+  LogicalResult
+  proveSameIteration(ArrayRef<std::optional<Place>> places) const;
+  LogicalResult proveCarried(Value value,
+                             ArrayRef<std::optional<Place>> places);
+  LogicalResult proveOwnLeaf(ArrayRef<Value> list);
+  LogicalResult proveOneMeaning() const;
+  LogicalResult proveStatesApart() const;
+  LogicalResult proveClosed() const;
+
+  Block &block;
+  const Sequence &sequence;
+  const Run &run;
+  Proof proof;
+  /// The states that ops of the run write.
+  llvm::DenseSet<Attribute> written;
+};
+
 class Roller {
 public:
   Roller(func::FuncOp func) : func(func), block(func.getBody().front()) {}
@@ -287,7 +332,6 @@ public:
 
 private:
   SmallVector<Run> findRuns(const Sequence &sequence);
-  std::optional<Proof> prove(const Sequence &sequence, const Run &run);
   void roll(const Sequence &sequence, const Run &run, Proof &proof);
   void alignPrelude(Sequence &sequence);
 
@@ -344,179 +388,216 @@ SmallVector<Run> Roller::findRuns(const Sequence &sequence) {
   return runs;
 }
 
-std::optional<Proof> Roller::prove(const Sequence &sequence, const Run &run) {
-  ArrayRef<Operation *> ops = sequence.ops;
-  auto at = [&](unsigned iteration, unsigned k) {
-    return ops[run.start + iteration * run.period + k];
-  };
-  // Where a value is made: iteration and slot, if in the run.
-  auto locate = [&](Value value) -> std::optional<std::pair<unsigned, Slot>> {
-    Operation *def = value.getDefiningOp();
-    if (!def)
-      return std::nullopt;
-    auto it = sequence.position.find(def);
-    if (it == sequence.position.end() || it->second < run.start ||
-        it->second >= run.start + run.count * run.period)
-      return std::nullopt;
-    unsigned offset = it->second - run.start;
-    return std::make_pair(
-        offset / run.period,
-        Slot{offset % run.period, cast<OpResult>(value).getResultNumber()});
-  };
+//===----------------------------------------------------------------------===//
+// The proof
+//===----------------------------------------------------------------------===//
 
-  Proof proof;
-  llvm::DenseSet<Attribute> written;
-  auto findCarried = [&](const Slot &slot, Value init) {
-    for (auto [n, carried] : llvm::enumerate(proof.carried))
-      if (carried.slot == slot && carried.init == init)
-        return static_cast<unsigned>(n);
-    proof.carried.push_back({slot, init});
-    return static_cast<unsigned>(proof.carried.size() - 1);
-  };
+/// Where in the run a value is made, if it is.
+std::optional<Prover::Place> Prover::locate(Value value) const {
+  Operation *def = value.getDefiningOp();
+  if (!def)
+    return std::nullopt;
+  auto it = sequence.position.find(def);
+  if (it == sequence.position.end() || !isInRun(it->second))
+    return std::nullopt;
+  unsigned offset = it->second - run.start;
+  return std::make_pair(
+      offset / run.period,
+      Slot{offset % run.period, cast<OpResult>(value).getResultNumber()});
+}
 
-  bool heavy = false;
-  for (unsigned k = 0; k < run.period; ++k) {
-    Operation *first = at(0, k);
-    heavy |= isHeavy(first);
-    SmallVector<SmallVector<Value>> reads;
-    for (unsigned t = 1; t < run.count; ++t) {
-      SmallVector<std::pair<Value, Value>> pairs;
-      if (!lookAlike(first, at(t, k), pairs))
-        return std::nullopt;
-      if (reads.empty())
-        for (auto &[x, y] : pairs)
-          reads.push_back({x});
-      if (reads.size() != pairs.size())
-        return std::nullopt;
-      for (auto [list, pair] : llvm::zip(reads, pairs)) {
-        if (pair.first != list[0])
-          return std::nullopt;
-        list.push_back(pair.second);
-      }
-    }
-    if (isa<hr::WriteStateOp>(first)) {
-      for (unsigned t = 0; t < run.count; ++t) {
-        FlatSymbolRefAttr symbol = getOwnSymbol(at(t, k));
-        if (!symbol || !written.insert(symbol).second)
-          return std::nullopt;
-        proof.writes[first].push_back(symbol);
-      }
-    } else if (!isMemoryEffectFree(first)) {
-      return std::nullopt;
-    }
+/// The number of the carried value; a new one if there is none like it.
+unsigned Prover::findCarried(const Slot &slot, Value init) {
+  for (auto [n, carried] : llvm::enumerate(proof.carried))
+    if (carried.slot == slot && carried.init == init)
+      return n;
+  proof.carried.push_back({slot, init});
+  return proof.carried.size() - 1;
+}
 
-    for (ArrayRef<Value> list : reads) {
-      Value value = list[0];
-      if (llvm::all_equal(list)) {
-        // Common to all: from before the run.
-        if (locate(value))
-          return std::nullopt;
-        continue;
-      }
-      SmallVector<std::optional<std::pair<unsigned, Slot>>> places =
-          llvm::map_to_vector(list, locate);
-      if (places[0]) {
-        // Within the iteration.
-        for (unsigned t = 0; t < run.count; ++t)
-          if (!places[t] || places[t]->first != t ||
-              !(places[t]->second == places[0]->second))
-            return std::nullopt;
-        continue;
-      }
-      if (places[1]) {
-        // From the iteration before; at first, from before the run.
-        Slot slot = places[1]->second;
-        for (unsigned t = 1; t < run.count; ++t)
-          if (!places[t] || places[t]->first != t - 1 ||
-              !(places[t]->second == slot))
-            return std::nullopt;
-        FailureOr<SmallVector<SizeExpr>> dims = hr::getDims(value);
-        FailureOr<SmallVector<SizeExpr>> next =
-            hr::getDims(at(0, slot.op)->getResult(slot.result));
-        if (failed(dims) || failed(next) || *dims != *next ||
-            value.getType() != at(0, slot.op)->getResult(slot.result).getType())
-          return std::nullopt;
-        // One value read as carried here and as common there is both.
-        unsigned number = findCarried(slot, value);
-        auto [it, isNew] = proof.fromCarried.try_emplace(value, number);
-        if (!isNew && it->second != number)
-          return std::nullopt;
-        continue;
-      }
-      // A leaf of each iteration's own.
-      SmallVector<Attribute> symbols;
-      Operation *leaf = value.getDefiningOp();
-      bool same = true;
-      for (Value other : list) {
-        Operation *def = other.getDefiningOp();
-        if (!leaf || !def || !isLeaf(def) ||
-            def->getName() != leaf->getName() ||
-            other.getType() != value.getType())
-          return std::nullopt;
-        same &= sameLeaf(leaf, def);
-        if (FlatSymbolRefAttr symbol = getOwnSymbol(def))
-          symbols.push_back(symbol);
-      }
-      if (same)
-        continue;
-      if (symbols.size() != run.count)
-        return std::nullopt;
-      auto [it, isNew] = proof.stacks.try_emplace(leaf, symbols);
-      if (!isNew && it->second != symbols)
-        return std::nullopt;
+/// What op `k` reads: per read, the values of all iterations. Fails if the op
+/// does not look alike in all of them.
+LogicalResult
+Prover::collectReads(unsigned k, SmallVectorImpl<SmallVector<Value>> &reads) {
+  for (unsigned t = 1; t < run.count; ++t) {
+    SmallVector<std::pair<Value, Value>> pairs;
+    if (!lookAlike(at(0, k), at(t, k), pairs))
+      return failure();
+    if (reads.empty())
+      for (auto &[x, y] : pairs)
+        reads.push_back({x});
+    if (reads.size() != pairs.size())
+      return failure();
+    for (auto [list, pair] : llvm::zip(reads, pairs)) {
+      if (pair.first != list[0])
+        return failure();
+      list.push_back(pair.second);
     }
   }
-  if (!heavy)
-    return std::nullopt;
+  return success();
+}
 
-  // A value that iteration 0 reads both as carried and as common would get two
-  // meanings: the map from values cannot tell them apart.
+/// Op `k` has no effect but the write of a state that no other op of the run
+/// writes.
+LogicalResult Prover::proveEffects(unsigned k) {
+  Operation *first = at(0, k);
+  if (!isa<hr::WriteStateOp>(first))
+    return success(isMemoryEffectFree(first));
+  for (unsigned t = 0; t < run.count; ++t) {
+    FlatSymbolRefAttr symbol = getOwnSymbol(at(t, k));
+    if (!symbol || !written.insert(symbol).second)
+      return failure();
+    proof.writes[first].push_back(symbol);
+  }
+  return success();
+}
+
+LogicalResult
+Prover::proveSameIteration(ArrayRef<std::optional<Place>> places) const {
+  for (unsigned t = 0; t < run.count; ++t)
+    if (!places[t] || places[t]->first != t ||
+        !(places[t]->second == places[0]->second))
+      return failure();
+  return success();
+}
+
+/// From the iteration before; at first `value`, from before the run.
+LogicalResult Prover::proveCarried(Value value,
+                                   ArrayRef<std::optional<Place>> places) {
+  Slot slot = places[1]->second;
+  for (unsigned t = 1; t < run.count; ++t)
+    if (!places[t] || places[t]->first != t - 1 ||
+        !(places[t]->second == slot))
+      return failure();
+  Value result = at(0, slot.op)->getResult(slot.result);
+  FailureOr<SmallVector<SizeExpr>> dims = hr::getDims(value);
+  FailureOr<SmallVector<SizeExpr>> next = hr::getDims(result);
+  if (failed(dims) || failed(next) || *dims != *next ||
+      value.getType() != result.getType())
+    return failure();
+  // One value read as carried here and as common there is both.
+  unsigned number = findCarried(slot, value);
+  auto [it, isNew] = proof.fromCarried.try_emplace(value, number);
+  return success(isNew || it->second == number);
+}
+
+/// A leaf of each iteration's own: the same everywhere, or a weight or state
+/// that becomes a stack.
+LogicalResult Prover::proveOwnLeaf(ArrayRef<Value> list) {
+  SmallVector<Attribute> symbols;
+  Operation *leaf = list[0].getDefiningOp();
+  bool same = true;
+  for (Value other : list) {
+    Operation *def = other.getDefiningOp();
+    if (!leaf || !def || !isLeaf(def) || def->getName() != leaf->getName() ||
+        other.getType() != list[0].getType())
+      return failure();
+    same &= sameLeaf(leaf, def);
+    if (FlatSymbolRefAttr symbol = getOwnSymbol(def))
+      symbols.push_back(symbol);
+  }
+  if (same)
+    return success();
+  if (symbols.size() != run.count)
+    return failure();
+  auto [it, isNew] = proof.stacks.try_emplace(leaf, symbols);
+  return success(isNew || it->second == symbols);
+}
+
+/// One read, given as the values of all iterations.
+LogicalResult Prover::proveRead(ArrayRef<Value> list) {
+  // Common to all: from before the run.
+  if (llvm::all_equal(list))
+    return success(!locate(list[0]));
+  SmallVector<std::optional<Place>> places = llvm::map_to_vector(
+      list, [&](Value value) { return locate(value); });
+  if (places[0])
+    return proveSameIteration(places);
+  if (places[1])
+    return proveCarried(list[0], places);
+  return proveOwnLeaf(list);
+}
+
+/// Op `k` is one op of the body.
+LogicalResult Prover::proveOp(unsigned k) {
+  SmallVector<SmallVector<Value>> reads;
+  if (failed(collectReads(k, reads)) || failed(proveEffects(k)))
+    return failure();
+  for (ArrayRef<Value> list : reads)
+    if (failed(proveRead(list)))
+      return failure();
+  return success();
+}
+
+/// A value that iteration 0 reads both as carried and as common would get two
+/// meanings: the map from values cannot tell them apart.
+LogicalResult Prover::proveOneMeaning() const {
   for (unsigned k = 0; k < run.period; ++k) {
     SmallVector<Value> first = getReads(at(0, k)), second = getReads(at(1, k));
     for (auto [x, y] : llvm::zip(first, second)) {
       if (proof.fromCarried.count(x) && x == y)
-        return std::nullopt;
+        return failure();
       Operation *leaf = x.getDefiningOp();
       if (leaf && proof.stacks.count(leaf) && x == y)
-        return std::nullopt;
+        return failure();
     }
   }
+  return success();
+}
 
-  // A state of the run is touched by its own iteration only.
+/// A state of the run is touched by its own iteration only.
+LogicalResult Prover::proveStatesApart() const {
   llvm::DenseSet<Attribute> touched;
   for (auto &[leaf, symbols] : proof.stacks)
     if (isa<hr::ReadStateOp>(leaf))
       for (Attribute symbol : symbols)
         if (!touched.insert(symbol).second)
-          return std::nullopt;
+          return failure();
   for (auto &[op, symbols] : proof.writes)
     for (auto [t, symbol] : llvm::enumerate(symbols))
       for (auto &[leaf, read] : proof.stacks)
         if (isa<hr::ReadStateOp>(leaf) &&
             llvm::is_contained(read, symbol) && read[t] != symbol)
-          return std::nullopt;
+          return failure();
+  return success();
+}
 
-  // Results that are read outside: of the last iteration, and carried.
+/// Results that are read outside are of the last iteration, and carried.
+LogicalResult Prover::proveClosed() const {
   for (unsigned t = 0; t < run.count; ++t)
     for (unsigned k = 0; k < run.period; ++k)
       for (OpResult result : at(t, k)->getResults())
         for (Operation *user : result.getUsers()) {
           Operation *top = block.findAncestorOpInBlock(*user);
           auto it = sequence.position.find(top);
-          bool isInside =
-              it != sequence.position.end() && it->second >= run.start &&
-              it->second < run.start + run.count * run.period;
-          if (isInside)
+          if (it != sequence.position.end() && isInRun(it->second))
             continue;
           Slot slot{k, result.getResultNumber()};
           if (t + 1 != run.count ||
               llvm::none_of(proof.carried, [&](const Carried &carried) {
                 return carried.slot == slot;
               }))
-            return std::nullopt;
+            return failure();
         }
-  return proof;
+  return success();
 }
+
+std::optional<Proof> Prover::prove() {
+  bool heavy = false;
+  for (unsigned k = 0; k < run.period; ++k) {
+    heavy |= isHeavy(at(0, k));
+    if (failed(proveOp(k)))
+      return std::nullopt;
+  }
+  if (!heavy || failed(proveOneMeaning()) || failed(proveStatesApart()) ||
+      failed(proveClosed()))
+    return std::nullopt;
+  return std::move(proof);
+}
+
+//===----------------------------------------------------------------------===//
+// The loop
+//===----------------------------------------------------------------------===//
 
 /// Moves iteration 0 into a loop and erases all of them.
 void Roller::roll(const Sequence &sequence, const Run &run, Proof &proof) {
@@ -689,7 +770,7 @@ bool Roller::rollOne() {
     if (best && (run.saved() != bestRun.saved() ||
                  run.period != bestRun.period))
       break;
-    std::optional<Proof> proof = prove(sequence, run);
+    std::optional<Proof> proof = Prover(block, sequence, run).prove();
     if (!proof)
       continue;
     if (!best || proof->carried.size() <= best->carried.size()) {

@@ -86,7 +86,7 @@ void StageEmitter::storePrologues(const Nest &nest, ArrayRef<LaneIndex> loops,
 }
 
 //===----------------------------------------------------------------------===//
-// Scans and scatters
+// Scans
 //===----------------------------------------------------------------------===//
 
 /// acc `combiner` value, on scalars or vectors.
@@ -206,139 +206,196 @@ void StageEmitter::emitScan(const Nest &nest, const NestPlan &nestPlan) {
   emitLoop(0);
 }
 
+//===----------------------------------------------------------------------===//
+// Sorts
+//===----------------------------------------------------------------------===//
+
+namespace headrace {
 /// A heap sort of positions, in the result itself: no scratch, and since the
 /// position breaks ties, the order is that of a stable sort.
-void StageEmitter::emitSort(const Nest &nest) {
-  const Node *anchor = nest.anchor;
-  auto sort = cast<hr::SortOp>(anchor->op);
-  unsigned dim = sort.getDim();
-  const Slot &slot = slotOf(anchor->op->getResult(0));
-  Type i64 = b.getI64Type();
-  SmallVector<LaneIndex> loops(anchor->loops.size(), uniform(constant(0)));
+class SortEmitter {
+public:
+  SortEmitter(StageEmitter &e, const Nest &nest);
+  void emit();
+
+private:
+  /// The elements along the sorted dimension, at the place of the other loops.
+  void sortLine();
+  /// The place of element `at` of the heap, and what it says.
+  LaneIndex heapAt(Value at);
+  Value load(Value at) {
+    return e.loadAt(slot.memref, heapAt(at), i64, place);
+  }
+  void store(Value at, Value position) {
+    e.storeAt(slot.memref, heapAt(at), position, place);
+  }
+  Value keyOf(Value position);
+  Value makeTrue() {
+    return arith::ConstantOp::create(b, loc, b.getBoolAttr(true));
+  }
+  /// Whether key x comes before y, and whether neither comes before the other.
+  /// A NaN counts as more than every number, and as much as another NaN.
+  std::pair<Value, Value> compareKeys(Value x, Value y);
+  /// Whether x, at position i, comes before y, at position j.
+  Value isBefore(Value x, Value i, Value y, Value j);
+  /// Lets `position` sink from `from` into the heap of `size` elements, at
+  /// whose head the last of all stands.
+  void sink(Value from, Value size, Value position);
+  Value leftChildOf(Value at) { return e.addConstant(e.add(at, at), 1); }
+  /// Moves the later child of `at` up to `at` if it comes after `position`,
+  /// whose key is `key`. Returns where `position` belongs now, and whether it
+  /// sank.
+  std::pair<Value, Value> sinkOnce(Value at, Value size, Value position,
+                                   Value key);
+
+  StageEmitter &e;
+  OpBuilder &b;
+  Location loc;
+  const Node *anchor;
+  hr::SortOp sort;
+  unsigned dim;
+  const Slot &slot;
+  Type i64;
+  SmallVector<LaneIndex> loops;
   Place place;
-  // The place of element `at` of the heap, and what it says.
-  auto heapAt = [&](Value at) {
-    SmallVector<LaneIndex> index = loops;
-    index[dim] = uniform(at);
-    return slotIndex(slot, index);
-  };
-  auto load = [&](Value at) { return loadAt(slot.memref, heapAt(at), i64, place); };
-  auto store = [&](Value at, Value position) {
-    storeAt(slot.memref, heapAt(at), position, place);
-  };
-  auto keyOf = [&](Value position) {
-    SmallVector<LaneIndex> index = loops;
-    index[dim] = uniform(
-        arith::IndexCastOp::create(b, loc, b.getIndexType(), position));
-    return evalOperand(anchor, 0, index, place);
-  };
-  // Whether x, at position i, comes before y, at position j.
-  auto before = [&](Value x, Value i, Value y, Value j) -> Value {
-    Value first = sort.getDescending() ? y : x;
-    Value second = sort.getDescending() ? x : y;
-    Value less, equal;
-    if (isa<FloatType>(x.getType())) {
-      auto isNaN = [&](Value v) {
-        return arith::CmpFOp::create(b, loc, arith::CmpFPredicate::UNO, v, v);
-      };
-      less = arith::CmpFOp::create(b, loc, arith::CmpFPredicate::OLT, first,
-                                   second);
-      equal = arith::CmpFOp::create(b, loc, arith::CmpFPredicate::OEQ, x, y);
-      Value firstNaN = isNaN(first), secondNaN = isNaN(second);
-      Value isNumber = arith::XOrIOp::create(
-          b, loc, firstNaN,
-          arith::ConstantOp::create(b, loc, b.getBoolAttr(true)));
-      less = arith::OrIOp::create(
-          b, loc, less, arith::AndIOp::create(b, loc, isNumber, secondNaN));
-      equal = arith::OrIOp::create(
-          b, loc, equal, arith::AndIOp::create(b, loc, firstNaN, secondNaN));
-    } else {
-      less = arith::CmpIOp::create(b, loc, arith::CmpIPredicate::slt, first,
-                                   second);
-      equal = arith::CmpIOp::create(b, loc, arith::CmpIPredicate::eq, x, y);
-    }
-    Value earlier =
-        arith::CmpIOp::create(b, loc, arith::CmpIPredicate::slt, i, j);
-    return arith::OrIOp::create(b, loc, less,
-                                arith::AndIOp::create(b, loc, equal, earlier));
-  };
-  // Lets `position` sink from `from` into the heap of `size` elements, at whose
-  // head the last of all stands.
-  auto sink = [&](Value from, Value size, Value position) {
-    Value key = keyOf(position);
-    auto loop = scf::WhileOp::create(
-        b, loc, TypeRange{b.getIndexType(), b.getI1Type()},
-        ValueRange{from,
-                   arith::ConstantOp::create(b, loc, b.getBoolAttr(true))},
-        [&](OpBuilder &, Location, ValueRange args) {
-          OpBuilder::InsertionGuard guard(b);
-          b.setInsertionPointToEnd(args.front().getParentBlock());
-          Value child = addConstant(add(args[0], args[0]), 1);
-          Value inside = arith::CmpIOp::create(
-              b, loc, arith::CmpIPredicate::slt, child, size);
-          Value more = arith::AndIOp::create(b, loc, args[1], inside);
-          scf::ConditionOp::create(b, loc, more, args);
-        },
-        [&](OpBuilder &, Location, ValueRange args) {
-          OpBuilder::InsertionGuard guard(b);
-          b.setInsertionPointToEnd(args.front().getParentBlock());
-          Value left = addConstant(add(args[0], args[0]), 1);
-          Value right = addConstant(left, 1);
-          // Without a right child the left one is compared with itself.
-          Value hasRight = arith::CmpIOp::create(
-              b, loc, arith::CmpIPredicate::slt, right, size);
-          right = arith::SelectOp::create(b, loc, hasRight, right, left);
-          Value i = load(left), j = load(right);
-          Value x = keyOf(i), y = keyOf(j);
-          Value useRight = before(x, i, y, j);
-          Value child = arith::SelectOp::create(b, loc, useRight, right, left);
-          Value k = arith::SelectOp::create(b, loc, useRight, j, i);
-          Value z = arith::SelectOp::create(b, loc, useRight, y, x);
-          Value down = before(key, position, z, k);
-          auto move = scf::IfOp::create(b, loc, down);
-          {
-            OpBuilder::InsertionGuard inner(b);
-            b.setInsertionPointToStart(move.thenBlock());
-            store(args[0], k);
-          }
-          Value at = arith::SelectOp::create(b, loc, down, child, args[0]);
-          scf::YieldOp::create(b, loc, ValueRange{at, down});
-        });
-    store(loop.getResult(0), position);
-  };
-  auto emitPoint = [&]() {
-    TileRange range = rangeOf(anchor->loops[dim]);
-    Value size = range.len, zero = constant(0);
-    forLoop(zero, size, 1, [&](Value iv) {
-      store(iv, arith::IndexCastOp::create(b, loc, i64, iv));
-    });
-    Value half = arith::DivSIOp::create(b, loc, size, constant(2));
-    forLoop(zero, half, 1, [&](Value iv) {
-      Value at = addConstant(
-          arith::SubIOp::create(b, loc, half, iv).getResult(), -1);
-      sink(at, size, load(at));
-    });
-    // The last of the heap goes behind it, and what stood there sinks.
-    forLoop(constant(1), size, 1, [&](Value iv) {
-      Value end = arith::SubIOp::create(b, loc, size, iv);
-      Value last = load(zero), position = load(end);
-      store(end, last);
-      sink(zero, end, position);
-    });
-  };
-  std::function<void(unsigned)> emitLoop = [&](unsigned d) {
-    if (d == loops.size())
-      return emitPoint();
-    if (d == dim)
-      return emitLoop(d + 1);
-    TileRange range = rangeOf(anchor->loops[d]);
-    forLoop(range.lo, add(range.lo, range.len), 1, [&](Value iv) {
-      loops[d] = uniform(iv);
-      emitLoop(d + 1);
-    });
-  };
-  emitLoop(0);
+};
+} // namespace headrace
+
+SortEmitter::SortEmitter(StageEmitter &e, const Nest &nest)
+    : e(e), b(e.b), loc(e.loc), anchor(nest.anchor),
+      sort(cast<hr::SortOp>(anchor->op)), dim(sort.getDim()),
+      slot(e.slotOf(anchor->op->getResult(0))), i64(b.getI64Type()),
+      loops(anchor->loops.size(), e.uniform(e.constant(0))) {}
+
+void SortEmitter::emit() {
+  SmallVector<unsigned> outer;
+  for (unsigned d = 0; d < loops.size(); ++d)
+    if (d != dim)
+      outer.push_back(d);
+  e.forLoops(anchor, outer, loops, [&] { sortLine(); });
 }
+
+void SortEmitter::sortLine() {
+  TileRange range = e.rangeOf(anchor->loops[dim]);
+  Value size = range.len, zero = e.constant(0);
+  e.forLoop(zero, size, 1, [&](Value iv) {
+    store(iv, arith::IndexCastOp::create(b, loc, i64, iv));
+  });
+  Value half = arith::DivSIOp::create(b, loc, size, e.constant(2));
+  e.forLoop(zero, half, 1, [&](Value iv) {
+    Value at = e.addConstant(
+        arith::SubIOp::create(b, loc, half, iv).getResult(), -1);
+    sink(at, size, load(at));
+  });
+  // The last of the heap goes behind it, and what stood there sinks.
+  e.forLoop(e.constant(1), size, 1, [&](Value iv) {
+    Value end = arith::SubIOp::create(b, loc, size, iv);
+    Value last = load(zero), position = load(end);
+    store(end, last);
+    sink(zero, end, position);
+  });
+}
+
+LaneIndex SortEmitter::heapAt(Value at) {
+  SmallVector<LaneIndex> index = loops;
+  index[dim] = e.uniform(at);
+  return e.slotIndex(slot, index);
+}
+
+Value SortEmitter::keyOf(Value position) {
+  SmallVector<LaneIndex> index = loops;
+  index[dim] = e.uniform(
+      arith::IndexCastOp::create(b, loc, b.getIndexType(), position));
+  return e.evalOperand(anchor, 0, index, place);
+}
+
+std::pair<Value, Value> SortEmitter::compareKeys(Value x, Value y) {
+  Value first = sort.getDescending() ? y : x;
+  Value second = sort.getDescending() ? x : y;
+  Value less, equal;
+  if (!isa<FloatType>(x.getType())) {
+    less = arith::CmpIOp::create(b, loc, arith::CmpIPredicate::slt, first,
+                                 second);
+    equal = arith::CmpIOp::create(b, loc, arith::CmpIPredicate::eq, x, y);
+    return {less, equal};
+  }
+  auto isNaN = [&](Value v) {
+    return arith::CmpFOp::create(b, loc, arith::CmpFPredicate::UNO, v, v);
+  };
+  less =
+      arith::CmpFOp::create(b, loc, arith::CmpFPredicate::OLT, first, second);
+  equal = arith::CmpFOp::create(b, loc, arith::CmpFPredicate::OEQ, x, y);
+  Value firstNaN = isNaN(first), secondNaN = isNaN(second);
+  Value isNumber = arith::XOrIOp::create(b, loc, firstNaN, makeTrue());
+  less = arith::OrIOp::create(
+      b, loc, less, arith::AndIOp::create(b, loc, isNumber, secondNaN));
+  equal = arith::OrIOp::create(
+      b, loc, equal, arith::AndIOp::create(b, loc, firstNaN, secondNaN));
+  return {less, equal};
+}
+
+Value SortEmitter::isBefore(Value x, Value i, Value y, Value j) {
+  auto [less, equal] = compareKeys(x, y);
+  Value earlier =
+      arith::CmpIOp::create(b, loc, arith::CmpIPredicate::slt, i, j);
+  return arith::OrIOp::create(b, loc, less,
+                              arith::AndIOp::create(b, loc, equal, earlier));
+}
+
+void SortEmitter::sink(Value from, Value size, Value position) {
+  Value key = keyOf(position);
+  auto loop = scf::WhileOp::create(
+      b, loc, TypeRange{b.getIndexType(), b.getI1Type()},
+      ValueRange{from, makeTrue()},
+      [&](OpBuilder &, Location, ValueRange args) {
+        OpBuilder::InsertionGuard guard(b);
+        b.setInsertionPointToEnd(args.front().getParentBlock());
+        Value child = leftChildOf(args[0]);
+        Value inside = arith::CmpIOp::create(
+            b, loc, arith::CmpIPredicate::slt, child, size);
+        Value more = arith::AndIOp::create(b, loc, args[1], inside);
+        scf::ConditionOp::create(b, loc, more, args);
+      },
+      [&](OpBuilder &, Location, ValueRange args) {
+        OpBuilder::InsertionGuard guard(b);
+        b.setInsertionPointToEnd(args.front().getParentBlock());
+        auto [at, down] = sinkOnce(args[0], size, position, key);
+        scf::YieldOp::create(b, loc, ValueRange{at, down});
+      });
+  store(loop.getResult(0), position);
+}
+
+std::pair<Value, Value> SortEmitter::sinkOnce(Value at, Value size,
+                                              Value position, Value key) {
+  Value left = leftChildOf(at);
+  Value right = e.addConstant(left, 1);
+  // Without a right child the left one is compared with itself.
+  Value hasRight =
+      arith::CmpIOp::create(b, loc, arith::CmpIPredicate::slt, right, size);
+  right = arith::SelectOp::create(b, loc, hasRight, right, left);
+  Value i = load(left), j = load(right);
+  Value x = keyOf(i), y = keyOf(j);
+  Value useRight = isBefore(x, i, y, j);
+  Value child = arith::SelectOp::create(b, loc, useRight, right, left);
+  Value k = arith::SelectOp::create(b, loc, useRight, j, i);
+  Value z = arith::SelectOp::create(b, loc, useRight, y, x);
+  Value down = isBefore(key, position, z, k);
+  auto move = scf::IfOp::create(b, loc, down);
+  {
+    OpBuilder::InsertionGuard inner(b);
+    b.setInsertionPointToStart(move.thenBlock());
+    store(at, k);
+  }
+  return {arith::SelectOp::create(b, loc, down, child, at), down};
+}
+
+void StageEmitter::emitSort(const Nest &nest) {
+  SortEmitter(*this, nest).emit();
+}
+
+//===----------------------------------------------------------------------===//
+// Scatters
+//===----------------------------------------------------------------------===//
 
 void StageEmitter::emitScatter(const Nest &nest, const NestPlan &nestPlan) {
   const Node *anchor = nest.anchor;

@@ -30,6 +30,8 @@ SoftmaxSumEmitter::SoftmaxSumEmitter(StageEmitter &e, const Nest &nest,
     else
       columnLoops.push_back(l);
   }
+  if (!columnLoops.empty())
+    columnLoop = columnLoops.back();
   logitsType = softmax.getLogits().getType().getElementType();
   valueType = softmax.getValue().getType().getElementType();
   resultType = softmax.getType().getElementType();
@@ -338,269 +340,289 @@ Value SoftmaxSumEmitter::multiplyAdd(Value lhs, Value rhs, Value acc) {
   return math::FmaOp::create(b, loc, lhs, rhs, acc);
 }
 
+Place SoftmaxSumEmitter::SumTile::placeOf(int64_t v) const {
+  Place place;
+  place.lanes = width;
+  place.mask = masks[v];
+  return place;
+}
+
+void SoftmaxSumEmitter::moveTo(const SumTile &tile, int64_t c, int64_t v) {
+  if (rowLanes) {
+    loops[nestPlan.vector] = tile.laneOf[v];
+    if (columnLoop >= 0)
+      loops[columnLoop] = e.uniform(e.addConstant(tile.firstColumn, c));
+  } else if (columnLoop >= 0) {
+    loops[columnLoop] = tile.laneOf[v];
+  }
+}
+
+SmallVector<Value> SoftmaxSumEmitter::addProducts(const SumTile &tile, Value j,
+                                                  ValueRange sums) {
+  int64_t width = tile.width, vectors = tile.vectors();
+  loops[streamed] = e.uniform(j);
+  if (nestPlan.atom)
+    return addGroups(j, sums, vectors, tile.columns, tile.firstColumn,
+                     [&](int64_t c, int64_t v) { moveTo(tile, c, v); });
+  SmallVector<Value> weights, values;
+  for (int64_t v = 0; v < (rowLanes ? vectors : 1); ++v) {
+    moveTo(tile, 0, v);
+    Place place = tile.placeOf(v);
+    weights.push_back(e.toVector(load(p, place), width));
+  }
+  for (int64_t c = 0; c < tile.columns; ++c)
+    for (int64_t v = 0; v < (valueOnLanes ? vectors : 1); ++v) {
+      moveTo(tile, c, v);
+      Place place = tile.placeOf(v);
+      Value value = e.evalOperand(anchor, 1, loops, place);
+      values.push_back(e.toVector(toState(value, width), width));
+    }
+  SmallVector<Value> next;
+  for (int64_t c = 0; c < tile.columns; ++c)
+    for (int64_t v = 0; v < vectors; ++v)
+      next.push_back(multiplyAdd(weights[rowLanes ? v : 0],
+                                 values[valueOnLanes ? c * vectors + v : c],
+                                 sums[c * vectors + v]));
+  return next;
+}
+
+void SoftmaxSumEmitter::updateTile(const SumTile &tile) {
+  int64_t width = tile.width, vectors = tile.vectors();
+  TileRange range = e.rangeOf(anchor->loops[streamed]);
+  // A block's products are a sum of their own: one running sum over a long
+  // stream would round as often as it is long.
+  Value zero = e.toVector(splat(0), width);
+  SmallVector<Value> sums(tile.columns * vectors, zero);
+  if (fragments)
+    sums = multiplyFragments(
+        range, vectors, tile.columns, tile.firstColumn,
+        [&](int64_t c, int64_t v) { moveTo(tile, c, v); });
+  else
+    sums = e.forCarry(range.lo, blockEnd, step, sums,
+                      [&](Value j, ValueRange carried) {
+                        return addProducts(tile, j, carried);
+                      });
+  loops[streamed] = e.uniform(range.lo);
+  for (int64_t c = 0; c < tile.columns; ++c)
+    for (int64_t v = 0; v < vectors; ++v) {
+      moveTo(tile, c, v);
+      Place place = tile.placeOf(v);
+      Value old = e.toVector(load(sum, place), width);
+      Value factor = e.toVector(load(scale, place), width);
+      store(sum, multiplyAdd(old, factor, sums[c * vectors + v]), place);
+    }
+}
+
+void SoftmaxSumEmitter::updateColumns(ArrayRef<LaneIndex> laneOf,
+                                      ArrayRef<Value> masks) {
+  if (columnLoop < 0)
+    return updateTile({lanes, laneOf, masks, Value(), 1});
+  TileRange columns = e.rangeOf(anchor->loops[columnLoop]);
+  int64_t at = std::max<int64_t>(nestPlan.rows, 1);
+  if (columns.staticLen) {
+    int64_t whole = *columns.staticLen / at * at;
+    Value middle = e.addConstant(columns.lo, whole);
+    e.forLoop(columns.lo, middle, at,
+              [&](Value iv) { updateTile({lanes, laneOf, masks, iv, at}); });
+    if (int64_t rest = *columns.staticLen - whole)
+      updateTile({lanes, laneOf, masks, middle, rest});
+    return;
+  }
+  e.forLoop(columns.lo, e.add(columns.lo, columns.len), 1,
+            [&](Value iv) { updateTile({lanes, laneOf, masks, iv, 1}); });
+}
+
+void SoftmaxSumEmitter::updateRowVectors() {
+  if (nestPlan.atom)
+    packValues();
+  TileRange rows = e.rangeOf(anchor->loops[nestPlan.vector]);
+  int64_t wide = lanes * nestPlan.vectors;
+  TileRange rest = rows;
+  if (rows.staticLen) {
+    int64_t whole = *rows.staticLen / wide * wide;
+    rest.lo = e.addConstant(rows.lo, whole);
+    rest.staticLen = *rows.staticLen - whole;
+    rest.len = e.constant(*rest.staticLen);
+  } else {
+    rest.len = arith::RemSIOp::create(b, loc, rows.len, e.constant(wide));
+    rest.lo = e.add(rows.lo,
+                    arith::SubIOp::create(b, loc, rows.len, rest.len));
+  }
+  e.forLoop(rows.lo, rest.lo, wide, [&](Value iv) {
+    SmallVector<LaneIndex> laneOf;
+    SmallVector<Value> masks(nestPlan.vectors);
+    for (int64_t v = 0; v < nestPlan.vectors; ++v)
+      laneOf.push_back({e.addConstant(iv, v * lanes), SizeExpr(1)});
+    updateColumns(laneOf, masks);
+  });
+  if (rest.staticLen != 0)
+    e.vectorLoop(rest, lanes, [&](Value iv, Value mask) {
+      updateColumns(LaneIndex{iv, SizeExpr(1)}, mask);
+    });
+}
+
+void SoftmaxSumEmitter::updateColumnVectors() {
+  if (columnLoop < 0)
+    return updateTile({1, e.uniform(e.constant(0)), Value(), Value(), 1});
+  TileRange columns = e.rangeOf(anchor->loops[columnLoop]);
+  if (lanes == 1) {
+    e.forLoop(columns.lo, e.add(columns.lo, columns.len), 1, [&](Value iv) {
+      updateTile({1, e.uniform(iv), Value(), Value(), 1});
+    });
+    return;
+  }
+  e.vectorLoop(columns, lanes, [&](Value iv, Value mask) {
+    updateTile({lanes, LaneIndex{iv, SizeExpr(1)}, mask, Value(), 1});
+  });
+}
+
 void SoftmaxSumEmitter::updateSums() {
   TileRange range = e.rangeOf(anchor->loops[streamed]);
-  Value hi = e.add(range.lo, range.len);
-  int64_t column = columnLoops.empty() ? -1 : int64_t(columnLoops.back());
+  blockEnd = e.add(range.lo, range.len);
   SmallVector<unsigned> outer;
   for (unsigned r : rowLoops)
     if (!(rowLanes && static_cast<int64_t>(r) == nestPlan.vector))
       outer.push_back(r);
   for (unsigned c : columnLoops)
-    if (static_cast<int64_t>(c) != column)
+    if (static_cast<int64_t>(c) != columnLoop)
       outer.push_back(c);
+  e.forLoops(anchor, outer, loops, [&] {
+    if (rowLanes)
+      updateRowVectors();
+    else
+      updateColumnVectors();
+  });
+}
 
-  auto block = [&](int64_t width, ArrayRef<LaneIndex> laneOf,
-                   ArrayRef<Value> masks, Value firstColumn, int64_t columns) {
-    // laneOf: the index of the lane loop per vector.
-    auto set = [&](int64_t c, int64_t v) {
-      if (rowLanes) {
-        loops[nestPlan.vector] = laneOf[v];
-        if (column >= 0)
-          loops[column] = e.uniform(e.addConstant(firstColumn, c));
-      } else if (column >= 0) {
-        loops[column] = laneOf[v];
-      }
-    };
-    int64_t vectors = laneOf.size();
-    SmallVector<Value> sums;
-    auto placeOf = [&](int64_t v) {
-      Place place;
-      place.lanes = width;
-      place.mask = masks[v];
-      return place;
-    };
-    // A block's products are a sum of their own: one running sum over a long
-    // stream would round as often as it is long.
-    Value zero = e.toVector(splat(0), width);
-    sums.assign(columns * vectors, zero);
-    auto addProducts = [&](Value iv, ValueRange carried) {
-      loops[streamed] = e.uniform(iv);
-      if (nestPlan.atom)
-        return addGroups(iv, carried, vectors, columns, firstColumn, set);
-      SmallVector<Value> weights, values;
-      for (int64_t v = 0; v < (rowLanes ? vectors : 1); ++v) {
-        set(0, v);
-        Place place = placeOf(v);
-        weights.push_back(e.toVector(load(p, place), width));
-      }
-      for (int64_t c = 0; c < columns; ++c)
-        for (int64_t v = 0; v < (valueOnLanes ? vectors : 1); ++v) {
-          set(c, v);
-          Place place = placeOf(v);
-          Value value = e.evalOperand(anchor, 1, loops, place);
-          values.push_back(e.toVector(toState(value, width), width));
-        }
-      SmallVector<Value> next;
-      for (int64_t c = 0; c < columns; ++c)
-        for (int64_t v = 0; v < vectors; ++v)
-          next.push_back(multiplyAdd(weights[rowLanes ? v : 0],
-                                     values[valueOnLanes ? c * vectors + v : c],
-                                     carried[c * vectors + v]));
-      return next;
-    };
-    sums = fragments
-               ? multiplyFragments(range, vectors, columns, firstColumn, set)
-               : e.forCarry(range.lo, hi, step, sums, addProducts);
-    loops[streamed] = e.uniform(range.lo);
-    for (int64_t c = 0; c < columns; ++c)
-      for (int64_t v = 0; v < vectors; ++v) {
-        set(c, v);
-        Place place = placeOf(v);
-        Value old = e.toVector(load(sum, place), width);
-        Value factor = e.toVector(load(scale, place), width);
-        store(sum, multiplyAdd(old, factor, sums[c * vectors + v]), place);
-      }
-  };
+Value SoftmaxSumEmitter::quotient(Value value, Value total) {
+  int64_t width = 1;
+  if (auto vector = dyn_cast<VectorType>(value.getType()))
+    width = vector.getDimSize(0);
+  total = e.toVector(total, width);
+  Value result = arith::DivFOp::create(b, loc, value, total);
+  const SizeExpr &extent = anchor->loops[streamed].extent;
+  if (!zeroMasked && extent.isConstant() && extent != SizeExpr(0))
+    return result;
+  Value zero = e.toVector(splat(0), width), none;
+  if (zeroMasked)
+    none =
+        arith::CmpFOp::create(b, loc, arith::CmpFPredicate::OEQ, total, zero);
+  else // the sum of nothing
+    none = e.toVector(arith::CmpIOp::create(b, loc, arith::CmpIPredicate::eq,
+                                            e.size(extent), e.constant(0)),
+                      width);
+  return arith::SelectOp::create(b, loc, none, zero, result).getResult();
+}
 
-  auto emitLanes = [&]() {
-    if (rowLanes) {
-      if (nestPlan.atom)
-        packValues();
-      // Panels of vectors of rows; blocks of columns.
-      auto columnsOf = [&](ArrayRef<LaneIndex> laneOf, ArrayRef<Value> masks) {
-        if (column < 0)
-          return block(lanes, laneOf, masks, Value(), 1);
-        TileRange columns = e.rangeOf(anchor->loops[column]);
-        int64_t at = std::max<int64_t>(nestPlan.rows, 1);
-        if (columns.staticLen) {
-          int64_t whole = *columns.staticLen / at * at;
-          Value middle = e.addConstant(columns.lo, whole);
-          e.forLoop(columns.lo, middle, at,
-                    [&](Value iv) { block(lanes, laneOf, masks, iv, at); });
-          if (int64_t rest = *columns.staticLen - whole)
-            block(lanes, laneOf, masks, middle, rest);
-          return;
-        }
-        e.forLoop(columns.lo, e.add(columns.lo, columns.len), 1,
-                  [&](Value iv) { block(lanes, laneOf, masks, iv, 1); });
-      };
-      TileRange rows = e.rangeOf(anchor->loops[nestPlan.vector]);
-      int64_t wide = lanes * nestPlan.vectors;
-      TileRange rest = rows;
-      if (rows.staticLen) {
-        int64_t whole = *rows.staticLen / wide * wide;
-        rest.lo = e.addConstant(rows.lo, whole);
-        rest.staticLen = *rows.staticLen - whole;
-        rest.len = e.constant(*rest.staticLen);
-      } else {
-        rest.len = arith::RemSIOp::create(b, loc, rows.len, e.constant(wide));
-        rest.lo =
-            e.add(rows.lo, arith::SubIOp::create(b, loc, rows.len, rest.len));
-      }
-      e.forLoop(rows.lo, rest.lo, wide, [&](Value iv) {
-        SmallVector<LaneIndex> laneOf;
-        SmallVector<Value> masks(nestPlan.vectors);
-        for (int64_t v = 0; v < nestPlan.vectors; ++v)
-          laneOf.push_back({e.addConstant(iv, v * lanes), SizeExpr(1)});
-        columnsOf(laneOf, masks);
-      });
-      if (rest.staticLen != 0)
-        e.vectorLoop(rest, lanes, [&](Value iv, Value mask) {
-          columnsOf(LaneIndex{iv, SizeExpr(1)}, mask);
-        });
-      return;
-    }
-    if (column < 0 || lanes == 1) {
-      if (column < 0)
-        return block(1, e.uniform(e.constant(0)), Value(), Value(), 1);
-      TileRange columns = e.rangeOf(anchor->loops[column]);
-      e.forLoop(columns.lo, e.add(columns.lo, columns.len), 1, [&](Value iv) {
-        block(1, e.uniform(iv), Value(), Value(), 1);
-      });
-      return;
-    }
-    e.vectorLoop(e.rangeOf(anchor->loops[column]), lanes,
-                 [&](Value iv, Value mask) {
-                   block(lanes, LaneIndex{iv, SizeExpr(1)}, mask, Value(), 1);
-                 });
-  };
-  e.forLoops(anchor, outer, loops, emitLanes);
+void SoftmaxSumEmitter::storeResult(Value result, Place &place) {
+  if (resultType != stateType) {
+    Type to = resultType;
+    if (auto vector = dyn_cast<VectorType>(result.getType()))
+      to = VectorType::get(vector.getShape(), to);
+    result = arith::TruncFOp::create(b, loc, to, result);
+  }
+  e.emitSinks(nest,
+              [&](unsigned cls) {
+                for (auto [l, loop] : llvm::enumerate(anchor->loops))
+                  if (loop.cls == cls)
+                    return loops[l];
+                return e.uniform(e.constant(0));
+              },
+              place, {result});
+}
+
+void SoftmaxSumEmitter::finishPoint(Place &place) {
+  storeResult(quotient(load(sum, place), load(l, place)), place);
+}
+
+void SoftmaxSumEmitter::finishRow(Value row, const TileRange &columns) {
+  loops[nestPlan.vector] = e.uniform(row);
+  e.vectorLoop(columns, lanes, [&](Value iv, Value mask) {
+    loops[columnLoop] = {iv, SizeExpr(1)};
+    Place place;
+    place.lanes = lanes;
+    place.mask = mask;
+    finishPoint(place);
+  });
+}
+
+void SoftmaxSumEmitter::finishSquare(Value firstRow, Value firstColumn) {
+  Place place;
+  place.lanes = lanes;
+  SmallVector<Value> columns;
+  loops[nestPlan.vector] = {firstRow, SizeExpr(1)};
+  Value total = load(l, place);
+  for (int64_t c = 0; c < lanes; ++c) {
+    loops[columnLoop] = e.uniform(e.addConstant(firstColumn, c));
+    columns.push_back(quotient(load(sum, place), total));
+  }
+  loops[columnLoop] = {firstColumn, SizeExpr(1)};
+  for (auto [r, value] : llvm::enumerate(e.transpose(columns))) {
+    loops[nestPlan.vector] = e.uniform(e.addConstant(firstRow, r));
+    Place row;
+    row.lanes = lanes;
+    storeResult(value, row);
+  }
+}
+
+Value SoftmaxSumEmitter::wholeVectors(const TileRange &range) {
+  if (range.staticLen)
+    return e.constant(*range.staticLen / lanes * lanes);
+  Value rest = arith::RemSIOp::create(b, loc, range.len, e.constant(lanes));
+  return arith::SubIOp::create(b, loc, range.len, rest);
+}
+
+void SoftmaxSumEmitter::finishSquares(const TileRange &rows,
+                                      const TileRange &columns) {
+  Value rowsEnd = e.add(rows.lo, wholeVectors(rows));
+  Value wholeColumns = wholeVectors(columns);
+  Value columnsEnd = e.add(columns.lo, wholeColumns);
+  TileRange rest = columns;
+  rest.lo = columnsEnd;
+  if (columns.staticLen) {
+    rest.staticLen = *columns.staticLen % lanes;
+    rest.len = e.constant(*rest.staticLen);
+  } else {
+    rest.len = arith::SubIOp::create(b, loc, columns.len, wholeColumns);
+  }
+  e.forLoop(rows.lo, rowsEnd, lanes, [&](Value row) {
+    e.forLoop(columns.lo, columnsEnd, lanes,
+              [&](Value first) { finishSquare(row, first); });
+    if (rest.staticLen != 0)
+      e.forLoop(row, e.addConstant(row, lanes), 1,
+                [&](Value iv) { finishRow(iv, rest); });
+  });
+  if (!rows.staticLen || *rows.staticLen % lanes)
+    e.forLoop(rowsEnd, e.add(rows.lo, rows.len), 1,
+              [&](Value iv) { finishRow(iv, columns); });
 }
 
 void SoftmaxSumEmitter::finish() {
   // Lanes along the columns where results are contiguous, else rows.
-  int64_t column = columnLoops.empty() ? -1 : int64_t(columnLoops.back());
   SmallVector<unsigned> outer(rowLoops);
   for (unsigned c : columnLoops)
-    if (static_cast<int64_t>(c) != column)
+    if (static_cast<int64_t>(c) != columnLoop)
       outer.push_back(c);
-  auto quotient = [&](Value value, Value total) {
-    int64_t width = 1;
-    if (auto vector = dyn_cast<VectorType>(value.getType()))
-      width = vector.getDimSize(0);
-    total = e.toVector(total, width);
-    Value result = arith::DivFOp::create(b, loc, value, total);
-    const SizeExpr &extent = anchor->loops[streamed].extent;
-    if (!zeroMasked && extent.isConstant() && extent != SizeExpr(0))
-      return result;
-    Value zero = e.toVector(splat(0), width), none;
-    if (zeroMasked)
-      none =
-          arith::CmpFOp::create(b, loc, arith::CmpFPredicate::OEQ, total, zero);
-    else // the sum of nothing
-      none = e.toVector(arith::CmpIOp::create(b, loc, arith::CmpIPredicate::eq,
-                                              e.size(extent), e.constant(0)),
-                        width);
-    return arith::SelectOp::create(b, loc, none, zero, result).getResult();
-  };
-  auto hand = [&](Value result, Place &place) {
-    if (resultType != stateType) {
-      Type to = resultType;
-      if (auto vector = dyn_cast<VectorType>(result.getType()))
-        to = VectorType::get(vector.getShape(), to);
-      result = arith::TruncFOp::create(b, loc, to, result);
-    }
-    e.emitSinks(nest,
-                [&](unsigned cls) {
-                  for (auto [l, loop] : llvm::enumerate(anchor->loops))
-                    if (loop.cls == cls)
-                      return loops[l];
-                  return e.uniform(e.constant(0));
-                },
-                place, {result});
-  };
-  auto point = [&](Place &place) {
-    hand(quotient(load(sum, place), load(l, place)), place);
-  };
   loops[streamed] = e.uniform(e.constant(0));
-  // Sums lie with rows on lanes, results want columns: squares of both are
-  // transposed in registers.
-  auto square = [&](Value firstRow, Value firstColumn) {
-    Place place;
-    place.lanes = lanes;
-    SmallVector<Value> columns;
-    loops[nestPlan.vector] = {firstRow, SizeExpr(1)};
-    Value total = load(l, place);
-    for (int64_t c = 0; c < lanes; ++c) {
-      loops[column] = e.uniform(e.addConstant(firstColumn, c));
-      columns.push_back(quotient(load(sum, place), total));
-    }
-    loops[column] = {firstColumn, SizeExpr(1)};
-    for (auto [r, value] : llvm::enumerate(e.transpose(columns))) {
-      loops[nestPlan.vector] = e.uniform(e.addConstant(firstRow, r));
-      Place row;
-      row.lanes = lanes;
-      hand(value, row);
-    }
-  };
-  auto wholeOf = [&](const TileRange &range) -> Value {
-    if (range.staticLen)
-      return e.constant(*range.staticLen / lanes * lanes);
-    Value rest = arith::RemSIOp::create(b, loc, range.len, e.constant(lanes));
-    return arith::SubIOp::create(b, loc, range.len, rest);
-  };
-  if (rowLanes && lanes > 1 && column >= 0) {
+  if (rowLanes && lanes > 1 && columnLoop >= 0) {
     llvm::erase(outer, unsigned(nestPlan.vector));
     TileRange rows = e.rangeOf(anchor->loops[nestPlan.vector]);
-    TileRange columns = e.rangeOf(anchor->loops[column]);
-    auto emitTile = [&]() {
-      Value rowsEnd = e.add(rows.lo, wholeOf(rows));
-      Value wholeColumns = wholeOf(columns);
-      Value columnsEnd = e.add(columns.lo, wholeColumns);
-      TileRange rest = columns;
-      rest.lo = columnsEnd;
-      if (columns.staticLen) {
-        rest.staticLen = *columns.staticLen % lanes;
-        rest.len = e.constant(*rest.staticLen);
-      } else {
-        rest.len = arith::SubIOp::create(b, loc, columns.len, wholeColumns);
-      }
-      auto oneRow = [&](Value row, const TileRange &range) {
-        loops[nestPlan.vector] = e.uniform(row);
-        e.vectorLoop(range, lanes, [&](Value iv, Value mask) {
-          loops[column] = {iv, SizeExpr(1)};
-          Place place;
-          place.lanes = lanes;
-          place.mask = mask;
-          point(place);
-        });
-      };
-      e.forLoop(rows.lo, rowsEnd, lanes, [&](Value row) {
-        e.forLoop(columns.lo, columnsEnd, lanes,
-                  [&](Value first) { square(row, first); });
-        if (rest.staticLen != 0)
-          e.forLoop(row, e.addConstant(row, lanes), 1,
-                    [&](Value iv) { oneRow(iv, rest); });
-      });
-      if (!rows.staticLen || *rows.staticLen % lanes)
-        e.forLoop(rowsEnd, e.add(rows.lo, rows.len), 1,
-                  [&](Value iv) { oneRow(iv, columns); });
-    };
-    return e.forLoops(anchor, outer, loops, emitTile);
+    TileRange columns = e.rangeOf(anchor->loops[columnLoop]);
+    return e.forLoops(anchor, outer, loops,
+                      [&] { finishSquares(rows, columns); });
   }
-  e.forLoops(anchor, outer, loops, [&]() {
-    if (column < 0) {
+  e.forLoops(anchor, outer, loops, [&] {
+    if (columnLoop < 0) {
       Place place;
-      return point(place);
+      return finishPoint(place);
     }
-    e.vectorLoop(e.rangeOf(anchor->loops[column]), lanes,
+    e.vectorLoop(e.rangeOf(anchor->loops[columnLoop]), lanes,
                  [&](Value iv, Value mask) {
                    Place place;
                    place.lanes = lanes;
                    place.mask = mask;
-                   loops[column] = {iv, SizeExpr(lanes == 1 ? 0 : 1)};
-                   point(place);
+                   loops[columnLoop] = {iv, SizeExpr(lanes == 1 ? 0 : 1)};
+                   finishPoint(place);
                  });
   });
 }

@@ -82,10 +82,60 @@ private:
   storeWeights(const TileRange &range, Place &place,
                llvm::function_ref<mlir::Value(mlir::Value)> weightAt);
   void updateRows();
+
+  // --- the second product
   mlir::Value multiplyAdd(mlir::Value lhs, mlir::Value rhs, mlir::Value acc);
+  /// A register tile of sums: vectors along the loop of the lanes, consecutive
+  /// columns.
+  struct SumTile {
+    /// Lanes of a vector.
+    int64_t width;
+    /// The index of the lanes' loop per vector, and the mask.
+    llvm::ArrayRef<LaneIndex> laneOf;
+    llvm::ArrayRef<mlir::Value> masks;
+    /// Null where lanes are along the columns or there are no columns; then
+    /// `columns` is 1.
+    mlir::Value firstColumn;
+    int64_t columns;
+
+    int64_t vectors() const { return laneOf.size(); }
+    Place placeOf(int64_t v) const;
+  };
+  /// Sets the indices of the lanes' loop and of the columns to those of vector
+  /// `v` and column `c` of a tile.
+  void moveTo(const SumTile &tile, int64_t c, int64_t v);
+  /// `sums` [column][vector] with the products at `j` added.
+  llvm::SmallVector<mlir::Value>
+  addProducts(const SumTile &tile, mlir::Value j, mlir::ValueRange sums);
+  /// The sums of a tile, with those of this block's products.
+  void updateTile(const SumTile &tile);
+  /// The tiles of some vectors of rows: all columns, `rows` at once.
+  void updateColumns(llvm::ArrayRef<LaneIndex> laneOf,
+                     llvm::ArrayRef<mlir::Value> masks);
+  /// The tiles at the place of the outer loops, with lanes along rows.
+  void updateRowVectors();
+  /// As `updateRowVectors`, with lanes along columns or none.
+  void updateColumnVectors();
   /// sum = sum * scale + p * value, in register tiles: lanes are rows (or
   /// columns), `rows` consecutive columns at once.
   void updateSums();
+
+  // --- results
+  /// value / total, or 0 where nothing was added up: no j at all or, if the op
+  /// asks for it, a row that is masked whole.
+  mlir::Value quotient(mlir::Value value, mlir::Value total);
+  void storeResult(mlir::Value result, Place &place);
+  /// The results at the current indices.
+  void finishPoint(Place &place);
+  /// One row's results, lanes along the columns.
+  void finishRow(mlir::Value row, const TileRange &columns);
+  /// Sums lie with rows on lanes, results want columns: squares of both are
+  /// transposed in registers.
+  void finishSquare(mlir::Value firstRow, mlir::Value firstColumn);
+  /// Squares of rows and columns, and row by row what is left of both.
+  void finishSquares(const TileRange &rows, const TileRange &columns);
+  /// The length of a range without what does not fill a vector.
+  mlir::Value wholeVectors(const TileRange &range);
   void finish();
 
   // --- operands of atoms (SoftmaxSumAtoms.cpp)
@@ -135,6 +185,8 @@ private:
   const plan::Node *anchor;
   llvm::SmallVector<LaneIndex> loops;
   llvm::SmallVector<unsigned> rowLoops, columnLoops;
+  /// The last of `columnLoops`, along which results are contiguous; -1: none.
+  int64_t columnLoop = -1;
   unsigned streamed = 0;
   bool zeroMasked = false, rowLanes = false;
   /// The value differs between the vectors of a register tile.
@@ -151,6 +203,8 @@ private:
   int64_t packedStride = 0;
   mlir::Type logitsType, valueType, resultType, stateType;
   State m, l, scale, p, sum;
+  /// Where the block of j ends whose products `updateSums` adds.
+  mlir::Value blockEnd;
 };
 
 } // namespace headrace

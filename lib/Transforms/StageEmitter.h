@@ -128,9 +128,11 @@ public:
   void checkAccesses(llvm::ArrayRef<OperandPart> parts);
 
 private:
+  friend class AccessChecker;
   friend class ContractionEmitter;
   friend class ReductionEmitter;
   friend class SoftmaxSumEmitter;
+  friend class SortEmitter;
 
   // --- sizes and constants (hoisted to the function's entry)
   mlir::Value constant(int64_t value);
@@ -230,8 +232,13 @@ private:
   /// Elements as they are in memory, in the type that they are computed in.
   mlir::Value fromMemory(mlir::Value stored, mlir::Type elementType,
                          Place &place);
+  /// A value of any type in the type that its elements have in memory.
+  mlir::Value toMemory(mlir::Value value, mlir::Type stored);
   void storeAt(mlir::Value memref, LaneIndex at, mlir::Value value,
                Place &place);
+  /// The same past the caches where the address is that of a whole vector.
+  void storePast(mlir::Value memref, LaneIndex at, mlir::Value value,
+                 Place &place);
 
   // --- conditions on data (DataChecks.cpp)
   /// The flat address that a gather or scatter has at a point, and what has to
@@ -293,6 +300,8 @@ private:
   llvm::StringMap<mlir::Value> sizes;
   llvm::DenseMap<unsigned, TileRange> ranges; // by class; absent: the whole
   llvm::DenseMap<mlir::Value, Slot> slots;
+  /// Addresses of buffers, as far as somebody asked.
+  llvm::DenseMap<mlir::Value, mlir::Value> pointers;
   /// Of loads that read more than they use: the lanes that count.
   llvm::DenseMap<mlir::Operation *, llvm::SmallVector<int64_t>> usedLanes;
   llvm::DenseMap<const plan::Access *, mlir::Value> dataOffsets;

@@ -67,7 +67,8 @@ static std::string chooseSizes(const Entry &entry, const Options &options,
   for (const auto &[name, value] : options.sizes) {
     if (!sizes.count(name)) {
       std::string error = "no size '" + name + "' in entry '" + entry.name +
-                          "'; there " + (entry.symbols.empty() ? "is none" : "are:");
+                          "'; there " +
+                          (entry.symbols.empty() ? "is none" : "are:");
       for (const Symbol &symbol : entry.symbols)
         error += " " + symbol.name;
       return error;
@@ -372,6 +373,189 @@ static bool addInputs(const Options &options, const Model &model,
   return true;
 }
 
+/// Takes the names of what is read and of what is to be written.
+static bool reserveFiles(const Options &options, const Model &model,
+                         OutputFiles &files, std::string &error) {
+  if (!addInputs(options, model, files, error))
+    return false;
+  for (const std::string &path : {options.outputs, options.profileFile})
+    if (!path.empty() && !files.reserve(path, error))
+      return false;
+  return true;
+}
+
+namespace {
+/// The calls of one entry, from opening the artifact to closing it.
+class Runner {
+public:
+  /// `inputs` stay where they are: the tensors of the calls point there.
+  Runner(const Options &options, Model &model, const Entry &entry,
+         std::vector<Array> &inputs)
+      : options(options), model(model), entry(entry), inputs(inputs) {}
+
+  /// From here on code of the artifact runs.
+  bool open(std::string &error);
+  /// Runs once for the results, then as often as asked for the times; closes.
+  bool run(std::string &error);
+  bool writeProfile(OutputFile &file, std::string &error) const {
+    return profiler.write(file, model, entry, findSizes(entry, inputs), error);
+  }
+
+  /// What the first call gave.
+  std::vector<Array> results;
+
+private:
+  void bindInputs();
+  int call();
+  void keepResults();
+  int measure();
+
+  const Options &options;
+  Model &model;
+  const Entry &entry;
+  std::vector<Array> &inputs;
+
+  Profiler profiler;
+  double opened = 0; // seconds that it took
+  const hr_table *table = nullptr;
+  hr_context *context = nullptr;
+  int number = -1; // of the entry
+  std::vector<DLTensor> in, out;
+};
+} // namespace
+
+bool Runner::open(std::string &error) {
+  double start = now();
+  if (!model.load(options.model, options.weights, error)) {
+    struct statvfs system;
+    if (statvfs(options.model.c_str(), &system) == 0 &&
+        (system.f_flag & ST_NOEXEC))
+      error += " (the file system of '" + options.model +
+               "' is mounted noexec: put it elsewhere; TMPDIR names the folder "
+               "for temporary files)";
+    return false;
+  }
+  table = model.loaded.table;
+  char message[1024];
+  // Who asks for a number of workers wants to see that many.
+  hr_context_options contextOptions = {sizeof contextOptions, nullptr,
+                                       options.workers, profiler.getProfile(),
+                                       options.workers != 0};
+  if (table->create_context(model.loaded.model, &contextOptions, &context,
+                            message, sizeof message)) {
+    hr_artifact_close(&model.loaded);
+    error = message;
+    return false;
+  }
+  opened = now() - start;
+  if (options.profile)
+    profiler.setWorkers(table->workers(context));
+  return true;
+}
+
+void Runner::bindInputs() {
+  in.resize(inputs.size());
+  out.resize(entry.outputs.size());
+  for (size_t i = 0; i < inputs.size(); ++i)
+    in[i] = {inputs[i].bytes.data(),
+             {kDLCPU, 0},
+             int32_t(inputs[i].shape.size()),
+             entry.inputs[i].getType(),
+             inputs[i].shape.data(),
+             nullptr,
+             0};
+}
+
+int Runner::call() {
+  std::fill(out.begin(), out.end(), DLTensor());
+  return table->run(context, uint32_t(number), in.data(), uint32_t(in.size()),
+                    out.data(), uint32_t(out.size()));
+}
+
+/// Copies the outputs of the call just done, which the next ones overwrite.
+void Runner::keepResults() {
+  for (size_t i = 0; i < out.size(); ++i) {
+    Array array;
+    array.type = entry.outputs[i].getNumpyType();
+    array.shape.assign(out[i].shape, out[i].shape + out[i].ndim);
+    auto *data = static_cast<char *>(out[i].data);
+    array.bytes.assign(data, data + array.getNumElements() *
+                                        (entry.outputs[i].getType().bits / 8));
+    results.push_back(std::move(array));
+  }
+}
+
+/// Calls as often as asked, and prints how long that took; stops at an error.
+int Runner::measure() {
+  int status = 0;
+  std::vector<double> times;
+  long repeat = options.profile && !options.repeat ? 20 : options.repeat;
+  profiler.fit();
+  for (long i = 0; i < repeat && !status; ++i) {
+    double before = now();
+    status = call();
+    times.push_back(now() - before);
+    if (options.profile && !status)
+      profiler.addRun();
+  }
+  profiler.finish();
+  if (!status && options.profile && options.profileFile.empty())
+    profiler.printTable(entry);
+  if (!status && options.repeat) {
+    std::printf("opening and context: %.3f ms\n", opened * 1e3);
+    printTimes(times, profiler.getWorkers());
+  }
+  return status;
+}
+
+bool Runner::run(std::string &error) {
+  bindInputs();
+  number = table->find_entry(model.loaded.model, entry.name.c_str());
+  int status = call();
+  if (!status) {
+    keepResults();
+    status = measure();
+  }
+  error = table->message(context);
+  table->destroy_context(context);
+  hr_artifact_close(&model.loaded);
+  return !status;
+}
+
+/// `good` becomes whether all results are within the tolerance.
+static bool compareResults(const Options &options, const Entry &entry,
+                           const std::vector<Array> &results, bool &good,
+                           std::string &error) {
+  std::map<std::string, Array> expected, oracle;
+  if (!readNpz(options.compare, expected, error))
+    return false;
+  if (!options.oracle.empty() && !readNpz(options.oracle, oracle, error))
+    return false;
+  good = true;
+  for (size_t i = 0; i < results.size(); ++i) {
+    auto it = expected.find(entry.outputs[i].name);
+    if (it == expected.end()) {
+      error = "no '" + entry.outputs[i].name + "' in '" + options.compare + "'";
+      return false;
+    }
+    auto wide = oracle.find(entry.outputs[i].name);
+    good &= compareOutput(entry.outputs[i], results[i], it->second,
+                          wide == oracle.end() ? nullptr : &wide->second,
+                          options.tolerance);
+  }
+  return true;
+}
+
+static bool writeResults(const Options &options, const Entry &entry,
+                         std::vector<Array> results, OutputFiles &files,
+                         std::string &error) {
+  std::vector<std::pair<std::string, Array>> named;
+  for (size_t i = 0; i < results.size(); ++i)
+    named.emplace_back(entry.outputs[i].name, std::move(results[i]));
+  OutputFile *file = files.add(options.outputs, error);
+  return file && writeNpz(*file, named, error);
+}
+
 static int run(const Options &options) {
   Model model;
   std::string error;
@@ -385,140 +569,39 @@ static int run(const Options &options) {
   if (options.check || options.describe)
     return 0;
 
-  // What cannot be written is said before anything is run; nothing is begun that
-  // an interrupt would leave.
+  // What cannot be written is said before anything is run; nothing is begun
+  // that an interrupt would leave.
   OutputFiles files;
-  if (!addInputs(options, model, files, error))
+  if (!reserveFiles(options, model, files, error))
     return fail(error);
-  for (const std::string &path : {options.outputs, options.profileFile})
-    if (!path.empty() && !files.reserve(path, error))
-      return fail(error);
-
   const Entry *entry = model.find(options.entry, error);
   std::vector<Array> inputs;
   if (!entry || !collectInputs(*entry, options, inputs, error))
     return fail(error);
 
-  // 1. Open. The file was checked just before: from here on its code runs.
-  double start = now();
-  if (!model.load(options.model, options.weights, error)) {
-    struct statvfs system;
-    if (statvfs(options.model.c_str(), &system) == 0 &&
-        (system.f_flag & ST_NOEXEC))
-      error += " (the file system of '" + options.model +
-               "' is mounted noexec: put it elsewhere; TMPDIR names the folder "
-               "for temporary files)";
-    return fail(error);
-  }
-  const hr_table *table = model.loaded.table;
-  hr_model *handle = model.loaded.model;
-  char message[1024];
-  Profiler profiler;
-  // Who asks for a number of workers wants to see that many.
-  hr_context_options contextOptions = {sizeof contextOptions, nullptr,
-                                       options.workers, profiler.getProfile(),
-                                       options.workers != 0};
-  hr_context *context = nullptr;
-  if (table->create_context(handle, &contextOptions, &context, message,
-                            sizeof message)) {
-    hr_artifact_close(&model.loaded);
-    return fail(message);
-  }
-  double opened = now() - start;
-  if (options.profile)
-    profiler.setWorkers(table->workers(context));
-
-  // 2. Run.
-  std::vector<DLTensor> in(inputs.size()), out(entry->outputs.size());
-  for (size_t i = 0; i < inputs.size(); ++i)
-    in[i] = {inputs[i].bytes.data(),
-             {kDLCPU, 0},
-             int32_t(inputs[i].shape.size()),
-             entry->inputs[i].getType(),
-             inputs[i].shape.data(),
-             nullptr,
-             0};
-  int number = table->find_entry(handle, entry->name.c_str());
-  auto runOnce = [&] {
-    std::fill(out.begin(), out.end(), DLTensor());
-    return table->run(context, uint32_t(number), in.data(), uint32_t(in.size()),
-                      out.data(), uint32_t(out.size()));
-  };
-  int status = runOnce();
-  std::vector<Array> results;
-  if (!status) {
-    for (size_t i = 0; i < out.size(); ++i) {
-      Array array;
-      array.type = entry->outputs[i].getNumpyType();
-      array.shape.assign(out[i].shape, out[i].shape + out[i].ndim);
-      auto *data = static_cast<char *>(out[i].data);
-      array.bytes.assign(data, data + array.getNumElements() *
-                                          (entry->outputs[i].getType().bits / 8));
-      results.push_back(std::move(array));
-    }
-    std::vector<double> times;
-    long repeat =
-        options.profile && !options.repeat ? 20 : options.repeat;
-    profiler.fit();
-    for (long i = 0; i < repeat && !status; ++i) {
-      double before = now();
-      status = runOnce();
-      times.push_back(now() - before);
-      if (options.profile && !status)
-        profiler.addRun();
-    }
-    profiler.finish();
-    if (!status && options.profile && options.profileFile.empty())
-      profiler.printTable(*entry);
-    if (!status && options.repeat) {
-      std::printf("opening and context: %.3f ms\n", opened * 1e3);
-      printTimes(times, profiler.getWorkers());
-    }
-  }
-  error = table->message(context);
-  table->destroy_context(context);
-  hr_artifact_close(&model.loaded);
-  if (status)
+  // The file was checked just before.
+  Runner runner(options, model, *entry, inputs);
+  if (!runner.open(error) || !runner.run(error))
     return fail(error);
   if (!options.profileFile.empty()) {
     OutputFile *file = files.add(options.profileFile, error);
-    if (!file || !profiler.write(*file, model, *entry,
-                                 findSizes(*entry, inputs), error))
+    if (!file || !runner.writeProfile(*file, error))
       return fail(error);
   }
 
-  // 3. Outputs.
-  if (!options.repeat && !options.profile && options.outputs.empty() && options.compare.empty())
-    for (size_t i = 0; i < results.size(); ++i)
+  if (!options.repeat && !options.profile && options.outputs.empty() &&
+      options.compare.empty())
+    for (size_t i = 0; i < runner.results.size(); ++i)
       std::printf("%s: %s %s\n", entry->outputs[i].name.c_str(),
                   entry->outputs[i].dtype.c_str(),
-                  showShape(results[i].shape).c_str());
+                  showShape(runner.results[i].shape).c_str());
   bool good = true;
-  if (!options.compare.empty()) {
-    std::map<std::string, Array> expected, oracle;
-    if (!readNpz(options.compare, expected, error))
-      return fail(error);
-    if (!options.oracle.empty() && !readNpz(options.oracle, oracle, error))
-      return fail(error);
-    for (size_t i = 0; i < results.size(); ++i) {
-      auto it = expected.find(entry->outputs[i].name);
-      if (it == expected.end())
-        return fail("no '" + entry->outputs[i].name + "' in '" +
-                    options.compare + "'");
-      auto wide = oracle.find(entry->outputs[i].name);
-      good &= compareOutput(entry->outputs[i], results[i], it->second,
-                            wide == oracle.end() ? nullptr : &wide->second,
-                            options.tolerance);
-    }
-  }
-  if (!options.outputs.empty()) {
-    std::vector<std::pair<std::string, Array>> named;
-    for (size_t i = 0; i < results.size(); ++i)
-      named.emplace_back(entry->outputs[i].name, std::move(results[i]));
-    OutputFile *file = files.add(options.outputs, error);
-    if (!file || !writeNpz(*file, named, error))
-      return fail(error);
-  }
+  if (!options.compare.empty() &&
+      !compareResults(options, *entry, runner.results, good, error))
+    return fail(error);
+  if (!options.outputs.empty() &&
+      !writeResults(options, *entry, std::move(runner.results), files, error))
+    return fail(error);
   if (!files.commit(error))
     return fail(error);
   return good ? 0 : 1;
