@@ -34,8 +34,10 @@
 #include "headrace/Dialect/HR/HRUtils.h"
 #include "headrace/Import/Passes.h"
 #include "headrace/Import/State.h"
+#include "headrace/Support/SizeCondition.h"
 #include "llvm/ADT/MapVector.h"
 #include "llvm/ADT/STLExtras.h"
+#include "llvm/ADT/SetVector.h"
 #include "llvm/ADT/StringSwitch.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/Interfaces/SideEffectInterfaces.h"
@@ -63,6 +65,8 @@ struct Base {
   SmallVector<std::pair<Base *, Operation *>> suspects;
   /// A write to a suspect that makes this base's elements unknown.
   Operation *spoiledBy = nullptr;
+  /// Copies, by number, whose other side was written to.
+  SmallVector<unsigned> unsettled;
 };
 
 struct View {
@@ -100,6 +104,10 @@ private:
   FailureOr<Value> read(Value value, Operation *user);
   LogicalResult refreshOperands(Operation *op);
   LogicalResult write(Value target, Value newValue, Operation *writer);
+  /// Where eager makes no copy, what is written to one base is seen in the other:
+  /// a requirement of the call, if anybody looks.
+  void noteCopies(Base *written);
+  void requireCopies(Base *seen);
   FailureOr<Value> compute(aten::CallOp call, const aten::Schema &schema,
                            unsigned writtenArg);
 
@@ -109,6 +117,14 @@ private:
   aten::Obstacles *obstacles;
   std::vector<std::unique_ptr<Base>> bases;
   llvm::DenseMap<Value, View> views;
+  /// A copy that eager does not make for some sizes, and the sizes.
+  struct Copied {
+    Base *from, *to;
+    SizeExpr aliasesIf;
+    aten::CallOp call;
+  };
+  SmallVector<Copied> copies;
+  llvm::SetVector<Attribute> required;
   llvm::MapVector<StringAttr, Base *> weights;
   /// Views already taken, by what they are taken from and how: `x[1:2] += 1`
   /// takes the same view twice.
@@ -143,6 +159,7 @@ FailureOr<Value> Functionalizer::read(Value value, Operation *user) {
   if (found == views.end())
     return value;
   Base *base = found->second.base;
+  requireCopies(base);
   if (base->spoiledBy)
     return user->emitError("reads a tensor that '")
            << aten::getNodeName(base->spoiledBy->getLoc())
@@ -198,6 +215,31 @@ LogicalResult Functionalizer::refreshOperands(Operation *op) {
 //===----------------------------------------------------------------------===//
 // Writing
 //===----------------------------------------------------------------------===//
+
+void Functionalizer::noteCopies(Base *written) {
+  for (auto [i, copy] : llvm::enumerate(copies)) {
+    if (copy.from != written && copy.to != written)
+      continue;
+    Base *other = copy.from == written ? copy.to : copy.from;
+    other->unsettled.push_back(i);
+    // The caller sees these.
+    if (other->argument || other->weight)
+      requireCopies(other);
+  }
+}
+
+void Functionalizer::requireCopies(Base *seen) {
+  for (unsigned i : seen->unsettled) {
+    Copied &copy = copies[i];
+    SizeExpr isCopy = condition::negation(copy.aliasesIf);
+    if (!condition::holds(isCopy, hr::getSymbolRanges(func)))
+      required.insert(hr::RequirementAttr::get(
+          func.getContext(), isCopy.str(),
+          ("a layout that '" + copy.call.getCallee() + "' has to copy").str(),
+          aten::describeUser(copy.call.getLoc())));
+  }
+  seen->unsettled.clear();
+}
 
 LogicalResult Functionalizer::write(Value target, Value newValue,
                                     Operation *writer) {
@@ -273,6 +315,7 @@ LogicalResult Functionalizer::write(Value target, Value newValue,
            << "', which is not supported";
   }
 
+  noteCopies(base);
   base->current = value;
   ++base->version;
   for (auto [view, current] : llvm::zip_equal(path, written)) {
@@ -556,6 +599,8 @@ LogicalResult Functionalizer::visitCall(aten::CallOp call) {
       Base *base = newBase(result);
       base->current = present.getResult(i);
       views[result].current = base->current;
+      if (source && step.aliasesIf)
+        copies.push_back({views[source].base, base, *step.aliasesIf, call});
       if (step.kind == Kind::Unknown)
         for (Base *operand : operandBases) {
           operand->suspects.emplace_back(base, call);
@@ -736,6 +781,12 @@ LogicalResult Functionalizer::run() {
   for (Operation *op : ops)
     if (failed(visitOrNote(op)))
       return failure();
+  if (!required.empty()) {
+    if (auto present = func->getAttrOfType<ArrayAttr>("hr.requires"))
+      required.insert(present.begin(), present.end());
+    func->setAttr("hr.requires", ArrayAttr::get(func.getContext(),
+                                                required.getArrayRef()));
+  }
   // Now nothing that stays uses a writing call or an outdated view.
   for (Operation &op :
        llvm::make_early_inc_range(llvm::reverse(func.front()))) {

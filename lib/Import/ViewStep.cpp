@@ -12,6 +12,7 @@
 //
 //===----------------------------------------------------------------------===//
 #include "ViewStep.h"
+#include "headrace/Support/SizeCondition.h"
 #include "llvm/ADT/STLExtras.h"
 #include "llvm/ADT/StringSwitch.h"
 
@@ -146,6 +147,23 @@ static bool hasSameStrides(Value a, Value b) {
   return true;
 }
 
+/// A copy, because the source has not these strides. It has where each dimension
+/// that differs is of one element. (Nobody can tell of an empty one.)
+static ViewStep makeCopyUnless(Value source, ArrayRef<SizeExpr> strides) {
+  ViewStep step;
+  SmallVector<SizeExpr> dims = aten::getDims(source.getType());
+  SmallVector<SizeExpr> own = getEagerStrides(source);
+  if (own.size() != strides.size() || dims.size() != own.size())
+    return step;
+  SizeExpr same = condition::always();
+  for (auto [dim, mine, theirs] : llvm::zip_equal(dims, own, strides))
+    same = condition::both(
+        same, condition::either(condition::atMost(dim, 1),
+                                condition::equal(mine, theirs)));
+  step.aliasesIf = same;
+  return step;
+}
+
 /// A reshape is a view unless eager has to reorder: then its result is
 /// row-major and its source was not.
 static Kind classifyReshape(Value source, Value result) {
@@ -246,8 +264,9 @@ private:
     if (type.getElementType() != resultType.getElementType())
       return ofKind(Kind::Copy);
     // Changed strides mean another memory format.
-    return ofKind(hasSameStrides(source, result) ? Kind::Identity
-                                                   : Kind::Copy);
+    return hasSameStrides(source, result)
+               ? ofKind(Kind::Identity)
+               : makeCopyUnless(source, getEagerStrides(result));
   }
 
   ViewStep reshape() {
@@ -256,16 +275,18 @@ private:
     // `view.dtype`.
     if (type.getElementType() != resultType.getElementType())
       return ofKind(Kind::Opaque);
-    if (from == to)
-      return ofKind(call.getBaseName() == "aten.view" ||
-                            hasSameStrides(source, result)
-                        ? Kind::Identity
-                        : classifyReshape(source, result));
     StringRef name = call.getBaseName();
-    if (name == "aten.view" || name == "aten._unsafe_view" ||
-        name == "aten.view_as" || name == "aten._reshape_alias")
+    if (from == to) {
+      if (name == "aten.view" || hasSameStrides(source, result))
+        return ofKind(Kind::Identity);
+    } else if (name == "aten.view" || name == "aten._unsafe_view" ||
+               name == "aten.view_as" || name == "aten._reshape_alias") {
       return ofKind(Kind::Reshape);
-    return ofKind(classifyReshape(source, result));
+    }
+    Kind kind = classifyReshape(source, result);
+    return kind == Kind::Copy
+               ? makeCopyUnless(source, aten::getRowMajorStrides(from))
+               : ofKind(kind);
   }
 
   /// A dimension argument, counted from the end if negative.

@@ -30,6 +30,9 @@ struct ViewStep {
     Unknown,
   };
   Kind kind = Kind::Copy;
+  /// Of a copy: eager makes none at sizes for which this holds (see
+  /// SizeCondition.h), because the layouts are the same there.
+  std::optional<SizeExpr> aliasesIf;
   llvm::SmallVector<SizeExpr> offsets;
   /// One row per dimension of the source, one column per one of the result.
   llvm::SmallVector<llvm::SmallVector<int64_t>> coefficients;

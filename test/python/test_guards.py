@@ -376,3 +376,39 @@ def test_names_that_do_not_fit(hrcc, tmp_path, names, message):
                           capture_output=True, text=True)
     assert done.returncode == 1
     assert message in done.stderr
+
+
+def test_copies_that_are_none_for_one_row():
+    """A transposed matrix of one row or column is row-major: eager writes to the
+    argument, where the program as exported wrote to a copy."""
+    class Writes(torch.nn.Module):
+        def forward(self, x):
+            y = x.contiguous()
+            y.mul_(2)
+            return y.sum()
+
+    class Harmless(torch.nn.Module):
+        def forward(self, x):
+            y = (x * 3).mT.contiguous()
+            y.mul_(2)
+            return y
+
+    def transposed(*shape):
+        return torch.randn(*shape).mT
+
+    shapes = ({0: AUTO, 1: AUTO},)
+    writes = headrace.compile(torch.export.export(
+        Writes(), (transposed(5, 6),), dynamic_shapes=shapes))
+    x = transposed(3, 4)
+    before = x.clone()
+    torch.testing.assert_close(writes(x), 2 * x.sum())
+    assert torch.equal(x, before)
+    for shape in (1, 2), (2, 1):
+        with pytest.raises(headrace.Error, match="a layout that "
+                           "'aten.contiguous.default' has to copy"):
+            writes(transposed(*shape))
+    harmless = headrace.compile(torch.export.export(
+        Harmless(), random((5, 6))[:1], dynamic_shapes=shapes))
+    for shape in (5, 6), (1, 4), (4, 1):
+        x = torch.randn(shape)
+        torch.testing.assert_close(harmless(x), x.mT * 6)

@@ -117,6 +117,7 @@ class Exported:
                     raise
                 return
             else:
+                self._check_decomposed(args, result)
                 true = oracle.run(*wide)
                 # Results may be views of what later calls write to.
                 self.expected.append(pytree.tree_map(copy_leaf, (result, true)))
@@ -125,6 +126,19 @@ class Exported:
 
     def save(self, path: str) -> None:
         torch.export.save(self.compiled, path)
+
+    def _check_decomposed(self, args: Sequence[Any], result: Any) -> None:
+        """Raises where decomposing made another program of it: torch drops the
+        broadcast of a `copy_`."""
+        if not self.program.decomposed:
+            return
+        module = copy.deepcopy(self.compiled.module(check_guards=False))
+        with torch.no_grad():
+            other = module(*[copy_of(a) for a in args])
+        for ours, theirs in zip(pytree.tree_leaves(other),
+                                pytree.tree_leaves(result), strict=True):
+            if getattr(ours, "shape", None) != getattr(theirs, "shape", None):
+                raise ValueError("decomposing changes the shape of a result")
 
 
 def copy_leaf(leaf: Any) -> Any:
