@@ -69,6 +69,7 @@ public:
     pipelineOptions.exposeStages = options.exposeStages;
     pipelineOptions.plainStages = options.plainStages;
     pipelineOptions.checkAccesses = options.checkAccesses;
+    pipelineOptions.planWithin = options.planWithin;
   }
   LogicalResult run();
 

@@ -66,6 +66,7 @@ void headrace::buildFusedPipeline(OpPassManager &pm,
   form.target = options.target;
   form.fuse = options.optLevel > 0;
   form.quick = options.optLevel == 1;
+  form.within = options.planWithin;
   pm.addPass(createFormStagesPass(form));
   buildVerification(Phase::Fused, pm, options);
 }

@@ -112,6 +112,59 @@ CHAIN_KERNEL(chainAvx2, "avx2,fma", "ymm")
 CYCLE_KERNEL(cyclesAvx512, "avx512f", "zmm")
 CYCLE_KERNEL(cyclesAvx2, "avx2,fma", "ymm")
 
+RATE_KERNEL(shuffleAvx512Loop, "avx512f", "vunpcklps", "zmm")
+RATE_KERNEL(shuffleAvx2Loop, "avx2", "vunpcklps", "ymm")
+CLEARED(shuffleAvx512, shuffleAvx512Loop)
+CLEARED(shuffleAvx2, shuffleAvx2Loop)
+
+/// A loop over `body`, which may use sixteen lines at %1.
+#define LINES_KERNEL(function, attr, before, body)                             \
+  __attribute__((target(attr))) static void function(int64_t iterations) {    \
+    alignas(64) static int32_t lines[16 * 16];                                 \
+    clearVectors();                                                            \
+    asm volatile(before "1:\n" body "dec %0\n jnz 1b\n"                       \
+                 : "+r"(iterations)                                            \
+                 : "r"(lines)                                                  \
+                 : CLOBBER_Z);                                                 \
+  }
+
+#define CONVERT(source, target)                                                \
+  "vpmovzxwd %%" source "12,%%" target "0\n vpmovzxwd %%" source "12,%%"       \
+      target "1\n vpmovzxwd %%" source "12,%%" target                          \
+      "2\n vpmovzxwd %%" source "12,%%" target "3\n"
+LINES_KERNEL(convertAvx512, "avx512f", "", CONVERT("ymm", "zmm"))
+LINES_KERNEL(convertAvx2, "avx2", "", CONVERT("xmm", "ymm"))
+
+#define FOUR_LOADS(first, reg)                                                 \
+  "vmovss " #first "*64(%1),%%" reg "\n vinsertps $16," #first                 \
+  "*64+64(%1),%%" reg ",%%" reg "\n vinsertps $32," #first                     \
+  "*64+128(%1),%%" reg ",%%" reg "\n vinsertps $48," #first                    \
+  "*64+192(%1),%%" reg ",%%" reg "\n"
+#define FOUR_STORES(first, reg)                                                \
+  "vmovss %%" reg "," #first "*64(%1)\n vextractps $1,%%" reg "," #first       \
+  "*64+64(%1)\n vextractps $2,%%" reg "," #first                               \
+  "*64+128(%1)\n vextractps $3,%%" reg "," #first "*64+192(%1)\n"
+LINES_KERNEL(gatherAvx2, "avx2",
+             "", FOUR_LOADS(0, "xmm0") FOUR_LOADS(4, "xmm1")
+                     "vinsertf128 $1,%%xmm1,%%ymm0,%%ymm0\n")
+LINES_KERNEL(scatterAvx2, "avx2", "",
+             "vextractf128 $1,%%ymm0,%%xmm1\n" FOUR_STORES(0, "xmm0")
+                 FOUR_STORES(4, "xmm1"))
+// Lane i is in line i: its position is 16 * i elements.
+#define LINES_OF_LANES                                                         \
+  "movl $0,(%1)\n movl $16,4(%1)\n movl $32,8(%1)\n movl $48,12(%1)\n"        \
+  "movl $64,16(%1)\n movl $80,20(%1)\n movl $96,24(%1)\n"                     \
+  "movl $112,28(%1)\n movl $128,32(%1)\n movl $144,36(%1)\n"                  \
+  "movl $160,40(%1)\n movl $176,44(%1)\n movl $192,48(%1)\n"                  \
+  "movl $208,52(%1)\n movl $224,56(%1)\n movl $240,60(%1)\n"                  \
+  "vmovdqa32 (%1),%%zmm12\n"
+LINES_KERNEL(gatherAvx512, "avx512f", LINES_OF_LANES,
+             "kxnorw %%k1,%%k1,%%k1\n vgatherdps (%1,%%zmm12,4),%%zmm0%{%%k1%}\n"
+             "kxnorw %%k2,%%k2,%%k2\n vgatherdps (%1,%%zmm12,4),%%zmm1%{%%k2%}\n")
+LINES_KERNEL(scatterAvx512, "avx512f", LINES_OF_LANES,
+             "kxnorw %%k1,%%k1,%%k1\n vscatterdps %%zmm0,(%1,%%zmm12,4)%{%%k1%}\n"
+             "kxnorw %%k2,%%k2,%%k2\n vscatterdps %%zmm1,(%1,%%zmm12,4)%{%%k2%}\n")
+
 #define STREAM_KERNEL(function, attr, reg, step, first, load)                  \
   __attribute__((target(attr))) static void function(char *data,              \
                                                      size_t bytes) {          \
@@ -195,10 +248,12 @@ Kernels probe_kernels::select(bool avx512, bool avx2) {
   // imul has a latency of three cycles on every x86 with AVX2.
   if (avx512)
     return {512, 32, {f32Avx512, 12}, {f64Avx512, 12}, {chainAvx512, 8},
-            {cyclesAvx512, 8 * 3}, readAvx512, writeAvx512, ntWriteAvx512,
-            readCrossingAvx512};
+            {cyclesAvx512, 8 * 3}, {shuffleAvx512, 12}, {convertAvx512, 4},
+            {gatherAvx512, 32}, {scatterAvx512, 32}, readAvx512, writeAvx512,
+            ntWriteAvx512, readCrossingAvx512};
   return {256, 16, {f32Avx2, 12}, {f64Avx2, 12}, {chainAvx2, 8},
-          {cyclesAvx2, 8 * 3}, readAvx2, writeAvx2, ntWriteAvx2,
+          {cyclesAvx2, 8 * 3}, {shuffleAvx2, 12}, {convertAvx2, 4},
+          {gatherAvx2, 8}, {scatterAvx2, 8}, readAvx2, writeAvx2, ntWriteAvx2,
           readCrossingAvx2};
 }
 
@@ -254,6 +309,51 @@ static void cycles(int64_t iterations) {
     }
 }
 
+static void shuffle(int64_t iterations) {
+  F32x4 a = {}, b = {};
+  KEEP(a);
+  KEEP(b);
+  for (int64_t i = 0; i < iterations; ++i)
+#pragma unroll
+    for (int j = 0; j < 12; ++j) {
+      F32x4 v = __builtin_shufflevector(a, b, 0, 4, 1, 5);
+      KEEP(v);
+    }
+}
+
+static void convert(int64_t iterations) {
+  typedef uint16_t U16x4 __attribute__((vector_size(8)));
+  typedef uint32_t U32x4 __attribute__((vector_size(16)));
+  U16x4 a = {};
+  KEEP(a);
+  for (int64_t i = 0; i < iterations; ++i)
+#pragma unroll
+    for (int j = 0; j < 4; ++j) {
+      U32x4 v = __builtin_convertvector(a, U32x4);
+      KEEP(v);
+    }
+}
+
+static float lines[16 * 4];
+
+static void gather(int64_t iterations) {
+  for (int64_t i = 0; i < iterations; ++i) {
+    F32x4 v = {lines[0], lines[16], lines[32], lines[48]};
+    KEEP(v);
+    asm volatile("" ::: "memory");
+  }
+}
+
+static void scatter(int64_t iterations) {
+  F32x4 v = {};
+  for (int64_t i = 0; i < iterations; ++i) {
+    KEEP(v);
+    for (int lane = 0; lane < 4; ++lane)
+      lines[16 * lane] = v[lane];
+    asm volatile("" ::: "memory");
+  }
+}
+
 template <int offset> static void readPortable(char *data, size_t bytes) {
   for (char *p = data + offset, *end = p + bytes; p < end; p += 128)
 #pragma unroll
@@ -274,7 +374,8 @@ static void writePortable(char *data, size_t bytes) {
 
 Kernels probe_kernels::select(bool, bool) {
   return {128, 32, {rate<F32x4>, 12}, {rate<F64x2>, 12}, {chain, 8},
-          {cycles, 24}, readPortable<0>, writePortable, writePortable,
+          {cycles, 24}, {shuffle, 12}, {convert, 4}, {gather, 4},
+          {scatter, 4}, readPortable<0>, writePortable, writePortable,
           readPortable<8>};
 }
 

@@ -36,6 +36,11 @@ struct Kernels {
   /// An iteration takes `perIteration` cycles: a dependent chain of known
   /// latency beside vector code that keeps the clock where such code keeps it.
   Rate cycles;
+  /// Vectors put together of two others, and vectors of widened elements.
+  Rate shuffle, convert;
+  /// Elements loaded into, and stored from, lanes by themselves, each in a line
+  /// of its own, as our code does it.
+  Rate gather, scatter;
   Stream read, write, ntWrite;
   /// Like `read` but every load crosses a line.
   Stream readCrossing;

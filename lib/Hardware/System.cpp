@@ -39,21 +39,26 @@ llvm::StringRef hw::stringifyProvenance(Provenance provenance) {
 // Memory
 //===----------------------------------------------------------------------===//
 
-/// Bandwidth of each of `active` workers spread evenly over the instances.
-static double share(const Memory &memory, const Figure &level,
-                    const Figure &worker, int64_t active) {
-  active = std::max<int64_t>(active, 1);
-  double users = std::max(1.0, double(active) / double(memory.instances));
-  return std::min(worker.value, level.value / users);
+double Memory::readShared(double users) const {
+  return std::min(workerRead.value, read.value / users);
+}
+
+double Memory::writeShared(double users, bool nonTemporal) const {
+  return nonTemporal ? std::min(workerNtWrite.value, ntWrite.value / users)
+                     : std::min(workerWrite.value, write.value / users);
+}
+
+/// Users of one instance where `active` workers are spread evenly over all.
+static double getUsers(const Memory &memory, int64_t active) {
+  return std::max(1.0, double(active) / double(memory.instances));
 }
 
 double Memory::readPerWorker(int64_t active) const {
-  return share(*this, read, workerRead, active);
+  return readShared(getUsers(*this, active));
 }
 
 double Memory::writePerWorker(int64_t active, bool nonTemporal) const {
-  return nonTemporal ? share(*this, ntWrite, workerNtWrite, active)
-                     : share(*this, write, workerWrite, active);
+  return writeShared(getUsers(*this, active), nonTemporal);
 }
 
 double Memory::readTotal(int64_t active) const {

@@ -38,6 +38,12 @@ static Figure getFigure(std::optional<FigureAttr> attr) {
   return {};
 }
 
+/// Where the description says something.
+static void set(Figure &figure, std::optional<FigureAttr> attr) {
+  if (attr && *attr)
+    figure = getFigure(attr);
+}
+
 static Figure orElse(Figure figure, Figure fallback) {
   return figure ? figure : fallback;
 }
@@ -90,6 +96,7 @@ static Memory buildMemory(MemoryOp op) {
       orElse(getFigure(op.getWorkerNtWrite()), memory.ntWrite);
   memory.latency = getFigure(op.getLatency());
   memory.line = int64_t(op.getLine().value_or(64));
+  memory.ways = int64_t(op.getWays().value_or(0));
   memory.joulesPerByte = getFigure(op.getEnergy());
   return memory;
 }
@@ -113,7 +120,7 @@ static Atom buildAtom(AtomOp op, double clock) {
   atom.aScale = buildScale(op.getAScale());
   atom.bScale = buildScale(op.getBScale());
   atom.perCycle = getFigure(op.getPerCycle());
-  atom.latency = getFigure(op.getLatency());
+  set(atom.latency, op.getLatency());
   switch (op.getOperands().value_or(Place::Registers)) {
   case Place::Registers:
     atom.operands = OperandPlace::Registers;
@@ -240,8 +247,10 @@ struct SystemBuilder {
       worker.tileRegisters = tiles->getCount();
       worker.tileRegisterBits = tiles->getBits();
     }
-    worker.loads = getFigure(op.getLoads());
-    worker.issue = getFigure(op.getIssue());
+    set(worker.loads, op.getLoads());
+    set(worker.issue, op.getIssue());
+    for (auto costs : op.getBody().getOps<CostsOp>())
+      setCosts(worker.costs, costs);
     worker.hasBroadcastOperand = op.getBroadcastOperand();
     worker.smt = int64_t(op.getSmt().value_or(1));
     worker.subgroup = int64_t(op.getSubgroup().value_or(1));
@@ -273,6 +282,22 @@ struct SystemBuilder {
     device.workers.push_back(std::move(worker));
   }
 
+  static void setCosts(Costs &costs, CostsOp op) {
+    set(costs.convert, op.getConvert());
+    set(costs.shuffle, op.getShuffle());
+    set(costs.gather, op.getGather());
+    set(costs.scatter, op.getScatter());
+    set(costs.transpose, op.getTranspose());
+    set(costs.fold, op.getFold());
+    set(costs.translations, op.getTranslations());
+    set(costs.pageMiss, op.getPageMiss());
+    set(costs.evicted, op.getEvicted());
+    set(costs.held, op.getHeld());
+    set(costs.unhidden, op.getUnhidden());
+    set(costs.unhiddenMemory, op.getUnhiddenMemory());
+    set(costs.tile, op.getTile());
+  }
+
   void addMover(Device &device, DeviceOp deviceOp, MoverOp op) {
     Mover mover;
     mover.name = op.getSymName().str();
@@ -295,7 +320,7 @@ struct SystemBuilder {
     facts.prefetchDistance = getFigure(op.getPrefetchDistance());
     facts.ntStoreFrom = getFigure(op.getNtStoreFrom());
     facts.denormalCycles = getFigure(op.getDenormal());
-    facts.lineCrossing = getFigure(op.getLineCrossing());
+    set(facts.lineCrossing, op.getLineCrossing());
     facts.page = int64_t(op.getPage().value_or(4096));
     facts.flushesDenormals = getStrings(op.getFlushesDenormals());
   }

@@ -27,38 +27,6 @@ using namespace headrace::plan;
 // Register tiles
 //===----------------------------------------------------------------------===//
 
-/// How much of the shorter of two things that run beside each other is not
-/// hidden by the longer.
-static constexpr double overlap = 0.1;
-
-double Planner::TileRates::getStepCycles(double sums, double loading,
-                                         double moves) const {
-  // Each sum waits for its own last multiply-add.
-  double arithmetic = std::max(sums / perCycle, latency);
-  // The counter, the pointer and the jump of the loop.
-  constexpr double loop = 3;
-  double started = (sums * perVector + moves + loop) / issue;
-  double beside = std::max(loading, started);
-  return std::max(arithmetic, beside) + overlap * std::min(arithmetic, loading);
-}
-
-Planner::TileRates Planner::getTileRates(const hw::Atom *instruction,
-                                         int64_t macs) const {
-  TileRates rates;
-  rates.perLoad = 1 / std::max(worker.loads.valueOr(2), 0.1);
-  rates.issue = std::max(worker.issue.valueOr(4), 1.0);
-  rates.broadcastOperand = worker.hasBroadcastOperand;
-  if (instruction) {
-    // A vector may be several instructions, or a part of one.
-    rates.perVector =
-        std::max(double(macs) / double(instruction->macs()), 1.0);
-    rates.perCycle = instruction->perCycle.valueOr(1) *
-                     double(instruction->macs()) / double(macs);
-    rates.latency = instruction->latency.valueOr(4);
-  }
-  return rates;
-}
-
 int64_t Planner::getMostRows(int64_t vectors, int64_t perSum) const {
   // Beside the sums, the vectors of one step and two for what comes by.
   int64_t most = (registers / perSum - 2 - vectors) / vectors;
@@ -70,21 +38,10 @@ int64_t Planner::getPanel(int64_t extent, int64_t width,
   // Two fragments by two fill the tile registers and load least.
   if (atom && atom->operands == hw::OperandPlace::TileRegisters)
     return extent > atom->n ? 2 * atom->n : atom->n;
-  // Cycles per multiply-add in the tallest tile of each width, its panel from
-  // the second memory of the worker: the first rarely holds it.
   constexpr int64_t widths[] = {3, 4, 2, 1};
-  double clock = worker.clock.valueOr(2e9), second = 0;
-  if (!worker.levels.empty())
-    second = worker.levels[worker.levels.size() > 1].readPerWorker(1);
-  TileRates rates = getTileRates(worker.getAtom("f32", "f32", "f32"), width);
   auto cyclesOf = [&](int64_t vectors) {
-    int64_t rows = getMostRows(vectors, /*perSum=*/1);
-    double cycles = rates.getStepCycles(
-        double(rows * vectors), double(rows + vectors) * rates.perLoad,
-        rates.broadcastOperand && vectors == 1 ? 1 : double(rows + vectors));
-    if (second > 0)
-      cycles += overlap * double(vectors * width * 4) * clock / second;
-    return cycles / double(rows * vectors);
+    return cost::predictPanel(machine, getMostRows(vectors, /*perSum=*/1),
+                              vectors, width);
   };
   double least = cyclesOf(widths[0]);
   for (int64_t vectors : widths)
@@ -130,16 +87,6 @@ static Type elementTypeOf(const Node *node, unsigned operand) {
   return getElementTypeOrSelf(node->op->getOperand(operand).getType());
 }
 
-/// The atom that decides the panels of an operand: by types alone, so that all
-/// entries that read a weight agree on its layout.
-const hw::Atom *Planner::Contraction::getPanelAtom(unsigned onLanes) const {
-  const hw::Atom *result = nullptr;
-  for (const hw::Atom *atom : atoms[1 - onLanes])
-    if (!result || atom->operands == hw::OperandPlace::TileRegisters)
-      result = atom;
-  return result;
-}
-
 Planner::Contraction Planner::inspect(const StageAnalysis &analysis,
                                       const Nest &nest) const {
   Contraction result;
@@ -147,7 +94,9 @@ Planner::Contraction Planner::inspect(const StageAnalysis &analysis,
   result.node = node;
   result.streamed = nest.streamedBy != nullptr;
   for (auto [l, info] : llvm::enumerate(node->loops)) {
-    Contraction::LoopFacts &facts = result.loops.emplace_back();
+    Contraction::Loop &facts = result.loops.emplace_back();
+    facts.parallel = info.parallel;
+    facts.isKnown = info.extent.isConstant();
     facts.extent = extentOf(info.extent);
     facts.store = info.parallel ? storeStride(analysis, nest, l) : 0;
     for (unsigned i = 0; i < 2; ++i) {
@@ -166,6 +115,7 @@ Planner::Contraction Planner::inspect(const StageAnalysis &analysis,
   for (unsigned i = 0; i < 2; ++i) {
     result.narrow[i] = elementTypeOf(node, i) != sum;
     result.elementBytes[i] = getElementBytes(elementTypeOf(node, i));
+    result.inPanels[i] = node->operands[i].panel != 0;
   }
   auto spell = [](Type type) {
     std::string text;
@@ -197,6 +147,22 @@ Planner::Contraction Planner::inspect(const StageAnalysis &analysis,
 //===----------------------------------------------------------------------===//
 // Loops
 //===----------------------------------------------------------------------===//
+
+double Planner::predictContraction(const Contraction &info,
+                                   const NestPlan &nestPlan,
+                                   ArrayRef<double> length) const {
+  SmallVector<double> lengths;
+  for (const Loop &loop : info.node->loops)
+    lengths.push_back(length[loop.cls]);
+  cost::RegisterTile tile{nestPlan.vector, nestPlan.vectors, nestPlan.row,
+                          nestPlan.rows,   nestPlan.group,
+                          {nestPlan.packs(0), nestPlan.packs(1)}};
+  if (nestPlan.atom)
+    for (const hw::Atom *known : info.atoms[1 - info.getLaneOperand(nestPlan)])
+      if (known->instruction == nestPlan.atom.getInstruction())
+        tile.atom = known;
+  return cost::predict(machine, info, tile, lengths);
+}
 
 SmallVector<int64_t> Planner::getRows(const Contraction &info,
                                       const NestPlan &nestPlan) const {
@@ -417,133 +383,176 @@ void Planner::planContraction(const StageAnalysis &analysis, const Nest &nest,
 // Instructions
 //===----------------------------------------------------------------------===//
 
+/// The operands of a contraction, by where they are in a register tile.
+struct Planner::TileOperands {
+  TileOperands(const Planner &planner, const Contraction &info,
+               const NestPlan &plan);
+  /// Bytes of a copy with `lead` elements along what is not reduced.
+  double getCopyBytes(unsigned operand, int64_t lead) const;
+  /// The loop that an atom's k runs along: a reduction of both, contiguous in
+  /// the operand on rows; -1 if there is none.
+  int64_t findGroup() const;
+
+  /// What a copy may take in scratch.
+  static constexpr int64_t mostBytes = int64_t(1) << 22;
+
+  const Planner &planner;
+  const Contraction &info;
+  unsigned onLanes, onRows;
+  const Access &lane, &row;
+  /// On lanes is a weight that may be packed, or is packed along them. Panels
+  /// along another loop are read an element at a time.
+  bool constantLanes, packedLanes;
+  /// A copy is bounded: of a panel; of rows, which tiles bound.
+  bool lanesFit, rowsFit;
+  int64_t group;
+};
+
+Planner::TileOperands::TileOperands(const Planner &planner,
+                                    const Contraction &info,
+                                    const NestPlan &plan)
+    : planner(planner), info(info), onLanes(info.getLaneOperand(plan)),
+      onRows(1 - onLanes), lane(info.node->operands[onLanes]),
+      row(info.node->operands[onRows]),
+      constantLanes(lane.isInput() &&
+                    info.loops[plan.vector].packable[onLanes]),
+      packedLanes(lane.panel > 0 && int64_t(lane.panelLoop) == plan.vector),
+      lanesFit(getCopyBytes(onLanes, planner.lanes * plan.vectors) <=
+               mostBytes),
+      rowsFit(getCopyBytes(onRows, 256) <= mostBytes), group(findGroup()) {}
+
+double Planner::TileOperands::getCopyBytes(unsigned operand,
+                                           int64_t lead) const {
+  double bytes = double(lead * info.elementBytes[operand]);
+  for (auto [l, loop] : llvm::enumerate(info.node->loops))
+    if (!loop.parallel && info.varies(operand, l))
+      bytes *= double(loop.extent.bounds(planner.ranges).max);
+  return bytes;
+}
+
+int64_t Planner::TileOperands::findGroup() const {
+  int64_t best = -1;
+  double most = 0;
+  for (auto [l, facts] : llvm::enumerate(info.loops)) {
+    if (facts.parallel || !info.varies(0, l) || !info.varies(1, l))
+      continue;
+    // Where the lanes are stored in groups, their loop and no other.
+    double worth = double(facts.extent) * (facts.stride[onRows] == 1 ? 16 : 1) *
+                   (lane.group > 1 && lane.groupLoop == l ? 1e6 : 1);
+    if (worth > most) {
+      most = worth;
+      best = int64_t(l);
+    }
+  }
+  return best;
+}
+
 void Planner::addVariants(const Contraction &info, const NestPlan &plan,
                           function_ref<void(const NestPlan &)> consider) const {
-  const Node *node = info.node;
-  unsigned onLanes = info.getLaneOperand(plan), onRows = 1 - onLanes;
-  auto varies = [&](unsigned operand, int64_t loop) {
-    return loop >= 0 && info.loops[loop].stride[operand] != 0;
-  };
-  const Access &lane = node->operands[onLanes], &row = node->operands[onRows];
-  bool constantLanes =
-      lane.isInput() && info.loops[plan.vector].packable[onLanes];
-  // Panels along another loop are read an element at a time.
-  bool packedLanes =
-      lane.panel > 0 && int64_t(lane.panelLoop) == plan.vector;
-  if (!packedLanes || lane.group == 1)
+  TileOperands operands(*this, info, plan);
+  if (!operands.packedLanes || operands.lane.group == 1)
     consider(plan);
-  if (lane.panel && !packedLanes)
+  if (operands.lane.panel && !operands.packedLanes)
     return;
   // In a stream, operands are copied before it. Both on lanes, or lanes that
   // change from row to row: nothing to share.
-  if (varies(onRows, plan.vector) || varies(onLanes, plan.row))
+  if (info.varies(operands.onRows, plan.vector) ||
+      info.varies(operands.onLanes, plan.row))
     return;
+  addCopies(operands, plan, consider);
+  if (operands.group < 0)
+    return;
+  for (const hw::Atom *atom : info.atoms[operands.onRows])
+    addAtom(operands, plan, *atom, consider);
+}
 
-  // The atom's k: along a reduction of both, contiguous in the row operand.
-  int64_t group = -1;
-  double bestGroup = 0;
-  for (auto [l, facts] : llvm::enumerate(info.loops)) {
-    if (node->loops[l].parallel || !varies(0, l) || !varies(1, l))
-      continue;
-    double worth = double(facts.extent) * (facts.stride[onRows] == 1 ? 16 : 1) *
-                   (lane.group > 1 && lane.groupLoop == l ? 1e6 : 1);
-    if (worth > bestGroup) {
-      bestGroup = worth;
-      group = l;
-    }
-  }
-
-  // What a copy takes in scratch, and whether it can be bounded.
-  constexpr int64_t mostBytes = int64_t(1) << 22;
-  auto copyBytes = [&](unsigned operand, int64_t lead) {
-    double bytes = double(lead * info.elementBytes[operand]);
-    for (auto [l, loop] : llvm::enumerate(node->loops))
-      if (!loop.parallel && varies(operand, l))
-        bytes *= double(loop.extent.bounds(ranges).max);
-    return bytes;
-  };
-  bool lanesFit = copyBytes(onLanes, lanes * plan.vectors) <= mostBytes;
-  // Tiles bound the rows of a copy.
-  bool rowsFit = copyBytes(onRows, 256) <= mostBytes;
-
-  // Multiply-adds from panels.
-  bool copiesLanes = lane.isInput() && !packedLanes && !constantLanes && lanesFit;
-  bool copiesRows =
-      row.isInput() && !row.panel && plan.row >= 0 && group >= 0 && rowsFit;
+void Planner::addCopies(const TileOperands &operands, const NestPlan &plan,
+                        function_ref<void(const NestPlan &)> consider) const {
+  const Access &lane = operands.lane, &row = operands.row;
+  bool copiesLanes = lane.isInput() && !operands.packedLanes &&
+                     !operands.constantLanes && operands.lanesFit;
+  bool copiesRows = row.isInput() && !row.panel && plan.row >= 0 &&
+                    operands.group >= 0 && operands.rowsFit;
   for (bool packLanes : {false, true})
     for (bool packRows : {false, true}) {
       if ((packLanes && !copiesLanes) || (packRows && !copiesRows) ||
-          (!packLanes && !packRows) || (packedLanes && lane.group > 1))
+          (!packLanes && !packRows) ||
+          (operands.packedLanes && lane.group > 1))
         continue;
       NestPlan candidate = plan;
-      candidate.group = group;
+      candidate.group = operands.group;
       if (packLanes)
-        candidate.packed.push_back(onLanes);
+        candidate.packed.push_back(operands.onLanes);
       if (packRows)
-        candidate.packed.push_back(onRows);
+        candidate.packed.push_back(operands.onRows);
       llvm::sort(candidate.packed);
       consider(candidate);
     }
-  if (group < 0)
-    return;
+}
 
-  const hw::Atom *panelAtom = info.getPanelAtom(onLanes);
-  int64_t together = info.sumBits / (8 * info.elementBytes[onLanes]);
-  for (const hw::Atom *atom : info.atoms[onRows]) {
-    bool fragments = atom->operands == hw::OperandPlace::TileRegisters;
-    if (atom->operands == hw::OperandPlace::SharedMemory ||
-        (!fragments && (atom->m != 1 || atom->n != lanes)) ||
-        (fragments && (atom->n % lanes != 0 || plan.row < 0)) ||
-        (packedLanes && lane.group != together))
-      continue;
-    NestPlan candidate = plan;
-    candidate.group = group;
-    candidate.atom =
-        hr::AtomAttr::get(node->op->getContext(), atom->instruction, atom->m,
-                          atom->n, atom->k, fragments);
-    int64_t panel =
-        packedLanes ? lane.panel
-                    : getPanel(info.loops[plan.vector].extent, lanes, panelAtom);
-    if (fragments)
-      candidate.vectors = panel / lanes;
-    if (fragments) {
-      if (candidate.vectors * lanes % atom->n != 0)
-        continue;
-      int64_t across = candidate.vectors * lanes / atom->n;
-      // Sums, one fragment of the rows and a row of the lanes' at a time.
-      int64_t down = (worker.tileRegisters - 1 - across) / across;
-      if (down < 1)
-        continue;
-      candidate.rows =
-          std::min<int64_t>(
-              down, llvm::divideCeil(info.loops[plan.row].extent, atom->m)) *
-          atom->m;
-    }
-    std::optional<int64_t> depth = node->loops[group].extent.getConstant();
-    std::optional<int64_t> height =
-        plan.row < 0 ? std::optional<int64_t>(1)
-                     : node->loops[plan.row].extent.getConstant();
-    bool wholeGroups = depth && *depth % atom->k == 0;
-    bool wholeRows = height && *height % atom->m == 0;
-    // A weight is padded to whole groups only.
-    bool lanesInPlace =
-        (packedLanes || constantLanes) && (wholeGroups || !fragments);
-    if (!lanesInPlace) {
-      if (packedLanes || copyBytes(onLanes, lanes * candidate.vectors) > mostBytes)
-        continue;
-      candidate.packed.push_back(onLanes);
-    }
-    bool rowsInPlace = row.isInput() && !row.panel &&
-                       info.loops[group].stride[onRows] == 1 && wholeGroups &&
-                       (wholeRows || !fragments);
-    if (!rowsInPlace) {
-      if (!rowsFit)
-        continue;
-      candidate.packed.push_back(onRows);
-    }
-    llvm::sort(candidate.packed);
-    consider(candidate);
+void Planner::addAtom(const TileOperands &operands, const NestPlan &plan,
+                      const hw::Atom &atom,
+                      function_ref<void(const NestPlan &)> consider) const {
+  const Contraction &info = operands.info;
+  const Node *node = info.node;
+  const Access &lane = operands.lane, &row = operands.row;
+  bool packedLanes = operands.packedLanes;
+  int64_t together = info.sumBits / (8 * info.elementBytes[operands.onLanes]);
+  bool fragments = atom.operands == hw::OperandPlace::TileRegisters;
+  if (atom.operands == hw::OperandPlace::SharedMemory ||
+      (!fragments && (atom.m != 1 || atom.n != lanes)) ||
+      (fragments && (atom.n % lanes != 0 || plan.row < 0)) ||
+      (packedLanes && lane.group != together))
+    return;
+  NestPlan candidate = plan;
+  candidate.group = operands.group;
+  candidate.atom = hr::AtomAttr::get(node->op->getContext(), atom.instruction,
+                                     atom.m, atom.n, atom.k, fragments);
+  if (fragments) {
+    int64_t panel = packedLanes
+                        ? lane.panel
+                        : getPanel(info.loops[plan.vector].extent, lanes,
+                                   info.getPanelAtom(operands.onLanes));
+    candidate.vectors = panel / lanes;
+    if (candidate.vectors * lanes % atom.n != 0)
+      return;
+    int64_t across = candidate.vectors * lanes / atom.n;
+    // Sums, one fragment of the rows and a row of the lanes' at a time.
+    int64_t down = (worker.tileRegisters - 1 - across) / across;
+    if (down < 1)
+      return;
+    candidate.rows =
+        std::min<int64_t>(
+            down, llvm::divideCeil(info.loops[plan.row].extent, atom.m)) *
+        atom.m;
   }
+  std::optional<int64_t> depth =
+      node->loops[operands.group].extent.getConstant();
+  std::optional<int64_t> height =
+      plan.row < 0 ? std::optional<int64_t>(1)
+                   : node->loops[plan.row].extent.getConstant();
+  bool wholeGroups = depth && *depth % atom.k == 0;
+  bool wholeRows = height && *height % atom.m == 0;
+  // A weight is padded to whole groups only.
+  bool lanesInPlace = (packedLanes || operands.constantLanes) &&
+                      (wholeGroups || !fragments);
+  if (!lanesInPlace) {
+    if (packedLanes ||
+        operands.getCopyBytes(operands.onLanes, lanes * candidate.vectors) >
+            TileOperands::mostBytes)
+      return;
+    candidate.packed.push_back(operands.onLanes);
+  }
+  bool rowsInPlace = row.isInput() && !row.panel &&
+                     info.loops[operands.group].stride[operands.onRows] == 1 &&
+                     wholeGroups && (wholeRows || !fragments);
+  if (!rowsInPlace) {
+    if (!operands.rowsFit)
+      return;
+    candidate.packed.push_back(operands.onRows);
+  }
+  llvm::sort(candidate.packed);
+  consider(candidate);
 }
 
 SmallVector<Planner::Repack>

@@ -11,11 +11,10 @@
 //===----------------------------------------------------------------------===//
 
 #include "Strides.h"
+#include "headrace/Cost/SoftmaxSum.h"
 #include "headrace/Plan/Planner.h"
 
 #include "llvm/Support/MathExtras.h"
-
-#include <cmath>
 
 using namespace mlir;
 using namespace headrace;
@@ -102,59 +101,24 @@ double Planner::predictSoftmaxSum(const StageAnalysis &analysis,
                                   ArrayRef<double> length) const {
   AffineMap logits =
       cast<hr::TileableOp>(nest.anchor->op).getTileReads()[0].map;
-  double rows = 1, columns = 1, streamed = 1, packings = 1;
+  cost::SoftmaxSum sum;
+  sum.block = double(stream);
   for (auto [l, loop] : llvm::enumerate(nest.anchor->loops)) {
     double extent = length[loop.cls];
     if (int64_t(l) == nestPlan.vector)
       extent = double(llvm::alignTo(uint64_t(extent), lanes));
     else if (loop.parallel && logits.isFunctionOfDim(l))
-      packings *= extent;
-    (!loop.parallel              ? streamed
-     : logits.isFunctionOfDim(l) ? rows
-                                 : columns) *= extent;
+      sum.packings *= extent;
+    (!loop.parallel              ? sum.streamed
+     : logits.isFunctionOfDim(l) ? sum.rows
+                                 : sum.columns) *= extent;
   }
-  double clock = worker.clock.valueOr(2e9);
-  double rate = worker.f32FlopsPerSecond();
-  if (rate <= 0)
-    rate = clock * 2 * double(lanes);
-  double packing = 0;
-  if (nestPlan.atom) {
-    if (const hw::Atom *atom = getSoftmaxSumAtom(nest.anchor))
-      rate = atom->flopsPerSecond();
-    // Two loads, a shuffle and a store for a vector of groups; fragments want
-    // the values transposed, a square with as many steps as its side has bits.
-    double perValue = nestPlan.atom.getFragments()
-                          ? (2 + std::log2(double(lanes))) / double(lanes)
-                          : 4 / double(nestPlan.atom.getK() * lanes);
-    packing = packings * streamed * columns * perValue / clock;
-  }
-  // The products; per weight a maximum and an exponential; and per block of the
-  // stream the sums so far are scaled, those of fragments by way of scratch.
-  double rescaleFlops = nestPlan.atom && nestPlan.atom.getFragments() ? 6 : 4;
-  double weightFlops = 24;
-  // Logits that lie along the stream are gathered, for either of the two.
-  constexpr double gatherCycles = 40;
-  if (nestPlan.vector >= 0 &&
+  if (nestPlan.atom)
+    sum.atom = getSoftmaxSumAtom(nest.anchor);
+  // Logits may lie along the stream.
+  sum.gathersLogits =
+      nestPlan.vector >= 0 &&
       strideAlong(analysis, nest.anchor, 0,
-                  unitStep(nest.anchor, nestPlan.vector)) > 1)
-    weightFlops += 2 * gatherCycles;
-  // A block's logits, weights and all sums pass between the steps through the
-  // innermost memory that holds them.
-  double block = std::min(double(stream), streamed);
-  double held = 4 * rows * (2 * block + columns);
-  double moved =
-      4 * rows * (5 * streamed + 2 * columns * std::ceil(streamed / block));
-  const hw::Memory *home = worker.getMainMemory();
-  for (const hw::Memory &level : worker.levels)
-    if (held <=
-        level.bytes.valueOr(0) / double(level.isPrivate() ? 1 : workers)) {
-      home = &level;
-      break;
-    }
-  double bandwidth = home ? home->readPerWorker(workers) : 0;
-  return (bandwidth > 0 ? moved / bandwidth : 0) +
-         2 * rows * columns * streamed / (0.85 * rate) + packing +
-         rows * streamed * weightFlops / (double(lanes) * clock) +
-         rows * columns * std::ceil(streamed / double(stream)) * rescaleFlops /
-             (double(lanes) * clock);
+                  unitStep(nest.anchor, nestPlan.vector)) > 1;
+  return cost::predict(machine, sum);
 }

@@ -64,12 +64,11 @@ SmallVector<SymbolBindings> plan::getSmallSizes(func::FuncOp entry) {
 
 Planner::Planner(const hw::Device &device, func::FuncOp entry,
                  Options options)
-    : device(device), worker(device.getWorker()),
-      ranges(hr::getSymbolRanges(entry)),
-      options(options) {
-  lanes = options.scalar ? 1 : std::max<int64_t>(worker.vectorLanes(32), 1);
-  registers = std::max<int64_t>(worker.registers, 8);
-  workers = device.getWorkerCount();
+    : machine(device, options.scalar), worker(machine.getWorker()),
+      ranges(hr::getSymbolRanges(entry)), options(options),
+      lanes(machine.getLanes()),
+      registers(std::max<int64_t>(worker.registers, 8)),
+      workers(machine.getWorkers()) {
   bindings = getTypicalSizes(entry);
   smallBindings = getSmallSizes(entry);
 }
@@ -211,10 +210,6 @@ NestPlan Planner::planNest(const StageAnalysis &analysis, const Nest &nest,
   return result;
 }
 
-/// Cost of an access at a stride, in those of a contiguous one: gathered, and
-/// in a square block that is transposed in registers.
-static constexpr double gatherCost = 8, transposeCost = 3;
-
 int64_t Planner::getRowLoop(const StageAnalysis &analysis, const Nest &nest,
                             unsigned l, const Layouts &layouts) const {
   const Node *node = nest.anchor;
@@ -274,8 +269,8 @@ Planner::getVectorCost(const StageAnalysis &analysis, const Nest &nest,
       bool isTransposed =
           stride > 1 && row >= 0 && reader == node &&
           strideAlong(analysis, reader, i, unitStep(node, row), &layouts) == 1;
-      cost += isTransposed ? transposeCost
-              : stride > 1 ? gatherCost
+      cost += isTransposed  ? 1 + machine.getCosts().transpose.value
+              : stride > 1  ? machine.gatherVector()
               : stride == 1 ? 1
                             : 0.5;
     }
@@ -299,10 +294,10 @@ Planner::getVectorCost(const StageAnalysis &analysis, const Nest &nest,
         cost += node->source->address.coef[d] == SizeExpr(1) &&
                         linear.coef[l] == SizeExpr(1)
                     ? 0
-                    : 8;
+                    : machine.scatterVector();
     for (unsigned i = 0; i < node->operands.size(); ++i)
       if (strideAlong(analysis, node, i, steps, &layouts) != 0)
-        cost += 8; // positions on lanes
+        cost += machine.gatherVector(); // positions on lanes
   }
   for (const Prologue &prologue : nest.prologues) {
     SmallVector<SizeExpr> theirs(prologue.map->loops.size(), SizeExpr(0));
@@ -328,7 +323,7 @@ Planner::getVectorCost(const StageAnalysis &analysis, const Nest &nest,
     addLoads(sink, theirs);
   }
   if (loop.parallel && storeStride(analysis, nest, l) > 1)
-    cost += 8;
+    cost += machine.scatterVector();
   double total = points / fill * (inner + cost / reduced) / double(lanes);
   if (!loop.parallel) {
     // Lanes are added up, and sinks stored one by one, at the end of a row.
@@ -625,7 +620,7 @@ Planner::getTileSizes(const StageAnalysis &analysis,
   return sizes;
 }
 
-StagePlan Planner::plan(const StageAnalysis &analysis) const {
+StagePlan Planner::plan(const StageAnalysis &analysis, bool isFinal) const {
   StagePlan candidate;
   candidate.lanes = lanes;
   candidate.tile.assign(analysis.getClasses().size(), 0);
@@ -642,12 +637,13 @@ StagePlan Planner::plan(const StageAnalysis &analysis) const {
   bool isDynamic = llvm::any_of(analysis.getClasses(), [](const auto &info) {
     return !info.extent.isConstant();
   });
-  SmallVector<StagePlan> plans; // where sizes are dynamic
+  bool isCheck = isFinal && options.within > 1;
+  SmallVector<StagePlan> plans; // where more than the best is asked for
   std::optional<StagePlan> best, second;
   std::function<void(size_t)> enumerate = [&](size_t i) {
     if (i == tileable.size()) {
       candidate.seconds = predict(analysis, contractions, candidate);
-      if (isDynamic)
+      if (isDynamic || isCheck)
         plans.push_back(candidate);
       if (!best || candidate.seconds < best->seconds) {
         second = best;
@@ -664,8 +660,15 @@ StagePlan Planner::plan(const StageAnalysis &analysis) const {
     candidate.tile[tileable[i]] = 0;
   };
   enumerate(0);
-  if (isDynamic)
+  if (isCheck) {
+    double limit = best->seconds * options.within;
+    for (const StagePlan &plan : plans)
+      if (plan.seconds <= limit && plan.seconds > best->seconds)
+        best = plan;
+  } else if (isDynamic) {
     preferSmallCalls(analysis, plans, *best);
+  }
+  setCosts(analysis, contractions, *best);
   if (second) {
     std::string text;
     llvm::raw_string_ostream os(text);

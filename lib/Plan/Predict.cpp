@@ -29,6 +29,8 @@ public:
              ArrayRef<std::unique_ptr<Contraction>> contractions,
              const StagePlan &plan);
   double getSeconds() const;
+  /// Seconds of one worker per point of a nest.
+  double getPointCost(unsigned number) const;
 
 private:
   struct Input {
@@ -51,6 +53,7 @@ private:
   double getOutputBytes() const;
 
   const Planner &planner;
+  const cost::Machine &machine;
   const hw::Worker &worker;
   const StageAnalysis &analysis;
   ArrayRef<std::unique_ptr<Contraction>> contractions;
@@ -59,19 +62,19 @@ private:
   /// Iterations of each class in a tile.
   SmallVector<double> length;
   SmallVector<unsigned> tiled;
-  double tiles = 1, busiest, active, clock;
+  double tiles = 1, busiest, active;
   double scratch = 0, results = 0, footprint = 0;
   llvm::MapVector<Value, Input> inputs;
-  const hw::Memory *home;
+  const hw::Memory *home = nullptr;
 };
 
 Planner::Prediction::Prediction(
     const Planner &planner, const StageAnalysis &analysis,
     ArrayRef<std::unique_ptr<Contraction>> contractions, const StagePlan &plan)
-    : planner(planner), worker(planner.worker), analysis(analysis),
+    : planner(planner), machine(planner.machine), worker(planner.worker),
+      analysis(analysis),
       contractions(contractions), plan(plan), classes(analysis.getClasses()),
-      length(classes.size()), clock(worker.clock.valueOr(2e9)),
-      home(worker.getMainMemory()) {
+      length(classes.size()) {
   for (auto [c, info] : llvm::enumerate(classes)) {
     int64_t extent = planner.extentOf(info.extent);
     length[c] = double(extent);
@@ -97,12 +100,7 @@ Planner::Prediction::Prediction(
   for (auto &[value, input] : inputs)
     footprint += input.bytes;
   // The nests hand their values on in the innermost memory that holds them.
-  for (const hw::Memory &level : worker.levels)
-    if (footprint <=
-        level.bytes.valueOr(0) / (level.isPrivate() ? 1 : active)) {
-      home = &level;
-      break;
-    }
+  home = machine.getHome(footprint, int64_t(active));
 }
 
 //===----------------------------------------------------------------------===//
@@ -188,10 +186,7 @@ double Planner::Prediction::getTransfer(const Nest &nest) const {
       }
     }
   }
-  double homeRead = home ? home->readPerWorker(int64_t(active)) : 0;
-  double homeWrite = home ? home->writePerWorker(int64_t(active)) : 0;
-  return (homeRead > 0 ? read / homeRead : 0) +
-         (homeWrite > 0 ? written / homeWrite : 0);
+  return machine.getTransferSeconds(home, read, written, int64_t(active));
 }
 
 double Planner::Prediction::getCompute(unsigned number) const {
@@ -217,7 +212,7 @@ double Planner::Prediction::getCompute(unsigned number) const {
     double perPoint = std::max(anchor->flopsPerPoint, 2.0);
     for (const Prologue &prologue : nest.prologues)
       perPoint += prologue.map->flopsPerPoint + 1;
-    seconds += points * perPoint / (width * clock);
+    seconds += machine.toSeconds(points * perPoint / width);
   }
   for (const Node *sink : nest.sinks) {
     double count = 1;
@@ -225,12 +220,11 @@ double Planner::Prediction::getCompute(unsigned number) const {
       if (loop.parallel)
         count *= length[loop.cls];
     // How a contraction stores is part of its own time.
-    double stride = anchor->kind != NodeKind::Contraction &&
-                            nestPlan.vector >= 0 &&
-                            storeStride(analysis, nest, nestPlan.vector) > 1
-                        ? 8
-                        : 1;
-    seconds += count * (sink->flopsPerPoint + 2 * stride) / (width * clock);
+    bool isScattered = anchor->kind != NodeKind::Contraction &&
+                       nestPlan.vector >= 0 &&
+                       storeStride(analysis, nest, nestPlan.vector) > 1;
+    double moves = isScattered ? machine.scatterVector() : 2;
+    seconds += machine.toSeconds(count * (sink->flopsPerPoint + moves) / width);
   }
   // Contractions read their operands many times, from registers' side: their
   // rate is the atom's.
@@ -260,8 +254,7 @@ double Planner::Prediction::getOutputBytes() const {
 }
 
 double Planner::Prediction::getMemory() const {
-  const hw::Memory *priv = worker.getOutermostPrivate();
-  bool fits = footprint <= (priv ? priv->bytes.valueOr(256e3) : 256e3);
+  bool fits = footprint <= machine.getPrivateBytes();
   double traffic = getOutputBytes(), unique = traffic;
   for (auto &[value, input] : inputs) {
     double changes = 1, once = input.bytes;
@@ -283,33 +276,38 @@ double Planner::Prediction::getMemory() const {
     traffic += input.bytes * std::max(changes, 1.0);
     unique += once;
   }
-  // The level that feeds the private ones.
-  const hw::Memory *main = worker.getMainMemory(), *shared = main;
-  for (const hw::Memory &level : worker.levels)
-    if (!level.isPrivate()) {
-      shared = &level;
-      break;
-    }
-  double memory = 0;
-  if (shared)
-    memory = traffic / std::max(shared->readTotal(int64_t(active)), 1e9);
-  if (main)
-    memory = std::max(memory,
-                      unique / std::max(main->readTotal(int64_t(active)), 1e9));
-  return memory;
+  // The level that feeds the private ones gives what changes, the home of the
+  // data each byte once.
+  auto secondsOf = [&](const hw::Memory *memory, double bytes) {
+    return machine.getTransferSeconds(memory, bytes / active, 0,
+                                      int64_t(active));
+  };
+  return std::max(secondsOf(machine.getShared(), traffic),
+                  secondsOf(worker.getMainMemory(), unique));
 }
 
 double Planner::Prediction::getSeconds() const {
   double compute = 0;
   for (unsigned n = 0; n < analysis.getNests().size(); ++n)
     compute += getCompute(n);
-  double memory = getMemory();
-  double sync =
-      planner.workers > 1 ? planner.device.sync.cost.valueOr(200e-9) : 0;
-  double time = std::max(busiest * compute, memory);
-  // What does not overlap: some of the shorter of the two.
-  time += 0.2 * std::min(busiest * compute, memory);
-  return time + sync + busiest * 50e-9;
+  return machine.getStageSeconds(busiest, compute, getMemory());
+}
+
+double Planner::Prediction::getPointCost(unsigned number) const {
+  double points = 1;
+  for (const Loop &loop : analysis.getNests()[number].anchor->loops)
+    points *= double(planner.extentOf(loop.extent));
+  return getCompute(number) * tiles / points;
+}
+
+void Planner::setCosts(
+    const StageAnalysis &analysis,
+    ArrayRef<std::unique_ptr<Contraction>> contractions,
+    StagePlan &plan) const {
+  Prediction prediction(*this, analysis, contractions, plan);
+  for (auto [n, nest] : llvm::enumerate(plan.nests))
+    nest.cost = std::max<int64_t>(
+        1, std::llround(1e15 * prediction.getPointCost(n)));
 }
 
 double Planner::predict(const StageAnalysis &analysis,

@@ -20,10 +20,11 @@ hr::PlanAttr StagePlan::toAttr(MLIRContext *context) const {
         nest.group,
         nest.packed.empty() ? DenseI64ArrayAttr()
                             : DenseI64ArrayAttr::get(context, nest.packed),
-        nest.atom));
+        nest.cost, nest.atom));
   return hr::PlanAttr::get(context, DenseI64ArrayAttr::get(context, tile),
                            lanes, stream, ArrayAttr::get(context, list),
-                           static_cast<int64_t>(seconds * 1e9), runnerUp);
+                           static_cast<int64_t>(seconds * 1e9), runnerUp,
+                           bypass);
 }
 
 StagePlan StagePlan::fromAttr(hr::PlanAttr attr) {
@@ -41,10 +42,12 @@ StagePlan StagePlan::fromAttr(hr::PlanAttr attr) {
     to.group = nest.getGroup();
     if (nest.getPacked())
       llvm::append_range(to.packed, nest.getPacked().asArrayRef());
+    to.cost = nest.getCost();
     to.atom = nest.getAtom();
   }
   plan.seconds = attr.getNanoseconds() * 1e-9;
   plan.runnerUp = attr.getRunnerUp().str();
+  plan.bypass = attr.getBypass();
   return plan;
 }
 

@@ -275,8 +275,8 @@ Object ProgramReport::describePredicted() {
   if (auto share = getShare(leastNs, toNanoseconds(simulation.seconds)))
     result["share_of_least"] = *share;
   bool hasEnergy = machine.watts > 0 || machine.joulesPerFlop > 0;
-  for (const schedule::MachineModel::Level &level : machine.levels)
-    hasEnergy |= level.joulesPerByte > 0;
+  for (const hw::Memory &level : machine.levels)
+    hasEnergy |= level.joulesPerByte.value > 0;
   if (hasEnergy)
     result["joules"] = simulation.joules;
   if (machine.pricePerHour > 0)
@@ -337,7 +337,7 @@ Object ProgramReport::describeCommands() {
   Array columns{"worker",     "stage",    "iteration", "first_tile",
                 "end_tile",   "begin_ns", "end_ns",    "bound",
                 "flops"};
-  for (const schedule::MachineModel::Level &level : simulated.machine.levels)
+  for (const hw::Memory &level : simulated.machine.levels)
     columns.push_back("bytes " + level.name);
   if (profile) {
     columns.push_back("measured_begin_ns");

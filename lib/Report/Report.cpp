@@ -93,7 +93,8 @@ static Object describePlan(hr::PlanAttr plan) {
                            {"vectors", nest.getVectors()},
                            {"row", nest.getRow()},
                            {"rows", nest.getRows()},
-                           {"block", nest.getBlock()}});
+                           {"block", nest.getBlock()},
+                           {"cost", nest.getCost()}});
   Array tile;
   for (int64_t size : plan.getTile().asArrayRef())
     tile.push_back(size);

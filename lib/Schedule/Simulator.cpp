@@ -11,6 +11,7 @@
 //
 //===----------------------------------------------------------------------===//
 #include "headrace/Schedule/Simulator.h"
+#include "headrace/Cost/Machine.h"
 #include "headrace/Schedule/Verifier.h"
 #include "llvm/ADT/STLExtras.h"
 #include "llvm/Support/Format.h"
@@ -69,7 +70,7 @@ private:
 
 /// What a command needs.
 struct Demand {
-  double flopSeconds = 0;
+  double computeSeconds = 0;
   double fixedSeconds = 0; // latency of a mover
   /// Per level.
   std::vector<double> readBytes, writeBytes;
@@ -97,6 +98,10 @@ private:
     return (timeline - program.firstTimeline(flat.timelines[timeline].family)) /
            std::max<int64_t>(1, model.levels[level].sharers);
   }
+  /// 0 for the home of the data, which holds everything.
+  int64_t getCapacity(size_t level) const {
+    return level == model.home ? 0 : int64_t(model.levels[level].bytes.value);
+  }
   Demand getDemand(int timeline, const FlatCommand &work);
   void setRates();
   void start(int timeline, double now);
@@ -122,9 +127,8 @@ private:
 
 Demand Machine::getDemand(int timeline, const FlatCommand &work) {
   Demand demand;
-  size_t levels = model.levels.size();
-  demand.readBytes.assign(levels, 0);
-  demand.writeBytes.assign(levels, 0);
+  demand.readBytes.assign(model.levels.size(), 0);
+  demand.writeBytes.assign(model.levels.size(), 0);
   const Family &family = program.families[flat.timelines[timeline].family];
   demand.mover = family.mover;
 
@@ -134,18 +138,19 @@ Demand Machine::getDemand(int timeline, const FlatCommand &work) {
     stage = &program.stages[work.command->stage];
     allTiles = stage->tileCount().evaluate(flat.bindings).value_or(1);
     tiles = std::max<int64_t>(0, work.to - work.from);
-    double flops = double(stage->flops.evaluate(flat.bindings).value_or(0)) *
-                   double(tiles) / double(std::max<int64_t>(1, allTiles));
-    auto rate = model.rates.find(stage->atom);
-    if (rate == model.rates.end())
-      rate = model.rates.find("");
-    if (rate != model.rates.end() && rate->second > 0)
-      demand.flopSeconds = flops / rate->second;
+    double share = double(tiles) / double(std::max<int64_t>(1, allTiles));
+    if (int64_t compute = stage->compute.evaluate(flat.bindings).value_or(0))
+      demand.computeSeconds = 1e-15 * double(compute) * share;
+    else if (model.flopsPerSecond > 0)
+      demand.computeSeconds =
+          double(stage->flops.evaluate(flat.bindings).value_or(0)) * share /
+          model.flopsPerSecond;
+    demand.computeSeconds += double(tiles) * model.tileSeconds;
     demand.nonTemporal = stage->stores == StoreClass::NonTemporal;
   }
   if (demand.mover)
     demand.fixedSeconds = model.moverLatency;
-  if (levels == 0)
+  if (model.levels.empty())
     return demand;
 
   // What the command touches in all.
@@ -173,16 +178,18 @@ Demand Machine::getDemand(int timeline, const FlatCommand &work) {
     }
     if (reads(access.access)) {
       demand.readBytes[0] += byTile;
-      for (size_t level = 0; level + 1 < levels; ++level) {
-        int64_t capacity = model.levels[level].bytes;
-        int64_t missing = 0;
+      for (size_t level = 0; level < model.home; ++level) {
+        int64_t capacity = getCapacity(level);
+        bool stays = model.levels[level].kind != hw::Memory::Kind::Scratchpad;
+        int64_t missing = stays ? 0 : all;
         Residency &held = residency[level][instanceOf(level, timeline)];
         for (const Box &box : access.boxes)
-          missing += isLoose ? held.missing(access.buffer, access.slot, box,
-                                            buffer.elementBytes, capacity)
-                             : held.touch(access.buffer, access.slot, box,
-                                          buffer.elementBytes, capacity);
-        if (isLoose) {
+          if (stays)
+            missing += isLoose ? held.missing(access.buffer, access.slot, box,
+                                              buffer.elementBytes, capacity)
+                               : held.touch(access.buffer, access.slot, box,
+                                            buffer.elementBytes, capacity);
+        if (isLoose && stays) {
           missing = std::min(missing, all);
           held.pass(all);
         }
@@ -194,13 +201,15 @@ Demand Machine::getDemand(int timeline, const FlatCommand &work) {
     }
     if (writes(access.access)) {
       if (demand.nonTemporal) {
-        demand.writeBytes[levels - 1] += all;
+        demand.writeBytes[model.home] += all;
         continue;
       }
-      for (size_t level = 0; level < levels; ++level) {
+      for (size_t level = 0; level <= model.home; ++level) {
         demand.writeBytes[level] += all;
-        int64_t capacity = model.levels[level].bytes;
-        if (level + 1 < levels) {
+        int64_t capacity = getCapacity(level);
+        if (model.levels[level].kind == hw::Memory::Kind::Scratchpad)
+          continue;
+        if (level < model.home) {
           Residency &held = residency[level][instanceOf(level, timeline)];
           if (isLoose)
             held.pass(all);
@@ -218,23 +227,19 @@ Demand Machine::getDemand(int timeline, const FlatCommand &work) {
 }
 
 /// Seconds that the demand takes at a level whose instance has `users`.
-static double secondsAt(const MachineModel::Level &level, const Demand &demand,
-                        size_t number, size_t users) {
-  double read = demand.readBytes[number], write = demand.writeBytes[number];
-  double seconds = 0;
-  auto share = [&](double total, double alone) {
-    double even = total / double(std::max<size_t>(1, users));
-    return alone > 0 ? std::min(alone, even) : even;
+static double secondsAt(const hw::Memory &level, const Demand &demand,
+                        size_t number, size_t users, double unhidden) {
+  auto secondsOf = [](double bytes, double rate) {
+    return bytes > 0 && rate > 0 ? bytes / rate : 0;
   };
-  if (read > 0 && level.read > 0)
-    seconds += read / share(level.read, level.workerRead);
-  double writeTotal = demand.nonTemporal && level.nonTemporalWrite > 0
-                          ? level.nonTemporalWrite
-                          : level.write;
-  if (write > 0 && writeTotal > 0)
-    seconds += write / share(writeTotal, demand.nonTemporal ? 0
-                                                            : level.workerWrite);
-  return seconds;
+  double sharers = std::max<double>(double(users), 1);
+  double read = secondsOf(demand.readBytes[number], level.readShared(sharers));
+  double written = secondsOf(demand.writeBytes[number],
+                             level.writeShared(sharers, demand.nonTemporal));
+  // What is stored past the caches is not read first: the two go on beside each
+  // other.
+  return demand.nonTemporal ? cost::besideEachOther(read, written, unhidden)
+                            : read + written;
 }
 
 void Machine::setRates() {
@@ -252,15 +257,16 @@ void Machine::setRates() {
   for (auto [t, command] : llvm::enumerate(active)) {
     if (!command)
       continue;
-    double longest = command->demand.flopSeconds;
+    double compute = command->demand.computeSeconds, longest = 0;
     int bound = -1;
     for (size_t level = 0; level < levels; ++level) {
       double seconds =
           secondsAt(model.levels[level], command->demand, level,
-                    users[level][instanceOf(level, t)]);
+                    users[level][instanceOf(level, t)], model.unhidden);
       if (seconds > longest) {
         longest = seconds;
-        bound = level;
+        if (seconds > compute)
+          bound = level;
       }
     }
     if (command->demand.mover && model.moverBandwidth > 0) {
@@ -270,8 +276,9 @@ void Machine::setRates() {
                                   command->demand.writeBytes[level]);
       longest = std::max(longest, most / model.moverBandwidth);
     }
-    longest += command->demand.fixedSeconds;
-    command->rate = longest > 0 ? 1 / longest : 0;
+    double seconds = cost::besideEachOther(compute, longest, model.unhidden) +
+                     command->demand.fixedSeconds;
+    command->rate = seconds > 0 ? 1 / seconds : 0;
     result.commands[command->record].bound = bound;
   }
 }
@@ -324,7 +331,7 @@ void Machine::start(int timeline, double now) {
         command.demand.readBytes[level] + command.demand.writeBytes[level];
     record.bytes.push_back(bytes);
     result.bytes[level] += bytes;
-    result.joules += bytes * model.levels[level].joulesPerByte;
+    result.joules += bytes * model.levels[level].joulesPerByte.value;
   }
   if (work.command->kind == Command::Kind::Run) {
     const Stage &stage = program.stages[work.command->stage];

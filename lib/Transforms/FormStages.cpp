@@ -524,6 +524,7 @@ private:
   LogicalResult createStages();
   LogicalResult fillStage(hr::StageOp stage);
   void sortBlock(const Order &after);
+  bool bypassesCaches(hr::StageOp stage, const StageAnalysis &analysis);
 
   func::FuncOp entry;
   SymbolRanges ranges;
@@ -772,6 +773,37 @@ void StageFormer::sortBlock(const Order &after) {
   }
 }
 
+/// Whether the stage's results are better stored past the caches: they leave the
+/// program, nobody in the stage reads them, and they are large enough.
+bool StageFormer::bypassesCaches(hr::StageOp stage,
+                                 const StageAnalysis &analysis) {
+  const hw::Figure &from =
+      planner.getMachine().getDevice().facts.ntStoreFrom;
+  if (from.absent())
+    return false;
+  for (const auto &node : analysis.getNodes())
+    for (const Access &access : node->operands)
+      if (access.producer && analysis.isOutput(access.source))
+        return false;
+  double bytes = 0;
+  for (Value result : stage.getResults()) {
+    SmallVector<OpOperand *> readers;
+    collectReaders(result, readers);
+    if (!llvm::all_of(readers, [](OpOperand *use) {
+          return isa<func::ReturnOp>(use->getOwner());
+        }))
+      return false;
+    FailureOr<SmallVector<SizeExpr>> dims = hr::getDims(result);
+    if (failed(dims))
+      return false;
+    double size = double(getElementBytes(getElementTypeOrSelf(result)));
+    for (const SizeExpr &dim : *dims)
+      size *= double(dim.evaluate(planner.getBindings()).value_or(0));
+    bytes += size;
+  }
+  return bytes >= from.value;
+}
+
 LogicalResult StageFormer::fillStage(hr::StageOp stage) {
   // Weights: pack those that a contraction reads along lanes.
   auto create = [&]() -> FailureOr<std::unique_ptr<StageAnalysis>> {
@@ -871,7 +903,8 @@ LogicalResult StageFormer::fillStage(hr::StageOp stage) {
   if (failed(analysis))
     return failure();
   planner.isPackable = nullptr;
-  StagePlan plan = planner.plan(**analysis);
+  StagePlan plan = planner.plan(**analysis, /*isFinal=*/true);
+  plan.bypass = fuse && bypassesCaches(stage, **analysis);
   stage.setPlanAttr(plan.toAttr(stage.getContext()));
   if (fuse) {
     InFlightDiagnostic remark = stage.emitRemark("stage '")
@@ -898,6 +931,7 @@ struct FormStagesPass : headrace::impl::FormStagesPassBase<FormStagesPass> {
     Planner::Options options;
     options.scalar = !fuse;
     options.quick = quick;
+    options.within = within;
     const hw::Device &device = system->getDevice();
     if (const Target *emitter = findTarget(*system))
       options.emits = [emitter, &device](const hw::Atom &atom) {

@@ -417,18 +417,53 @@ Value StageEmitter::loadAt(Value memref, LaneIndex at, Type elementType,
                                              pass));
 }
 
+Value StageEmitter::toMemory(Value value, Type stored) {
+  if (getElementTypeOrSelf(value.getType()) == stored)
+    return value;
+  Type type = stored;
+  if (auto vector = dyn_cast<VectorType>(value.getType()))
+    type = VectorType::get(vector.getShape(), stored);
+  if (isa<FloatType>(getElementTypeOrSelf(value.getType())))
+    return arith::BitcastOp::create(b, loc, type, value);
+  return arith::ExtUIOp::create(b, loc, type, value);
+}
+
+void StageEmitter::storePast(Value memref, LaneIndex at, Value value,
+                             Place &place) {
+  Type stored = cast<MemRefType>(memref.getType()).getElementType();
+  int64_t bytes = place.lanes * stored.getIntOrFloatBitWidth() / 8;
+  // Less than a line's quarter is not worth an instruction of its own.
+  constexpr int64_t least = 16;
+  if (place.mask || isa<VectorType>(at.base.getType()) ||
+      at.step != SizeExpr(1) || bytes < least || !llvm::isPowerOf2_64(bytes))
+    return storeAt(memref, at, value, place);
+  value = toVector(toMemory(value, stored), place.lanes);
+  // Callers align their buffers as they like: the address says whether the
+  // vector is whole.
+  Value &address = pointers[memref];
+  if (!address)
+    address = memref::ExtractAlignedPointerAsIndexOp::create(entry, loc, memref);
+  Value target = add(address, mul(at.base, constant(bytes / place.lanes)));
+  Value rest = arith::AndIOp::create(b, loc, target, constant(bytes - 1));
+  Value isWhole = arith::CmpIOp::create(b, loc, arith::CmpIPredicate::eq, rest,
+                                        constant(0));
+  scf::IfOp::create(
+      b, loc, isWhole,
+      [&](OpBuilder &inner, Location) {
+        vector::StoreOp::create(inner, loc, value, memref, at.base,
+                                /*nontemporal=*/true, llvm::MaybeAlign(bytes));
+        scf::YieldOp::create(inner, loc);
+      },
+      [&](OpBuilder &inner, Location) {
+        vector::StoreOp::create(inner, loc, value, memref, at.base);
+        scf::YieldOp::create(inner, loc);
+      });
+}
+
 void StageEmitter::storeAt(Value memref, LaneIndex at, Value value,
                            Place &place) {
   Type stored = cast<MemRefType>(memref.getType()).getElementType();
-  if (getElementTypeOrSelf(value.getType()) != stored) {
-    Type type = stored;
-    if (auto vector = dyn_cast<VectorType>(value.getType()))
-      type = VectorType::get(vector.getShape(), stored);
-    if (isa<FloatType>(getElementTypeOrSelf(value.getType())))
-      value = arith::BitcastOp::create(b, loc, type, value);
-    else
-      value = arith::ExtUIOp::create(b, loc, type, value);
-  }
+  value = toMemory(value, stored);
   bool vectorAddress = isa<VectorType>(at.base.getType());
   if (place.lanes == 1 || (at.step == SizeExpr(0) && !vectorAddress)) {
     memref::StoreOp::create(b, loc, value, memref, at.base);
@@ -595,7 +630,10 @@ void StageEmitter::emitSinks(const Nest &nest,
       SmallVector<LaneIndex> index;
       for (unsigned loop : sink->resultLoops[result.getResultNumber()])
         index.push_back(loops[loop]);
-      storeAt(slot.memref, slotIndex(slot, index), value, place);
+      if (plan.bypass && results.contains(result))
+        storePast(slot.memref, slotIndex(slot, index), value, place);
+      else
+        storeAt(slot.memref, slotIndex(slot, index), value, place);
     }
   }
 }

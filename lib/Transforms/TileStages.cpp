@@ -261,6 +261,21 @@ static SizeExpr countFlops(const StageAnalysis &analysis) {
   return flops;
 }
 
+/// What one worker computes for in all tiles, in femtoseconds, as the plan
+/// predicts it.
+static hr::SizeAttr sumCompute(MLIRContext *context,
+                               const StageAnalysis &analysis,
+                               const StagePlan &plan) {
+  SizeExpr sum(0);
+  for (auto [nest, nestPlan] : llvm::zip(analysis.getNests(), plan.nests)) {
+    SizeExpr cost(nestPlan.cost);
+    for (const Loop &loop : nest.anchor->loops)
+      cost = cost * loop.extent;
+    sum = sum + cost;
+  }
+  return sum == SizeExpr(0) ? hr::SizeAttr() : hr::SizeAttr::get(context, sum);
+}
+
 FailureOr<StageOperands>
 EntryTiler::getOperands(hr::StageOp stage, const StageAnalysis &analysis,
                         const StagePlan &plan) {
@@ -371,8 +386,9 @@ LogicalResult EntryTiler::emitStage(hr::StageOp stage, OpBuilder &runs,
       runs.getArrayAttr(access), runs.getAffineMapArrayAttr(slots),
       runs.getArrayAttr(prints), runs.getArrayAttr(symbols),
       runs.getI64IntegerAttr(*scratch),
-      hr::SizeAttr::get(context, countFlops(analysis)), StringAttr(),
-      UnitAttr(),
+      hr::SizeAttr::get(context, countFlops(analysis)),
+      sumCompute(context, analysis, plan),
+      plan.bypass ? runs.getUnitAttr() : UnitAttr(),
       keeps.empty() ? DenseI64ArrayAttr() : runs.getDenseI64ArrayAttr(keeps));
   return success();
 }

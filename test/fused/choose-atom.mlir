@@ -7,9 +7,9 @@
 
 // Fragments: two by two, the right operand in panels of pairs along k.
 // AMX: hr.stage @even_contract_
-// AMX-SAME: #hr.nest<vector = 1, vectors = 2, row = 0, rows = 32, block = 0, group = 2, packed = [1], atom = <instruction = "x86.tdpbf16ps", m = 16, n = 16, k = 32, fragments = true>>
+// AMX-SAME: #hr.nest<vector = 1, vectors = 2, row = 0, rows = 32, block = 0, group = 2, packed = [1], cost = {{[0-9]+}}, atom = <instruction = "x86.tdpbf16ps", m = 16, n = 16, k = 32, fragments = true>>
 // DOT: hr.stage @even_contract_
-// DOT-SAME: group = 2, packed = [1], atom = <instruction = "x86.vdpbf16ps", m = 1, n = 16, k = 2, fragments = false>>
+// DOT-SAME: group = 2, packed = [1], cost = {{[0-9]+}}, atom = <instruction = "x86.vdpbf16ps", m = 1, n = 16, k = 2, fragments = false>>
 // No atom for these types: multiply-adds of what is widened.
 // FMA: hr.stage @even_contract_
 // FMA-NOT: atom =
@@ -34,9 +34,9 @@ func.func @even(%x: tensor<128x256xbf16> {hr.name = "x", hr.dims = [#hr.size<"12
 // Rows and depth that are not whole fragments or groups: the left operand is
 // copied too, with zeros behind it.
 // AMX: hr.stage @odd_contract_
-// AMX-SAME: packed = [0, 1], atom = <instruction = "x86.tdpbf16ps"
+// AMX-SAME: packed = [0, 1], cost = {{[0-9]+}}, atom = <instruction = "x86.tdpbf16ps"
 // DOT: hr.stage @odd_contract_
-// DOT-SAME: packed = [0, 1], atom = <instruction = "x86.vdpbf16ps"
+// DOT-SAME: packed = [0, 1], cost = {{[0-9]+}}, atom = <instruction = "x86.vdpbf16ps"
 func.func @odd(%x: tensor<100x255xbf16> {hr.name = "x", hr.dims = [#hr.size<"100">, #hr.size<"255">]}, %w: tensor<255x128xbf16> {hr.name = "w", hr.dims = [#hr.size<"255">, #hr.size<"128">]})
     -> (tensor<100x128xf32> {hr.name = "y", hr.dims = [#hr.size<"100">, #hr.size<"128">]}) {
   %zero = arith.constant 0.0 : f32
@@ -99,9 +99,9 @@ func.func @half(%x: tensor<128x256xf16> {hr.name = "x", hr.dims = [#hr.size<"128
 // Weights and values have an atom where the program rounds the weights itself and
 // the atom is faster than multiply-adds.
 // AMX: hr.stage @attention_softmax_sum_
-// AMX-SAME: vectors = 2, row = -1, rows = 32, block = 0, group = 1, atom = <instruction = "x86.tdpbf16ps", m = 16, n = 16, k = 32, fragments = true>>
+// AMX-SAME: vectors = 2, row = -1, rows = 32, block = 0, group = 1, cost = {{[0-9]+}}, atom = <instruction = "x86.tdpbf16ps", m = 16, n = 16, k = 32, fragments = true>>
 // DOT: hr.stage @attention_softmax_sum_
-// DOT-SAME: group = 1, atom = <instruction = "x86.vdpbf16ps", m = 1, n = 16, k = 2, fragments = false>>
+// DOT-SAME: group = 1, cost = {{[0-9]+}}, atom = <instruction = "x86.vdpbf16ps", m = 1, n = 16, k = 2, fragments = false>>
 // FMA: hr.stage @attention_softmax_sum_
 // FMA-NOT: atom =
 // FMA-SAME: ->

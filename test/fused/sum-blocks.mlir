@@ -6,7 +6,7 @@
 
 // Totals find no registers beside the sums of a whole tile.
 // CHECK: hr.stage @tile_contract_
-// CHECK-SAME: rows = 8, block = 128>
+// CHECK-SAME: rows = 8, block = 128, cost
 // Two blocks alike, without a loop around them: the first is the total.
 // LOOP: func.func private @tile_contract_
 // LOOP-NOT: arith.addf
@@ -32,7 +32,7 @@ func.func @tile(%x: tensor<128x256xf32> {hr.name = "x", hr.dims = [#hr.size<"128
 
 // A panel that is read once comes from far.
 // CHECK: hr.stage @few_rows_contract_
-// CHECK-SAME: rows = 8, block = 32>
+// CHECK-SAME: rows = 8, block = 32, cost
 func.func @few_rows(%x: tensor<8x256xf32> {hr.name = "x", hr.dims = [#hr.size<"8">, #hr.size<"256">]}, %w: tensor<256x96xf32> {hr.name = "w", hr.dims = [#hr.size<"256">, #hr.size<"96">]})
     -> (tensor<8x96xf32> {hr.name = "y", hr.dims = [#hr.size<"8">, #hr.size<"96">]}) {
   %zero = arith.constant 0.0 : f32
@@ -50,7 +50,7 @@ func.func @few_rows(%x: tensor<8x256xf32> {hr.name = "x", hr.dims = [#hr.size<"8
 
 // Twice is still seldom.
 // CHECK: hr.stage @more_rows_contract_
-// CHECK-SAME: rows = 9, block = 64>
+// CHECK-SAME: rows = 9, block = 64, cost
 func.func @more_rows(%x: tensor<18x256xf32> {hr.name = "x", hr.dims = [#hr.size<"18">, #hr.size<"256">]}, %w: tensor<256x96xf32> {hr.name = "w", hr.dims = [#hr.size<"256">, #hr.size<"96">]})
     -> (tensor<18x96xf32> {hr.name = "y", hr.dims = [#hr.size<"18">, #hr.size<"96">]}) {
   %zero = arith.constant 0.0 : f32
@@ -68,7 +68,7 @@ func.func @more_rows(%x: tensor<18x256xf32> {hr.name = "x", hr.dims = [#hr.size<
 
 // Totals stay in registers.
 // CHECK: hr.stage @vector_contract_
-// CHECK-SAME: block = 16>
+// CHECK-SAME: block = 16, cost
 func.func @vector(%x: tensor<3x256xf32> {hr.name = "x", hr.dims = [#hr.size<"3">, #hr.size<"256">]}, %w: tensor<256x96xf32> {hr.name = "w", hr.dims = [#hr.size<"256">, #hr.size<"96">]})
     -> (tensor<3x96xf32> {hr.name = "y", hr.dims = [#hr.size<"3">, #hr.size<"96">]}) {
   %zero = arith.constant 0.0 : f32
@@ -86,7 +86,7 @@ func.func @vector(%x: tensor<3x256xf32> {hr.name = "x", hr.dims = [#hr.size<"3">
 
 // Long sums have blocks that cost nothing beside them; a loop adds them up.
 // CHECK: hr.stage @deep_contract_
-// CHECK-SAME: rows = 8, block = 256>
+// CHECK-SAME: rows = 8, block = 256, cost
 // LOOP: func.func private @deep_contract_
 // LOOP: %[[BLOCK:.*]] = arith.constant 256 : index
 // LOOP: scf.for {{.*}} step %[[BLOCK]] iter_args

@@ -5,7 +5,7 @@
 // stride of a row. A tile is as many rows as a private memory holds.
 
 // CHECK: hr.stage @{{.*}} {plan = #hr.plan<tile = [16, 0], lanes = 16, stream = 128,
-// CHECK-SAME: nests = [#hr.nest<vector = 1, vectors = 4, row = -1, rows = 1, block = 0>, #hr.nest<vector = 1,
+// CHECK-SAME: nests = [#hr.nest<vector = 1, vectors = 4, row = -1, rows = 1, block = 0, cost = {{[0-9]+}}>, #hr.nest<vector = 1,
 func.func @main(%x: tensor<4096x4096xf32> {hr.name = "x"}) -> (tensor<4096x4096xf32> {hr.name = "y"}) attributes {hr.symbols = []} {
   %zero = arith.constant 0.0 : f32
   %rows = tensor.empty() : tensor<4096xf32>

@@ -34,7 +34,7 @@ hw.system @s {
 // -----
 
 hw.system @s {
-  // expected-error @+1 {{unknown field 'bandwidth', expected one of kind, bytes, read, write, nt_write, worker_read, worker_write, worker_nt_write, latency, line, energy}}
+  // expected-error @+1 {{unknown field 'bandwidth', expected one of kind, bytes, read, write, nt_write, worker_read, worker_write, worker_nt_write, latency, line, ways, energy}}
   hw.memory @m (bytes = 1 GiB assumed, bandwidth = 1 GB/s assumed)
 }
 
@@ -236,5 +236,40 @@ hw.system @s {
     hw.worker @w (clock = 1 GHz assumed, registers = 1 x 32 bit)
     // expected-error @+1 {{names atom "tile" in 'flushes_denormals', but its device has no such atom}}
     hw.codegen (flushes_denormals = ["tile"])
+  }
+}
+
+// -----
+
+hw.system @s {
+  hw.device @d (codegen = x86_64) {
+    hw.worker @w (clock = 1 GHz assumed, registers = 1 x 32 bit) {
+      // expected-note @+1 {{the first is here}}
+      hw.costs (gather = 1 cycles assumed)
+      // expected-error @+1 {{expected at most one in a worker}}
+      hw.costs (gather = 2 cycles assumed)
+    }
+  }
+}
+
+// -----
+
+hw.system @s {
+  hw.device @d (codegen = x86_64) {
+    hw.worker @w (clock = 1 GHz assumed, registers = 1 x 32 bit) {
+      // expected-error @+1 {{expected 'held' to be at most 1}}
+      hw.costs (held = 1.5 assumed)
+    }
+  }
+}
+
+// -----
+
+hw.system @s {
+  hw.device @d (codegen = x86_64) {
+    hw.worker @w (clock = 1 GHz assumed, registers = 1 x 32 bit) {
+      // expected-error @+1 {{expected 'ways' to be positive but got 0}}
+      hw.memory @l1 (bytes = 32 KiB assumed, read = 1 GB/s assumed, ways = 0)
+    }
   }
 }

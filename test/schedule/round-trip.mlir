@@ -44,7 +44,7 @@ sched.program @rows_2 of @rows workers 2 {
 // CHECK:         buffer temp slots 2 [s0, 384] f32 at @dram + 0 stride 1536 * s0
 // CHECK:         stage @A grid [(s0 + 31) floordiv 32] operands
 // CHECK-SAME:      read whole touching 32 * s0, write
-// CHECK-SAME:      symbols ["s0"] scratch 4096 stores non_temporal flops 1000 * s0 atom "fma"
+// CHECK-SAME:      symbols ["s0"] scratch 4096 stores non_temporal flops 1000 * s0 compute 12000 * s0
 // CHECK:         timeline @core[w : 4] {
 // CHECK-NEXT:      repeat 12 (i) {
 // CHECK-NEXT:        wait @core[*] >= 2 * i
@@ -66,7 +66,7 @@ sched.program @layers_4 of @layers workers 4
   stage @A grid [(s0 + 31) floordiv 32] operands [
     read (d0) -> (d0 * 32, 0) by [32, 384], read whole touching 32 * s0,
     write (d0) -> (d0 * 32, 0) by [32, 384]]
-    symbols ["s0"] scratch 4096 stores non_temporal flops 1000 * s0 atom "fma"
+    symbols ["s0"] scratch 4096 stores non_temporal flops 1000 * s0 compute 12000 * s0
   timeline @core[w : 4] {
     repeat 12 (i) {
       wait @core[*] >= 2 * i

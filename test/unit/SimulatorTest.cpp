@@ -20,15 +20,19 @@ constexpr double bytes = n * n * 4;
 /// One cache per worker and a memory for all; 1 GB/s, 1 GFLOP/s.
 MachineModel makeMachine(int64_t cacheBytes = 1 << 26) {
   MachineModel machine;
-  MachineModel::Level cache, memory;
-  cache.name = "cache";
-  cache.bytes = cacheBytes;
-  cache.read = cache.write = 100e9;
-  memory.name = "memory";
-  memory.read = memory.write = 1e9;
-  memory.sharers = 1 << 20;
-  machine.levels = {cache, memory};
-  machine.rates[""] = 1e9;
+  auto makeLevel = [](const char *name, double bytesPerSecond) {
+    hw::Memory level;
+    level.name = name;
+    level.read = level.write = level.ntWrite = {bytesPerSecond,
+                                                hw::Provenance::Assumed};
+    level.workerRead = level.workerWrite = level.workerNtWrite = level.read;
+    return level;
+  };
+  machine.levels = {makeLevel("cache", 100e9), makeLevel("memory", 1e9)};
+  machine.levels[0].bytes = {double(cacheBytes), hw::Provenance::Assumed};
+  machine.levels[1].sharers = 1 << 20;
+  machine.home = 1;
+  machine.flopsPerSecond = 1e9;
   machine.syncSeconds = 1e-6;
   return machine;
 }
@@ -108,7 +112,7 @@ TEST(Simulator, BoundByMemory) {
 
 TEST(Simulator, OneWorkerDoesNotReachAll) {
   MachineModel machine = makeMachine();
-  machine.levels[1].workerRead = 0.5e9;
+  machine.levels[1].workerRead.value = 0.5e9;
   Simulation one = run(makeChain(1, false, 0), machine);
   Simulation two = run(makeChain(2, false, 0), machine);
   EXPECT_NEAR(one.commands[0].end, bytes / 0.5e9, 1e-9);
@@ -125,8 +129,8 @@ TEST(Simulator, SmallCachesHoldNothing) {
 TEST(Simulator, HalvedBandwidthDoublesTheTime) {
   MachineModel machine = makeMachine(1 << 12);
   double before = run(makeChain(1, false, 0), machine).seconds;
-  machine.levels[1].read /= 2;
-  machine.levels[1].write /= 2;
+  machine.levels[1].read.value /= 2;
+  machine.levels[1].write.value /= 2;
   EXPECT_NEAR(run(makeChain(1, false, 0), machine).seconds, 2 * before, 1e-9);
 }
 
@@ -147,7 +151,7 @@ TEST(Simulator, WaitsCostOnlyWhenTheyWait) {
 
 TEST(Simulator, EnergyAndCost) {
   MachineModel machine = makeMachine(1 << 12);
-  machine.levels[1].joulesPerByte = 1e-10;
+  machine.levels[1].joulesPerByte = {1e-10, hw::Provenance::Assumed};
   machine.joulesPerFlop = 1e-11;
   machine.pricePerHour = 3.6;
   Simulation result = run(makeChain(1, false, int64_t(1e6)), machine);

@@ -428,6 +428,11 @@ void Parser::parse() {
   options.target = args.getLastArgValue(OPT_target, "native").str();
   options.debugInfo = args.hasArg(OPT_g);
   options.checkAccesses = args.hasArg(OPT_fcheck_accesses);
+  if (const Arg *arg = args.getLastArg(OPT_fplan_within))
+    if (StringRef(arg->getValue()).getAsDouble(options.planWithin) ||
+        !(options.planWithin >= 1))
+      error("'" + Twine(arg->getAsString(args)) +
+            "': expected a number of at least 1");
   options.saveTemps = args.hasArg(OPT_save_temps);
   options.timePasses = args.hasArg(OPT_time_passes);
   options.remarks = args.hasArg(OPT_Rpass);

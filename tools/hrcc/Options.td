@@ -93,6 +93,10 @@ def fcheck_accesses : F<"fcheck-accesses",
     "Check each element that the artifact reads or writes against what its schedule "
     "was proved by; an artifact that breaks it, by a bug in hrcc, says so and where "
     "(slow)">;
+def fplan_within : Joined<["-"], "fplan-within=">, MetaVarName<"<factor>">,
+    HelpText<"Instead of the fastest plan of each stage, take the slowest one that "
+             "is predicted to be at most <factor> times as slow: for checking "
+             "predictions">;
 def v : F<"v", "Say what is done, and for how long">;
 def hash_hash_hash : F<"###", "Print what would be done, and do nothing">;
 def save_temps : F<"save-temps",

@@ -66,6 +66,7 @@ struct CompileOptions {
   /// As in PipelineOptions.
   bool inDouble = false, exposeStages = false, plainStages = false;
   bool checkAccesses = false;
+  double planWithin = 1;
   /// Say what would be done, and do nothing.
   bool dryRun = false;
   /// Say what is wrong with files and target, and fail.

@@ -28,6 +28,8 @@ struct PipelineOptions {
   bool inDouble = false, exposeStages = false, plainStages = false;
   /// Stages check what they access against what the schedule was proved by.
   bool checkAccesses = false;
+  /// Take the slowest plans predicted to be so many times as slow as the best.
+  double planWithin = 1;
 };
 
 /// What the reader leaves is the phase already.

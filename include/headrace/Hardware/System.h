@@ -70,6 +70,9 @@ struct Memory {
   Figure latency;
   /// Unit of transfer in bytes.
   int64_t line = 64;
+  /// Lines of a cache that addresses a whole number of spans apart (its bytes
+  /// over this) compete for; 0: they do not.
+  int64_t ways = 0;
   /// Energy to move one byte in or out, in joules.
   Figure joulesPerByte;
   /// Workers (of this kind) that share one instance; 1 means private.
@@ -78,6 +81,9 @@ struct Memory {
   int64_t instances = 1;
 
   bool isPrivate() const { return sharers == 1; }
+  /// Bytes per second that each of `users` workers of one instance gets.
+  double readShared(double users) const;
+  double writeShared(double users, bool nonTemporal = false) const;
   /// Bytes per second that each of `active` workers gets when they all read
   /// (write) and are spread evenly over the instances.
   double readPerWorker(int64_t active) const;
@@ -109,7 +115,7 @@ struct Atom {
   /// Instructions started per cycle and worker (may be below 1).
   Figure perCycle;
   /// Cycles from start to a dependent start.
-  Figure latency;
+  Figure latency{4, Provenance::Assumed};
   OperandPlace operands = OperandPlace::Registers;
   /// Name of the innermost memory that operands stream from; empty if they
   /// may only be in registers.
@@ -128,6 +134,37 @@ struct Atom {
   }
 };
 
+/// What steps of code take on a worker where its atoms do not say. The values
+/// are those of descriptions that have no `hw.costs`.
+struct Costs {
+  /// Cycles that start a vector whose elements are widened, and one that is put
+  /// together of two others.
+  Figure convert{1, Provenance::Assumed}, shuffle{1, Provenance::Assumed};
+  /// Cycles of an element that is loaded into, or stored from, a lane by itself.
+  Figure gather{1.5, Provenance::Assumed}, scatter{2.5, Provenance::Assumed};
+  /// Cycles of a vector in a square that is transposed in registers.
+  Figure transpose{2, Provenance::Assumed};
+  /// Cycles in which the lanes of a vector are added up.
+  Figure fold{12, Provenance::Assumed};
+  /// Pages whose translations are at hand, and cycles of a load from another,
+  /// beside others.
+  Figure translations{64, Provenance::Assumed};
+  Figure pageMiss{2, Provenance::Assumed};
+  /// Cycles of a load, beside others, whose line was pushed out of the innermost
+  /// cache.
+  Figure evicted{4, Provenance::Assumed};
+  /// The part of a cache that data may fill and is still there when it is read
+  /// again.
+  Figure held{0.75, Provenance::Assumed};
+  /// The part of the shorter of two things that does not hide behind the longer:
+  /// loads and arithmetic; a stage's computing and its traffic beyond the private
+  /// memories.
+  Figure unhidden{0.1, Provenance::Assumed};
+  Figure unhiddenMemory{0.2, Provenance::Assumed};
+  /// Seconds that a tile takes to begin.
+  Figure tile{50e-9, Provenance::Assumed};
+};
+
 /// A kind of thing that executes a timeline.
 struct Worker {
   std::string name;
@@ -141,9 +178,10 @@ struct Worker {
   /// Tile registers (AMX); 0 if there are none.
   int64_t tileRegisters = 0, tileRegisterBits = 0;
   /// Vector registers loaded, and instructions started, per cycle.
-  Figure loads, issue;
+  Figure loads{2, Provenance::Assumed}, issue{4, Provenance::Assumed};
   /// An operand of arithmetic may be one element in memory, for all lanes.
   bool hasBroadcastOperand = false;
+  Costs costs;
   /// Hardware threads per worker that share its private memories; a worker
   /// stands for all of them.
   int64_t smt = 1;
@@ -208,7 +246,7 @@ struct Link {
 /// What it costs to wait for another worker.
 struct Sync {
   /// From the signal of one worker until another, spinning, has seen it.
-  Figure cost; // seconds
+  Figure cost{200e-9, Provenance::Assumed}; // seconds
   /// From the signal until a sleeping worker runs.
   Figure wake; // seconds
   /// Counters are this far apart, so that two never share a line.
@@ -232,7 +270,7 @@ struct CodegenFacts {
   /// Cycles that a denormal operand or result costs.
   Figure denormalCycles;
   /// Throughput of a load that crosses a line, relative to one that does not.
-  Figure lineCrossing;
+  Figure lineCrossing{0.5, Provenance::Assumed};
   /// Bytes of a page of main memory.
   int64_t page = 4096;
   /// Atoms that treat denormals as zero, by name.

@@ -16,15 +16,15 @@
 //
 // plus one synchronization and a cost per tile. Inside a tile, the nests hand
 // their values on in the innermost memory that holds all of the tile; each nest
-// takes at least what its bytes take at that memory's bandwidth. All figures are
-// the description's. (Zhu et al., "Roller", OSDI'22; Shi et al., "Welder",
-// OSDI'23.)
+// takes at least what its bytes take at that memory's bandwidth. The planner
+// counts, the cost library (headrace/Cost) says what that takes. (Zhu et al.,
+// "Roller", OSDI'22; Shi et al., "Welder", OSDI'23.)
 //
 //===----------------------------------------------------------------------===//
 #ifndef HEADRACE_PLAN_PLANNER_H
 #define HEADRACE_PLAN_PLANNER_H
 
-#include "headrace/Hardware/System.h"
+#include "headrace/Cost/Contraction.h"
 #include "headrace/Plan/StageAnalysis.h"
 #include "headrace/Plan/StagePlan.h"
 #include "llvm/ADT/SmallBitVector.h"
@@ -50,6 +50,9 @@ public:
     bool scalar = false;
     /// Consider fewer candidates.
     bool quick = false;
+    /// For checking predictions: instead of the best plan of a stage, the slowest
+    /// one that is predicted to take at most so many times as long.
+    double within = 1;
     /// Whether the target can emit an atom; null: vector multiply-adds only.
     std::function<bool(const hw::Atom &)> emits;
   };
@@ -60,7 +63,8 @@ public:
   /// none may.
   std::function<bool(mlir::Value)> isPackable;
 
-  StagePlan plan(const StageAnalysis &analysis) const;
+  /// `isFinal`: code is made of the plan.
+  StagePlan plan(const StageAnalysis &analysis, bool isFinal = false) const;
 
   /// Operands of contractions that the plan wants contiguous along the vector
   /// loop but are not: (nest, operand).
@@ -75,6 +79,7 @@ public:
   int64_t getWeightPanel(const StageAnalysis &analysis, const Nest &nest,
                          const NestPlan &nestPlan) const;
   int64_t getLanes() const { return lanes; }
+  const cost::Machine &getMachine() const { return machine; }
   /// Values given to symbols when times are predicted.
   const SymbolBindings &getBindings() const { return bindings; }
   int64_t getWorkers() const { return workers; }
@@ -104,60 +109,15 @@ private:
   void planContraction(const StageAnalysis &analysis, const Nest &nest,
                        int64_t forcedClass, NestPlan &result) const;
   /// What the planner asks of a contraction over and over.
-  struct Contraction {
-    struct LoopFacts {
-      int64_t extent = 1;
-      /// Of what is stored, and of the operands' loads: 0 uniform, 1
-      /// contiguous, 2 otherwise.
-      int64_t store = 0, stride[2] = {0, 0};
-      /// The position of an operand along it is data: never in a register tile.
-      bool isData = false;
-      /// Bytes from one iteration to the next, 0 if not known.
-      int64_t bytes[2] = {0, 0};
-      /// The operand is a weight that may be packed along this loop.
-      bool packable[2] = {false, false};
-
-      /// Few enough elements apart to be loaded as vectors and shuffled.
-      bool isClose(unsigned operand, int64_t elementBytes) const {
-        return bytes[operand] > elementBytes &&
-               bytes[operand] <= 4 * elementBytes;
-      }
-    };
+  struct Contraction : cost::Contraction {
     const Node *node = nullptr;
-    llvm::SmallVector<LoopFacts> loops;
-    int64_t sumBits = 32, elementBytes[2] = {4, 4};
-    /// The operand's type is not the sum's.
-    bool narrow[2] = {false, false};
-    bool streamed = false;
-    const hw::Atom *multiplyAdd = nullptr;
-    /// Atoms with more than one element along k, by which operand is on rows.
-    llvm::SmallVector<const hw::Atom *> atoms[2];
 
     unsigned getLaneOperand(const NestPlan &plan) const {
-      return plan.vector >= 0 && loops[plan.vector].stride[0] != 0 ? 0 : 1;
+      return cost::Contraction::getLaneOperand(plan.vector);
     }
-    const hw::Atom *getPanelAtom(unsigned onLanes) const;
   };
   int64_t getPanel(int64_t extent, int64_t lanes, const hw::Atom *atom) const;
   Contraction inspect(const StageAnalysis &analysis, const Nest &nest) const;
-  /// What a step of the reduction takes in a register tile, by the figures of
-  /// one instruction and of the worker that runs it.
-  struct TileRates {
-    /// Vector operations started per cycle, and instructions of each.
-    double perCycle = 1, perVector = 1;
-    /// Cycles until a sum can be added to again.
-    double latency = 4;
-    /// Cycles of the load units per vector, and instructions started per cycle.
-    double perLoad = 0.5, issue = 4;
-    /// A scalar in memory may be an operand of the arithmetic.
-    bool broadcastOperand = false;
-
-    /// `sums` multiply-adds, `loading` cycles of the load units, and `moves`
-    /// instructions that only bring operands.
-    double getStepCycles(double sums, double loading, double moves) const;
-  };
-  /// Of `instruction` where a vector operation is `macs` multiply-adds.
-  TileRates getTileRates(const hw::Atom *instruction, int64_t macs) const;
   /// Rows that `vectors` sums each leave registers for.
   int64_t getMostRows(int64_t vectors, int64_t perSum) const;
   /// Numbers of rows of a register tile that are worth a prediction, given its
@@ -172,16 +132,21 @@ private:
   /// copied for each.
   void addVariants(const Contraction &info, const NestPlan &plan,
                    llvm::function_ref<void(const NestPlan &)> consider) const;
-  /// Seconds of arithmetic, packing and storing of a contraction whose classes
-  /// have these lengths.
+  struct TileOperands;
+  /// `plan` with multiply-adds of what is copied to panels, and with an atom.
+  void addCopies(const TileOperands &operands, const NestPlan &plan,
+                 llvm::function_ref<void(const NestPlan &)> consider) const;
+  void addAtom(const TileOperands &operands, const NestPlan &plan,
+               const hw::Atom &atom,
+               llvm::function_ref<void(const NestPlan &)> consider) const;
+  /// Seconds of a contraction whose classes have these lengths.
   double predictContraction(const Contraction &info, const NestPlan &nestPlan,
                             llvm::ArrayRef<double> length) const;
   /// The rows that are lanes, and what multiplies weights and values.
   void planSoftmaxSum(const Nest &nest, NestPlan &result) const;
   /// Null: vector multiply-adds.
   const hw::Atom *getSoftmaxSumAtom(const Node *node) const;
-  /// Seconds of arithmetic of a streamed softmax sum whose classes have these
-  /// lengths.
+  /// Seconds of a streamed softmax sum whose classes have these lengths.
   double predictSoftmaxSum(const StageAnalysis &analysis, const Nest &nest,
                            const NestPlan &nestPlan, int64_t stream,
                            llvm::ArrayRef<double> length) const;
@@ -203,11 +168,14 @@ private:
   void preferSmallCalls(const StageAnalysis &analysis,
                         llvm::ArrayRef<StagePlan> plans, StagePlan &best) const;
   class Prediction;
-  class ContractionPrediction;
   /// `contractions` has an entry per nest, null where it is none.
   double predict(const StageAnalysis &analysis,
                  llvm::ArrayRef<std::unique_ptr<Contraction>> contractions,
                  const StagePlan &plan) const;
+  /// Sets what each nest of a plan costs per point.
+  void setCosts(const StageAnalysis &analysis,
+                llvm::ArrayRef<std::unique_ptr<Contraction>> contractions,
+                StagePlan &plan) const;
   int64_t extentOf(const SizeExpr &size) const;
   /// The stride of the loads of an operand along a loop: 0 uniform, 1
   /// contiguous, otherwise strided; through inlined maps, the worst.
@@ -216,7 +184,7 @@ private:
                       const Layouts *layouts = nullptr) const;
   bool readsPackable(const Access &access, unsigned loop) const;
 
-  const hw::Device &device;
+  cost::Machine machine;
   const hw::Worker &worker;
   SymbolRanges ranges;
   SymbolBindings bindings;

@@ -27,6 +27,8 @@ struct NestPlan {
   int64_t group = -1;
   /// Operands of a contraction that are copied to panels in scratch.
   llvm::SmallVector<int64_t, 2> packed;
+  /// Predicted: femtoseconds of one worker per point of the nest.
+  int64_t cost = 0;
   /// Null: multiply-adds of vectors.
   hr::AtomAttr atom;
 
@@ -42,6 +44,8 @@ struct StagePlan {
   llvm::SmallVector<NestPlan> nests;
   double seconds = 0;
   std::string runnerUp;
+  /// Results are stored past the caches.
+  bool bypass = false;
 
   hr::PlanAttr toAttr(mlir::MLIRContext *context) const;
   static StagePlan fromAttr(hr::PlanAttr attr);

@@ -108,8 +108,9 @@ struct Stage {
   StoreClass stores = StoreClass::Normal;
   /// Operations of all tiles together; 0 if unknown.
   SizeExpr flops = 0;
-  /// What executes them; empty: the machine's default.
-  std::string atom;
+  /// Femtoseconds that one worker would compute for, had it every byte at hand;
+  /// 0 if unknown.
+  SizeExpr compute = 0;
 
   SizeExpr tileCount() const;
 };

@@ -22,7 +22,8 @@
 //     tile by tile. Of what it touches in all, an outer level has to deliver the
 //     part that is not in the level inside it any more. What a level holds is
 //     followed per instance: boxes of buffers by the time of their last use; a
-//     box is still there if no more bytes than fit were touched since.
+//     box is still there if no more bytes than fit were touched since. In a
+//     scratchpad, where nothing is that no command brought, nothing stays.
 //     Of an operand of which only some indices are touched, not known which,
 //     that many are: they come from where all of it is, else from outside.
 //     Stores go through all levels up to the first that holds what the command
@@ -37,6 +38,7 @@
 #ifndef HEADRACE_SCHEDULE_SIMULATOR_H
 #define HEADRACE_SCHEDULE_SIMULATOR_H
 
+#include "headrace/Hardware/System.h"
 #include "headrace/Schedule/Program.h"
 
 namespace llvm {
@@ -47,21 +49,19 @@ namespace headrace::schedule {
 
 /// A machine as the simulator sees it: seconds, bytes, joules, dollars.
 struct MachineModel {
-  struct Level {
-    std::string name;
-    /// Of one instance, bytes; 0 for the home of the data (holds everything).
-    int64_t bytes = 0;
-    /// Bytes per second of one instance, and what one worker reaches alone.
-    double read = 0, write = 0, nonTemporalWrite = 0;
-    double workerRead = 0, workerWrite = 0;
-    /// Workers per instance.
-    int64_t sharers = 1;
-    double joulesPerByte = 0;
-  };
-  /// From the innermost outward. The last is where all buffers begin.
-  std::vector<Level> levels;
-  /// Operations per second of one worker, by atom; "" is the default.
-  std::map<std::string, double> rates;
+  /// From the innermost outward.
+  std::vector<hw::Memory> levels;
+  /// The number of the level where all buffers begin. It holds everything; what
+  /// lies beyond it takes no part in a call.
+  size_t home = 0;
+  /// Operations per second of one worker, for stages that do not say what they
+  /// compute for.
+  double flopsPerSecond = 0;
+  /// Until a tile begins.
+  double tileSeconds = 0;
+  /// The part of the shorter of computing and moving that does not hide behind
+  /// the longer.
+  double unhidden = 0;
   double joulesPerFlop = 0;
   double syncSeconds = 0;
   /// Until a worker that sleeps begins, after it was called.

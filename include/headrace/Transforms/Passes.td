@@ -160,7 +160,10 @@ def FormStagesPass : Pass<"hr-form-stages", "::mlir::ModuleOp"> {
     Option<"target", "target", "std::string", "\"native\"",
            "description to plan for, as `hw::System::load` takes it">,
     Option<"fuse", "fuse", "bool", "true", "join operations into stages">,
-    Option<"quick", "quick", "bool", "false", "consider fewer plans">
+    Option<"quick", "quick", "bool", "false", "consider fewer plans">,
+    Option<"within", "within", "double", "1",
+           "take the slowest plans that are predicted to be so many times as slow "
+           "as the best, to check predictions">
   ];
 }
 

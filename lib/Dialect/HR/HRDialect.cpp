@@ -167,7 +167,8 @@ LogicalResult AtomAttr::verify(function_ref<InFlightDiagnostic()> emitError,
 LogicalResult NestPlanAttr::verify(function_ref<InFlightDiagnostic()> emitError,
                                    int64_t vector, int64_t vectors, int64_t row,
                                    int64_t rows, int64_t block, int64_t group,
-                                   DenseI64ArrayAttr packed, AtomAttr atom) {
+                                   DenseI64ArrayAttr packed, int64_t cost,
+                                   AtomAttr atom) {
   for (auto [name, loop] :
        {std::pair("vector", vector), {"row", row}, {"group", group}})
     if (loop < -1)
@@ -183,6 +184,8 @@ LogicalResult NestPlanAttr::verify(function_ref<InFlightDiagnostic()> emitError,
                          << ", expected 1 to " << maxRegisterTile;
   if (block < 0)
     return emitError() << "a nest sums blocks of " << block;
+  if (cost < 0)
+    return emitError() << "a nest costs " << cost << " fs per point";
   // The two factors of a product.
   SmallVector<int64_t> seen;
   if (packed)
@@ -234,7 +237,8 @@ LogicalResult HRDialect::verifyOperationAttribute(Operation *op,
 LogicalResult PlanAttr::verify(function_ref<InFlightDiagnostic()> emitError,
                                DenseI64ArrayAttr tile, int64_t lanes,
                                int64_t stream, ArrayAttr nests,
-                               int64_t nanoseconds, StringRef runnerUp) {
+                               int64_t nanoseconds, StringRef runnerUp,
+                               bool bypass) {
   if (!tile || !nests)
     return emitError() << "a plan needs tiles and nests";
   for (int64_t size : tile.asArrayRef())

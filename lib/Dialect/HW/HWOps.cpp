@@ -86,6 +86,7 @@ static constexpr Field memoryFields[] = {
     figure("worker_nt_write", Dimension::BytesPerSecond),
     figure("latency", Dimension::Seconds),
     {"line", Form::Integer},
+    {"ways", Form::Integer},
     figure("energy", Dimension::JoulesPerByte),
 };
 static constexpr Field workerFields[] = {
@@ -99,6 +100,21 @@ static constexpr Field workerFields[] = {
     {"smt", Form::Integer},
     {"subgroup", Form::Integer},
     {"threads", Form::Integer},
+};
+static constexpr Field costsFields[] = {
+    figure("convert", Dimension::Cycles),
+    figure("shuffle", Dimension::Cycles),
+    figure("gather", Dimension::Cycles),
+    figure("scatter", Dimension::Cycles),
+    figure("transpose", Dimension::Cycles),
+    figure("fold", Dimension::Cycles),
+    figure("translations", Dimension::Ratio),
+    figure("page_miss", Dimension::Cycles),
+    figure("evicted", Dimension::Cycles),
+    figure("held", Dimension::Ratio),
+    figure("unhidden", Dimension::Ratio),
+    figure("unhidden_memory", Dimension::Ratio),
+    figure("tile", Dimension::Seconds),
 };
 static constexpr Field moverFields[] = {
     required({"from", Form::Symbol}),
@@ -443,7 +459,8 @@ template <typename OpT> static LogicalResult verifyAtMostOne(Block &body) {
       continue;
     }
     InFlightDiagnostic diagnostic = op.emitOpError()
-                                    << "expected at most one in a device";
+                                    << "expected at most one in a "
+                                    << op->getParentOp()->getName().stripDialect();
     diagnostic.attachNote(first.getLoc()) << "the first is here";
     return failure();
   }
@@ -562,6 +579,9 @@ LogicalResult MemoryOp::verify() {
       failed(within("worker_nt_write", getWorkerNtWrite(), "nt_write",
                     ntWrite)))
     return failure();
+  if (getWays() && *getWays() < 1)
+    return emitOpError() << "expected 'ways' to be positive but got "
+                         << int64_t(*getWays());
   if (getLine() && !llvm::isPowerOf2_64(*getLine()))
     return emitOpError() << "expected 'line' to be a power of two but got "
                          << int64_t(*getLine());
@@ -588,7 +608,31 @@ void WorkerOp::print(OpAsmPrinter &printer) {
 LogicalResult WorkerOp::verify() {
   return failure(failed(verifyCount(*this, getCount())) ||
                  failed(verifyFields(*this, workerFields)) ||
-                 failed(verifyMemoryOrder(getBody().front())));
+                 failed(verifyMemoryOrder(getBody().front())) ||
+                 failed(verifyAtMostOne<CostsOp>(getBody().front())));
+}
+
+//===----------------------------------------------------------------------===//
+// hw.costs
+//===----------------------------------------------------------------------===//
+
+ParseResult CostsOp::parse(OpAsmParser &parser, OperationState &result) {
+  return parseFields(parser, result, costsFields);
+}
+
+void CostsOp::print(OpAsmPrinter &printer) {
+  printFields(printer, *this, costsFields);
+}
+
+LogicalResult CostsOp::verify() {
+  if (failed(verifyFields(*this, costsFields)))
+    return failure();
+  for (auto [name, part] : {std::pair("held", getHeld()),
+                            {"unhidden", getUnhidden()},
+                            {"unhidden_memory", getUnhiddenMemory()}})
+    if (part && part->getValue() > 1)
+      return emitOpError() << "expected '" << name << "' to be at most 1";
+  return success();
 }
 
 //===----------------------------------------------------------------------===//

@@ -453,7 +453,8 @@ ParseResult StageOp::parse(OpAsmParser &parser, OperationState &result) {
                         StoreClassAttr::get(context, *stores));
   }
   if (parseExprAfter(parser, "flops", result, getFlopsAttrName(result.name)) ||
-      parseStringAfter(parser, "atom", result, getAtomAttrName(result.name)))
+      parseExprAfter(parser, "compute", result,
+                     getComputeAttrName(result.name)))
     return failure();
   if (succeeded(parser.parseOptionalKeyword("keeps"))) {
     Attribute keeps = DenseI64ArrayAttr::parse(parser, Type());
@@ -503,8 +504,10 @@ void StageOp::print(OpAsmPrinter &p) {
     p << " flops ";
     printExpr(p, flops);
   }
-  if (getAtom())
-    p << " atom " << getAtomAttr();
+  if (hr::SizeAttr compute = getComputeAttr()) {
+    p << " compute ";
+    printExpr(p, compute);
+  }
   if (DenseI64ArrayAttr keeps = getKeepsAttr()) {
     p << " keeps ";
     keeps.print(p);
@@ -514,7 +517,7 @@ void StageOp::print(OpAsmPrinter &p) {
       {getNameAttrName(), getFunctionAttrName(), getGridAttrName(),
        getAccessAttrName(), getFootprintsAttrName(), getSymbolsAttrName(),
        getScratchBytesAttrName(), getStoresAttrName(), getFlopsAttrName(),
-       getAtomAttrName(), getKeepsAttrName()});
+       getComputeAttrName(), getKeepsAttrName()});
 }
 
 //===----------------------------------------------------------------------===//

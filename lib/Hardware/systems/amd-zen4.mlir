@@ -30,8 +30,15 @@ hw.system @amd_zen4 (summary = "AMD Zen 4 core complex") {
           write = 110 GB/s assumed, latency = 3.8 ns documented, line = 64,
           energy = 3 pJ/B assumed)
       hw.memory @l1 (bytes = 32 KiB documented, read = 236 GB/s documented,
-          write = 118 GB/s documented, latency = 1.1 ns documented, line = 64,
-          energy = 1 pJ/B assumed)
+          write = 118 GB/s documented, latency = 1.1 ns documented,
+          line = 64, ways = 8, energy = 1 pJ/B assumed)
+      hw.costs (convert = 1 cycles assumed, shuffle = 1 cycles assumed,
+          transpose = 2 cycles assumed, fold = 12 cycles assumed,
+          gather = 1.5 cycles assumed, scatter = 2.5 cycles assumed,
+          translations = 64 assumed, page_miss = 2 cycles assumed,
+          evicted = 4 cycles assumed, held = 0.75 assumed,
+          unhidden = 0.1 assumed, unhidden_memory = 0.2 assumed,
+          tile = 50 ns assumed)
       hw.atom @fma 1 x 16 x 1 f32, f32 -> f32 (instruction = "vector.fma",
           per_cycle = 1 documented, latency = 4 cycles documented, from = @l1,
           energy = 5 pJ assumed, needs = ["avx512f"])

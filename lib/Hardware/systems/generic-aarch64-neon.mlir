@@ -22,8 +22,15 @@ hw.system @generic_aarch64_neon (summary = "any AArch64 with NEON") {
           write = 50 GB/s assumed, latency = 4.2 ns assumed, line = 64,
           energy = 3 pJ/B assumed)
       hw.memory @l1 (bytes = 64 KiB assumed, read = 83 GB/s assumed,
-          write = 41 GB/s assumed, latency = 1.5 ns assumed, line = 64,
-          energy = 1 pJ/B assumed)
+          write = 41 GB/s assumed, latency = 1.5 ns assumed,
+          line = 64, ways = 4, energy = 1 pJ/B assumed)
+      hw.costs (convert = 1 cycles assumed, shuffle = 1 cycles assumed,
+          transpose = 2 cycles assumed, fold = 12 cycles assumed,
+          gather = 1.5 cycles assumed, scatter = 2.5 cycles assumed,
+          translations = 64 assumed, page_miss = 2 cycles assumed,
+          evicted = 4 cycles assumed, held = 0.75 assumed,
+          unhidden = 0.1 assumed, unhidden_memory = 0.2 assumed,
+          tile = 50 ns assumed)
       hw.atom @fma 1 x 4 x 1 f32, f32 -> f32 (instruction = "vector.fma",
           per_cycle = 2 assumed, latency = 4 cycles assumed, from = @l1,
           energy = 5 pJ assumed, needs = ["neon"])

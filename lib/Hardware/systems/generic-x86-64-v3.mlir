@@ -24,8 +24,15 @@ hw.system @generic_x86_64_v3 (summary = "any x86-64 with AVX2 and FMA") {
           write = 50 GB/s assumed, latency = 4.6 ns assumed, line = 64,
           energy = 4 pJ/B assumed)
       hw.memory @l1 (bytes = 32 KiB assumed, read = 180 GB/s assumed,
-          write = 90 GB/s assumed, latency = 1.6 ns assumed, line = 64,
-          energy = 1 pJ/B assumed)
+          write = 90 GB/s assumed, latency = 1.6 ns assumed,
+          line = 64, ways = 8, energy = 1 pJ/B assumed)
+      hw.costs (convert = 1 cycles assumed, shuffle = 1 cycles assumed,
+          transpose = 2 cycles assumed, fold = 12 cycles assumed,
+          gather = 1.5 cycles assumed, scatter = 2.5 cycles assumed,
+          translations = 64 assumed, page_miss = 2 cycles assumed,
+          evicted = 4 cycles assumed, held = 0.75 assumed,
+          unhidden = 0.1 assumed, unhidden_memory = 0.2 assumed,
+          tile = 50 ns assumed)
       hw.atom @fma 1 x 8 x 1 f32, f32 -> f32 (instruction = "vector.fma",
           per_cycle = 2 documented, latency = 5 cycles documented, from = @l1,
           energy = 8 pJ assumed, needs = ["fma"])

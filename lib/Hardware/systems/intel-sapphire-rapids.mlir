@@ -32,8 +32,15 @@ hw.system @intel_sapphire_rapids (summary = "Intel Xeon with AVX-512 and AMX") {
           write = 100 GB/s assumed, latency = 4.9 ns documented, line = 64,
           energy = 4 pJ/B assumed)
       hw.memory @l1 (bytes = 48 KiB documented, read = 331 GB/s measured,
-          write = 200 GB/s documented, latency = 1.5 ns documented, line = 64,
-          energy = 1 pJ/B assumed)
+          write = 200 GB/s documented, latency = 1.5 ns documented,
+          line = 64, ways = 12, energy = 1 pJ/B assumed)
+      hw.costs (convert = 1 cycles assumed, shuffle = 1 cycles assumed,
+          transpose = 2 cycles assumed, fold = 12 cycles assumed,
+          gather = 1.5 cycles assumed, scatter = 2.5 cycles assumed,
+          translations = 64 assumed, page_miss = 2 cycles assumed,
+          evicted = 4 cycles assumed, held = 0.75 assumed,
+          unhidden = 0.1 assumed, unhidden_memory = 0.2 assumed,
+          tile = 50 ns assumed)
       hw.atom @fma 1 x 16 x 1 f32, f32 -> f32 (instruction = "vector.fma",
           per_cycle = 2 measured, latency = 4 cycles documented, from = @l1,
           energy = 8 pJ assumed, needs = ["avx512f"])

@@ -50,11 +50,19 @@ private:
 
   LogicalResult collectBlock(Block &block);
   size_t countSplitDims(hr::RunOp run);
-  void emitCommands(OpBuilder &builder,
-                    ArrayRef<schedule::Command> commands);
   std::pair<SizeExpr, SizeExpr> splitTiles(const StageInfo &stage,
                                            int64_t workers);
   std::vector<schedule::Command> makeTable(Block &block, int64_t workers);
+  schedule::Program makeProgram(int64_t workers);
+  std::string getArenaName() const;
+
+  void emitProgram(OpBuilder b, const schedule::Program &program,
+                   int64_t workers);
+  DictionaryAttr getFences(OpBuilder &b) const;
+  void emitBuffers(OpBuilder &b);
+  void emitStages(OpBuilder &b);
+  void emitCommands(OpBuilder &builder,
+                    ArrayRef<schedule::Command> commands);
 
   func::FuncOp entry;
   const hw::Device &device;
@@ -178,7 +186,7 @@ LogicalResult EntryBuilder::collectBlock(Block &block) {
           stage.footprints == footprints &&
           first.getSymbols() == run.getSymbols() &&
           first.getFlops() == run.getFlops() &&
-          first.getAtom() == run.getAtom() &&
+          first.getCompute() == run.getCompute() &&
           first.getNonTemporal() == run.getNonTemporal() &&
           first.getKeeps() == run.getKeeps() &&
           stage.splitDims == countSplitDims(run))
@@ -264,6 +272,76 @@ std::vector<schedule::Command> EntryBuilder::makeTable(Block &block,
   return table;
 }
 
+/// Where buffers are put: the main memory of the workers.
+std::string EntryBuilder::getArenaName() const {
+  const hw::Memory *main = device.getWorker().getMainMemory();
+  return main ? main->name : "memory";
+}
+
+static schedule::BufferKind importKind(hr::BufferKind kind) {
+  switch (kind) {
+  case hr::BufferKind::Temp:
+    return schedule::BufferKind::Temp;
+  case hr::BufferKind::Const:
+    return schedule::BufferKind::Const;
+  case hr::BufferKind::State:
+    return schedule::BufferKind::State;
+  case hr::BufferKind::Input:
+    return schedule::BufferKind::Input;
+  case hr::BufferKind::Output:
+    break;
+  }
+  return schedule::BufferKind::Output;
+}
+
+static schedule::Access importAccess(hr::Access access) {
+  switch (access) {
+  case hr::Access::Read:
+    return schedule::Access::Read;
+  case hr::Access::Write:
+    return schedule::Access::Write;
+  case hr::Access::ReadWrite:
+    break;
+  }
+  return schedule::Access::ReadWrite;
+}
+
+/// The schedule without IR and without waits, for the synchronizer.
+schedule::Program EntryBuilder::makeProgram(int64_t workers) {
+  schedule::Program program;
+  program.name = (entry.getName() + "_" + Twine(workers)).str();
+  for (StringRef symbol : hr::getSymbolNames(entry))
+    program.symbols.push_back({symbol.str(), ranges.lookup(symbol)});
+  llvm::append_range(program.conditions, hr::getRequirements(entry));
+  program.arenas.push_back({getArenaName(), std::nullopt, std::nullopt});
+  for (auto [b, buffer] : llvm::enumerate(buffers)) {
+    schedule::Buffer &own = program.buffers.emplace_back();
+    own.name = std::to_string(b);
+    own.kind = importKind(buffer.getKind());
+    SmallVector<SizeExpr> dims = hr::getSizes(buffer.getDims());
+    own.dims.assign(dims.begin(), dims.end());
+    own.slots = buffer.getSlots();
+  }
+  for (StageInfo &stage : stages) {
+    schedule::Stage &own = program.stages.emplace_back();
+    own.name = stage.name;
+    SmallVector<SizeExpr> grid = hr::getSizes(stage.first.getGrid());
+    own.grid.assign(grid.begin(), grid.end());
+    for (auto [access, footprint] :
+         llvm::zip(stage.first.getAccess().getAsRange<hr::AccessAttr>(),
+                   stage.footprints))
+      own.operands.push_back(
+          {importAccess(access.getValue()), importFootprint(footprint)});
+  }
+  origins.clear();
+  schedule::Family &family = program.families.emplace_back();
+  family.name = device.getWorker().name;
+  family.index = worker;
+  family.count = workers;
+  family.commands = makeTable(entry.getBody().front(), workers);
+  return program;
+}
+
 void EntryBuilder::emitCommands(OpBuilder &b,
                                 ArrayRef<schedule::Command> commands) {
   MLIRContext *context = b.getContext();
@@ -327,66 +405,9 @@ void EntryBuilder::emitCommands(OpBuilder &b,
   }
 }
 
-LogicalResult EntryBuilder::build(int64_t workers, OpBuilder &builder) {
-  MLIRContext *context = builder.getContext();
-  const hw::Worker &kind = device.getWorker();
-  const hw::Memory *main = kind.getMainMemory();
-  std::string arenaName = main ? main->name : "memory";
-
-  // The schedule without IR, for the synchronizer.
-  schedule::Program program;
-  program.name = (entry.getName() + "_" + Twine(workers)).str();
-  for (StringRef symbol : hr::getSymbolNames(entry))
-    program.symbols.push_back({symbol.str(), ranges.lookup(symbol)});
-  llvm::append_range(program.conditions, hr::getRequirements(entry));
-  program.arenas.push_back({arenaName, std::nullopt, std::nullopt});
-  for (auto [b, buffer] : llvm::enumerate(buffers)) {
-    schedule::Buffer &own = program.buffers.emplace_back();
-    own.name = std::to_string(b);
-    own.kind = buffer.getKind() == hr::BufferKind::Temp
-                   ? schedule::BufferKind::Temp
-               : buffer.getKind() == hr::BufferKind::Const
-                   ? schedule::BufferKind::Const
-               : buffer.getKind() == hr::BufferKind::State
-                   ? schedule::BufferKind::State
-               : buffer.getKind() == hr::BufferKind::Input
-                   ? schedule::BufferKind::Input
-                   : schedule::BufferKind::Output;
-    SmallVector<SizeExpr> dims = hr::getSizes(buffer.getDims());
-    own.dims.assign(dims.begin(), dims.end());
-    own.slots = buffer.getSlots();
-  }
-  int64_t scratch = 0;
-  for (StageInfo &stage : stages) {
-    schedule::Stage &own = program.stages.emplace_back();
-    own.name = stage.name;
-    SmallVector<SizeExpr> grid = hr::getSizes(stage.first.getGrid());
-    own.grid.assign(grid.begin(), grid.end());
-    for (auto [access, footprint] :
-         llvm::zip(stage.first.getAccess().getAsRange<hr::AccessAttr>(),
-                   stage.footprints)) {
-      schedule::Access mode =
-          access.getValue() == hr::Access::Read    ? schedule::Access::Read
-          : access.getValue() == hr::Access::Write ? schedule::Access::Write
-                                                   : schedule::Access::ReadWrite;
-      own.operands.push_back({mode, importFootprint(footprint)});
-    }
-  }
-  for (hr::RunOp run : runs)
-    scratch = std::max<int64_t>(scratch, run.getScratchBytes());
-  origins.clear();
-  schedule::Family &family = program.families.emplace_back();
-  family.name = kind.name;
-  family.index = worker;
-  family.count = workers;
-  family.commands = makeTable(entry.getBody().front(), workers);
-  std::string error;
-  if (failed(schedule::insertWaits(program, error)))
-    return entry.emitError() << "cannot schedule for " << workers
-                             << " workers: " << error;
-
-  // As IR.
-  OpBuilder b = builder;
+/// What orders stores of a class that the machine does not order; null if
+/// there are none.
+DictionaryAttr EntryBuilder::getFences(OpBuilder &b) const {
   SmallVector<NamedAttribute> fences;
   if (!device.facts.ntStoreFence.empty())
     fences.push_back(b.getNamedAttr(
@@ -396,32 +417,28 @@ LogicalResult EntryBuilder::build(int64_t workers, OpBuilder &builder) {
     fences.push_back(
         b.getNamedAttr(sched::stringifyStoreClass(sched::StoreClass::Async),
                        b.getStringAttr(device.facts.asyncFence)));
-  auto symbols = entry->getAttrOfType<ArrayAttr>("hr.symbols");
-  if (symbols && symbols.empty())
-    symbols = ArrayAttr();
-  auto op = sched::ProgramOp::create(
-      b, entry.getLoc(), b.getStringAttr(program.name),
-      FlatSymbolRefAttr::get(entry), b.getI64IntegerAttr(workers), symbols,
-      b.getI64IntegerAttr(scratch),
-      fences.empty() ? DictionaryAttr() : b.getDictionaryAttr(fences),
-      /*work=*/hr::SizeAttr(), /*from_work=*/IntegerAttr());
-  b.createBlock(&op.getBody());
-  sched::ArenaOp::create(b, entry.getLoc(), b.getStringAttr(arenaName),
-                         hr::SizeAttr(), hr::SizeAttr());
+  return fences.empty() ? DictionaryAttr() : b.getDictionaryAttr(fences);
+}
+
+/// Emits the buffers, which become the program's values.
+void EntryBuilder::emitBuffers(OpBuilder &b) {
   values.clear();
   for (hr::BufferOp buffer : buffers) {
     bool temp = buffer.getKind() == hr::BufferKind::Temp;
     bool back = buffer.getKind() == hr::BufferKind::State &&
                 readBack.contains(buffer);
     values.push_back(sched::BufferOp::create(
-        b, buffer.getLoc(), sched::BufferType::get(context),
+        b, buffer.getLoc(), sched::BufferType::get(b.getContext()),
         buffer.getKindAttr(), buffer.getNumberAttr(), buffer.getSymbolsAttr(),
         buffer.getSlotsAttr(), buffer.getDimsAttr(),
         TypeAttr::get(buffer.getResult().getType().getElementType()),
         buffer.getAlignAttr(),
-        temp ? b.getStringAttr(arenaName) : StringAttr(), hr::SizeAttr(),
+        temp ? b.getStringAttr(getArenaName()) : StringAttr(), hr::SizeAttr(),
         hr::SizeAttr(), back ? b.getUnitAttr() : UnitAttr()));
   }
+}
+
+void EntryBuilder::emitStages(OpBuilder &b) {
   for (StageInfo &stage : stages) {
     hr::RunOp run = stage.first;
     SmallVector<Attribute> names;
@@ -438,18 +455,51 @@ LogicalResult EntryBuilder::build(int64_t workers, OpBuilder &builder) {
         b, run.getLoc(), b.getStringAttr(stage.name), run.getStageAttr(),
         run.getGridAttr(), run.getAccessAttr(), b.getArrayAttr(footprints),
         b.getArrayAttr(names), run.getScratchBytesAttr(),
-        sched::StoreClassAttr::get(context,
+        sched::StoreClassAttr::get(b.getContext(),
                                    run.getNonTemporal()
                                        ? sched::StoreClass::NonTemporal
                                        : sched::StoreClass::Normal),
-        run.getFlopsAttr(), run.getAtomAttr(), run.getKeepsAttr());
+        run.getFlopsAttr(), run.getComputeAttr(), run.getKeepsAttr());
   }
+}
+
+/// Writes the schedule as a `sched.program`. The builder is a copy: the
+/// caller's stays outside the program.
+void EntryBuilder::emitProgram(OpBuilder b, const schedule::Program &program,
+                               int64_t workers) {
+  int64_t scratch = 0;
+  for (hr::RunOp run : runs)
+    scratch = std::max<int64_t>(scratch, run.getScratchBytes());
+  auto symbols = entry->getAttrOfType<ArrayAttr>("hr.symbols");
+  if (symbols && symbols.empty())
+    symbols = ArrayAttr();
+  auto op = sched::ProgramOp::create(
+      b, entry.getLoc(), b.getStringAttr(program.name),
+      FlatSymbolRefAttr::get(entry), b.getI64IntegerAttr(workers), symbols,
+      b.getI64IntegerAttr(scratch), getFences(b), /*work=*/hr::SizeAttr(),
+      /*from_work=*/IntegerAttr());
+  b.createBlock(&op.getBody());
+  sched::ArenaOp::create(b, entry.getLoc(), b.getStringAttr(getArenaName()),
+                         hr::SizeAttr(), hr::SizeAttr());
+  emitBuffers(b);
+  emitStages(b);
+  const schedule::Family &family = program.families.front();
   auto timeline = sched::TimelineOp::create(
-      b, entry.getLoc(), b.getStringAttr(kind.name), b.getStringAttr(worker),
+      b, entry.getLoc(), b.getStringAttr(family.name), b.getStringAttr(worker),
       b.getI64IntegerAttr(workers),
-      sched::TimelineKindAttr::get(context, sched::TimelineKind::Worker));
+      sched::TimelineKindAttr::get(b.getContext(),
+                                   sched::TimelineKind::Worker));
   b.createBlock(&timeline.getBody());
-  emitCommands(b, program.families.front().commands);
+  emitCommands(b, family.commands);
+}
+
+LogicalResult EntryBuilder::build(int64_t workers, OpBuilder &builder) {
+  schedule::Program program = makeProgram(workers);
+  std::string error;
+  if (failed(schedule::insertWaits(program, error)))
+    return entry.emitError() << "cannot schedule for " << workers
+                             << " workers: " << error;
+  emitProgram(builder, program, workers);
   return success();
 }
 

@@ -29,26 +29,27 @@ static constexpr int64_t never = std::numeric_limits<int64_t>::max();
 /// Symbols without a bound are not followed further than this.
 static constexpr int64_t largestSample = 1 << 24;
 
-/// Adds up operations, and bytes as `byteWeight` operations each, of all runs.
+/// Adds up what all runs compute for and what their bytes take at
+/// `byteFemtoseconds` each.
 static SizeExpr sumWork(const schedule::Program &program,
                         ArrayRef<schedule::Command> commands,
-                        int64_t byteWeight) {
+                        int64_t byteFemtoseconds) {
   SizeExpr sum = 0;
   for (const schedule::Command &command : commands) {
     if (command.kind == schedule::Command::Kind::Repeat) {
-      sum = sum + sumWork(program, command.body, byteWeight) *
+      sum = sum + sumWork(program, command.body, byteFemtoseconds) *
                       SizeExpr(command.iterations);
       continue;
     }
     if (command.kind != schedule::Command::Kind::Run)
       continue;
-    sum = sum + program.stages[command.stage].flops;
+    sum = sum + program.stages[command.stage].compute;
     for (const schedule::BufferRef &ref : command.operands) {
       const schedule::Buffer &buffer = program.buffers[ref.buffer];
-      SizeExpr bytes = buffer.elementBytes * byteWeight;
+      SizeExpr time = buffer.elementBytes * byteFemtoseconds;
       for (const SizeExpr &dim : buffer.dims)
-        bytes = bytes * dim;
-      sum = sum + bytes;
+        time = time * dim;
+      sum = sum + time;
     }
   }
   return sum;
@@ -109,16 +110,14 @@ FailureOr<size_t> Choice::findFastest(int64_t size) const {
 
 LogicalResult Choice::run() {
   // 1. The measure. Bytes come from where the data is at home, at worst.
-  int64_t byteWeight = 1;
-  auto rate = machine.rates.find("");
-  if (rate != machine.rates.end() && !machine.levels.empty() &&
-      machine.levels.back().workerRead > 0)
-    byteWeight = std::max<int64_t>(
-        1, std::llround(rate->second / machine.levels.back().workerRead));
+  int64_t byteFemtoseconds = 1;
+  if (!machine.levels.empty())
+    if (double rate = machine.levels[machine.home].readPerWorker(1); rate > 0)
+      byteFemtoseconds = std::max<int64_t>(1, std::llround(1e15 / rate));
   const schedule::Program &single = imported[0].program;
   SizeExpr work = 0;
   for (const schedule::Family &family : single.families)
-    work = work + sumWork(single, family.commands, byteWeight);
+    work = work + sumWork(single, family.commands, byteFemtoseconds);
   SmallVector<int64_t> from(programs.size(), never);
   from[0] = 0;
 

@@ -247,7 +247,8 @@ void Importer::run(sched::ProgramOp op) {
       own.stores = getStores(stage.getStores());
       if (hr::SizeAttr flops = stage.getFlopsAttr())
         own.flops = flops.getExpr();
-      own.atom = stage.getAtom().value_or("").str();
+      if (hr::SizeAttr compute = stage.getComputeAttr())
+        own.compute = compute.getExpr();
       for (auto [access, footprint] : llvm::zip(
                stage.getAccess().getAsRange<hr::AccessAttr>(),
                stage.getFootprints().getAsRange<hr::FootprintAttr>()))

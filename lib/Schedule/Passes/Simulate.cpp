@@ -22,27 +22,16 @@ schedule::MachineModel headrace::getMachineModel(const hw::System &system) {
   schedule::MachineModel model;
   const hw::Device &device = system.getDevice();
   const hw::Worker &worker = device.getWorker();
-  for (const hw::Memory &memory : worker.levels) {
-    schedule::MachineModel::Level &level = model.levels.emplace_back();
-    level.name = memory.name;
-    // The outermost is where the data is at home.
-    bool home = &memory == &worker.levels.back();
-    level.bytes = home ? 0 : int64_t(memory.bytes.value);
-    level.read = memory.read.value;
-    level.write = memory.write.valueOr(memory.read.value);
-    level.nonTemporalWrite = memory.ntWrite.valueOr(level.write);
-    level.workerRead = memory.workerRead.valueOr(level.read);
-    level.workerWrite = memory.workerWrite.valueOr(level.write);
-    level.sharers = memory.sharers;
-    level.joulesPerByte = memory.joulesPerByte.value;
-  }
-  for (const hw::Atom &atom : worker.atoms) {
-    model.rates[atom.name] = atom.flopsPerSecond();
+  model.levels = worker.levels;
+  if (const hw::Memory *home = worker.getMainMemory())
+    model.home = home - worker.levels.data();
+  for (const hw::Atom &atom : worker.atoms)
     if (atom.a == "f32" && atom.c == "f32" && !atom.joulesPerMac.absent() &&
         model.joulesPerFlop == 0)
       model.joulesPerFlop = atom.joulesPerMac.value / 2;
-  }
-  model.rates[""] = worker.f32FlopsPerSecond();
+  model.flopsPerSecond = worker.f32FlopsPerSecond();
+  model.tileSeconds = worker.costs.tile.value;
+  model.unhidden = worker.costs.unhiddenMemory.value;
   model.syncSeconds = device.sync.cost.value;
   model.wakeSeconds = device.sync.wake.valueOr(0);
   if (!device.movers.empty()) {

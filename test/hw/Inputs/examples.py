@@ -26,7 +26,7 @@ def wrap(op, example):
         return DEVICE % ("d", example, "")
     if op == "link":
         return DEVICE % ("gpu", WORKER % "", example)
-    if op == "atom":
+    if op in ("atom", "costs"):
         return DEVICE % ("d", WORKER % example, "")
     if op == "memory":
         return "hw.system @s {" + example + "hw.device @d (codegen = x86_64) {" \

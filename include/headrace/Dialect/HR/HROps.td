@@ -190,10 +190,14 @@ def HR_NestPlanAttr : HR_Attr<"NestPlan", "nest"> {
     want them: the one along rows once per tile, the one along vectors once per
     panel of `vectors` vectors.
 
+    `cost` is the predicted time in which one worker computes a point of the
+    nest (an iteration of all its anchor's loops, sinks and copies included), in
+    femtoseconds; 0 if nothing was predicted.
+
     ```mlir
     #hr.nest<vector = 1, vectors = 3, row = 0, rows = 8, block = 512>
     #hr.nest<vector = 1, vectors = 3, row = 0, rows = 8, block = 512, group = 2,
-        packed = [1],
+        packed = [1], cost = 9800,
         atom = <instruction = "x86.vdpbf16ps", m = 1, n = 16, k = 2, fragments = false>>
     ```
   }];
@@ -201,6 +205,7 @@ def HR_NestPlanAttr : HR_Attr<"NestPlan", "nest"> {
                         "int64_t":$rows, "int64_t":$block,
                         DefaultValuedParameter<"int64_t", "-1">:$group,
                         OptionalParameter<"::mlir::DenseI64ArrayAttr">:$packed,
+                        DefaultValuedParameter<"int64_t", "0">:$cost,
                         OptionalParameter<"::headrace::hr::AtomAttr">:$atom);
   let assemblyFormat = "`<` struct(params) `>`";
   let genVerifyDecl = 1;
@@ -214,7 +219,8 @@ def HR_PlanAttr : HR_Attr<"Plan", "plan"> {
     tiled. `lanes` is the number of lanes of a vector (1: scalar code),
     `stream` the block of a streamed reduction. `nests` has one entry per nest.
     `nanoseconds` is the predicted time, `runner_up` the nearest alternative and
-    its prediction.
+    its prediction. `bypass` says that what the stage hands on is stored past the
+    caches: nobody reads it while it would still be there.
 
     ```mlir
     #hr.plan<tile = [32, 0, 0], lanes = 16, stream = 128,
@@ -225,7 +231,8 @@ def HR_PlanAttr : HR_Attr<"Plan", "plan"> {
   let parameters = (ins "::mlir::DenseI64ArrayAttr":$tile, "int64_t":$lanes,
                         "int64_t":$stream, "::mlir::ArrayAttr":$nests,
                         "int64_t":$nanoseconds,
-                        StringRefParameter<"the nearest alternative">:$runner_up);
+                        StringRefParameter<"the nearest alternative">:$runner_up,
+                        DefaultValuedParameter<"bool", "false">:$bypass);
   let assemblyFormat = "`<` struct(params) `>`";
   let genVerifyDecl = 1;
 }
@@ -931,8 +938,9 @@ def HR_RunOp : HR_Op<"run"> {
     is the row-major number of its coordinates in `grid`. For each operand:
     `access`; `slots`, an affine map of the loop's iteration (`affine_map<(i) ->
     (i)>`; a constant map outside a loop) that selects the slot; `footprints`.
-    `scratch_bytes` is what one worker needs besides; `flops`, `atom` and
-    `bytes` feed the simulator (totals of all tiles, as sizes).
+    `scratch_bytes` is what one worker needs besides; `flops` and `compute` feed
+    the simulator: operations of all tiles together, and the femtoseconds that one
+    worker would compute for, had it every byte at hand.
     Runs are listed in program order: the order fixes what the dependences are.
     `keeps` lists operands that are updated in place: parts of their footprints
     may keep their value, so the buffer must not have been reused since.
@@ -951,13 +959,14 @@ def HR_RunOp : HR_Op<"run"> {
                        AffineMapArrayAttr:$slots,
                        TypedArrayAttrBase<HR_FootprintAttr, "footprints">:$footprints,
                        ArrayAttr:$symbols, DefaultValuedAttr<I64Attr, "0">:$scratch_bytes,
-                       OptionalAttr<HR_SizeAttr>:$flops, OptionalAttr<StrAttr>:$atom,
+                       OptionalAttr<HR_SizeAttr>:$flops,
+                       OptionalAttr<HR_SizeAttr>:$compute,
                        UnitAttr:$non_temporal,
                        OptionalAttr<DenseI64ArrayAttr>:$keeps);
   let assemblyFormat = [{
     $stage `grid` $grid `(` $operands_ `)` `access` $access `slots` $slots
     `footprints` $footprints `symbols` $symbols (`scratch` $scratch_bytes^)?
-    (`flops` $flops^)? (`atom` $atom^)? (`non_temporal` $non_temporal^)?
+    (`flops` $flops^)? (`compute` $compute^)? (`non_temporal` $non_temporal^)?
     (`keeps` $keeps^)? attr-dict `:` type($operands_)
   }];
   let hasVerifier = 1;

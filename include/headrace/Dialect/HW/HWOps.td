@@ -117,6 +117,9 @@ def HW_MemoryOp : HW_Op<"memory", [Symbol,
     less. Absent `write` means as fast as `read`, absent `nt_write` means that
     cache-bypassing stores gain nothing.
 
+    Addresses that lie `bytes` / `ways` apart compete for `ways` lines of a cache;
+    where it is absent, they do not compete.
+
     The verifier checks signs, that a worker's bandwidth is not above the
     level's, that the line is a power of two, and that latency does not fall
     outward. It does not check plausibility.
@@ -127,6 +130,8 @@ def HW_MemoryOp : HW_Op<"memory", [Symbol,
                      nt_write = 46 GB/s measured,
                      worker_read = 16 GB/s measured, latency = 110 ns assumed,
                      line = 64, energy = 120 pJ/B assumed)
+    hw.memory @l1 (bytes = 32 KiB documented, read = 224 GB/s documented,
+                   line = 64, ways = 8)
     ```
   }];
   let arguments = (ins
@@ -141,6 +146,7 @@ def HW_MemoryOp : HW_Op<"memory", [Symbol,
     OptionalAttr<HW_FigureAttr>:$worker_nt_write, // bytes per second
     OptionalAttr<HW_FigureAttr>:$latency,         // seconds
     OptionalAttr<I64Attr>:$line,                  // bytes; 64 if absent
+    OptionalAttr<I64Attr>:$ways,                  // lines of a set
     OptionalAttr<HW_FigureAttr>:$energy);         // joules per byte
 }
 
@@ -178,6 +184,45 @@ def HW_WorkerOp : HW_Scope<"worker", [ParentOneOf<["DeviceOp"]>]> {
     OptionalAttr<I64Attr>:$smt,                     // 1 if absent
     OptionalAttr<I64Attr>:$subgroup,                // 1 if absent
     OptionalAttr<I64Attr>:$threads);                // 1 if absent
+}
+
+def HW_CostsOp : HW_Op<"costs", [ParentOneOf<["WorkerOp"]>]> {
+  let summary = "what steps of code take on a worker where its atoms do not say";
+  let description = [{
+    In cycles, beside other work: of a vector whose elements are widened
+    (`convert`), that is put together of two others (`shuffle`), that passes
+    through a square transposed in registers (`transpose`), or whose lanes are
+    added up (`fold`); of an element that is loaded into a lane (`gather`) or
+    stored from one (`scatter`) by itself; of a load from a page that is not among
+    the last `translations` ones (`page_miss`), and of a load whose line was pushed
+    out of the innermost cache (`evicted`).
+
+    `held` is the part of a cache that data may fill and is still there when it
+    is read again. Of two things beside each other, a part of the shorter one does
+    not hide: `unhidden` of arithmetic and loads, `unhidden_memory` of a stage's
+    computing and its traffic beyond the private memories. `tile` is what a tile
+    takes to begin. At most one per worker; what is absent is as in
+    `hw::Costs`.
+
+    ```mlir
+    hw.costs (gather = 1.5 cycles measured, scatter = 2.5 cycles assumed,
+              translations = 64 documented, tile = 50 ns assumed)
+    ```
+  }];
+  let arguments = (ins
+    OptionalAttr<HW_FigureAttr>:$convert,         // cycles per vector
+    OptionalAttr<HW_FigureAttr>:$shuffle,         // cycles per vector
+    OptionalAttr<HW_FigureAttr>:$gather,          // cycles per element
+    OptionalAttr<HW_FigureAttr>:$scatter,         // cycles per element
+    OptionalAttr<HW_FigureAttr>:$transpose,       // cycles per vector
+    OptionalAttr<HW_FigureAttr>:$fold,            // cycles per vector
+    OptionalAttr<HW_FigureAttr>:$translations,    // plain number
+    OptionalAttr<HW_FigureAttr>:$page_miss,       // cycles
+    OptionalAttr<HW_FigureAttr>:$evicted,         // cycles
+    OptionalAttr<HW_FigureAttr>:$held,            // plain number
+    OptionalAttr<HW_FigureAttr>:$unhidden,        // plain number
+    OptionalAttr<HW_FigureAttr>:$unhidden_memory, // plain number
+    OptionalAttr<HW_FigureAttr>:$tile);           // seconds
 }
 
 def HW_MoverOp : HW_Op<"mover", [Symbol,

@@ -209,17 +209,18 @@ def Sched_StageOp : Sched_Op<"stage", [HasParent<"ProgramOp">]> {
     `touching` says how many indices a tile touches at most, where it is not known
     which (gathers), for predictions alone.
     `symbols` are the names of the entry's symbols that the function's last index
-    arguments take, in order. `flops` and `atom` feed the simulator: operations
-    of all tiles together, and what executes them. `keeps` lists operands that the
-    stage updates in place: parts of their footprint may keep their value, so the
-    buffer must not have been reused since.
+    arguments take, in order. `flops` and `compute` feed the simulator:
+    operations of all tiles together, and the femtoseconds that one worker would
+    compute for, had it every byte at hand. `keeps` lists operands that the stage
+    updates in place: parts of their footprint may keep their value, so the buffer
+    must not have been reused since.
 
     ```mlir
     stage @A function @ffn_up grid [8, 1] operands [
       read (d0, d1) -> (d0 * 16, 0) by [16, 384],
       write (d0, d1) -> (d0 * 16, 0) by [16, 1536], readwrite whole]
-      symbols ["s0"] scratch 4096 stores non_temporal flops 1000 * s0 atom "fma"
-      keeps [2]
+      symbols ["s0"] scratch 4096 stores non_temporal flops 1000 * s0
+      compute 12000 * s0 keeps [2]
     ```
   }];
   let arguments = (ins
@@ -232,7 +233,7 @@ def Sched_StageOp : Sched_Op<"stage", [HasParent<"ProgramOp">]> {
     DefaultValuedAttr<I64Attr, "0">:$scratch_bytes,  // per worker
     DefaultValuedAttr<Sched_StoreClassAttr, "::headrace::sched::StoreClass::Normal">:$stores,
     OptionalAttr<HR_SizeAttr>:$flops,                // of all tiles
-    OptionalAttr<StrAttr>:$atom,
+    OptionalAttr<HR_SizeAttr>:$compute,              // of all tiles
     OptionalAttr<DenseI64ArrayAttr>:$keeps);
   let extraClassDeclaration = [{
     /// The number of tiles.
