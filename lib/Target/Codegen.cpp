@@ -130,6 +130,38 @@ static void storeOnlyLanes(llvm::Module &module) {
   }
 }
 
+/// Puts signs of what is narrowed next by arithmetic on bits. LLVM's selection
+/// moves the narrowing before the copysign and then narrows the operand that the
+/// sign comes from, too: of an f64 to an f16, where x86 has no instruction for it,
+/// by a function that only compilers' libraries have (seen with LLVM 22).
+static void expandSigns(llvm::Module &module) {
+  SmallVector<llvm::CallInst *> calls;
+  for (llvm::Function &function : module)
+    for (llvm::Instruction &instruction : llvm::instructions(function))
+      if (auto *call = dyn_cast<llvm::IntrinsicInst>(&instruction);
+          call && call->getIntrinsicID() == llvm::Intrinsic::copysign &&
+          llvm::any_of(call->users(), [](const llvm::User *user) {
+            return isa<llvm::FPTruncInst>(user);
+          }))
+        calls.push_back(call);
+  for (llvm::CallInst *call : calls) {
+    llvm::IRBuilder<> b(call);
+    llvm::Type *type = call->getType();
+    unsigned bits = type->getScalarSizeInBits();
+    llvm::Type *integer = type->getWithNewType(b.getIntNTy(bits));
+    auto *sign = llvm::ConstantInt::get(integer, llvm::APInt::getSignMask(bits));
+    auto *rest =
+        llvm::ConstantInt::get(integer, llvm::APInt::getSignedMaxValue(bits));
+    llvm::Value *magnitude =
+        b.CreateAnd(b.CreateBitCast(call->getArgOperand(0), integer), rest);
+    llvm::Value *from =
+        b.CreateAnd(b.CreateBitCast(call->getArgOperand(1), integer), sign);
+    call->replaceAllUsesWith(
+        b.CreateBitCast(b.CreateOr(magnitude, from), type));
+    call->eraseFromParent();
+  }
+}
+
 void Codegen::prepare(llvm::Module &module,
                       llvm::TargetMachine &machine) const {
   if (fma)
@@ -193,6 +225,7 @@ void Codegen::optimize(llvm::Module &module,
                                : llvm::OptimizationLevel::O2;
   builder.buildPerModuleDefaultPipeline(level).run(module, mam);
   storeOnlyLanes(module);
+  expandSigns(module);
 }
 
 LogicalResult headrace::emitCode(llvm::Module &module,
