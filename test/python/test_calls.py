@@ -192,7 +192,7 @@ def test_autocast():
         torch.testing.assert_close(a, b, rtol=2e-2, atol=2e-2)
 
 
-def test_signs_of_wider_numbers(tmp_path):
+def test_signs_of_wider_numbers():
     """f16 of what was f64, with the sign kept apart: no function that only
     compilers' libraries have."""
     class Program(torch.nn.Module):
@@ -209,7 +209,7 @@ def test_signs_of_wider_numbers(tmp_path):
     for target in ("amd-zen3", "amd-zen4", "intel-sapphire-rapids",
                    "generic-aarch64-neon"):
         headrace.compile(Program(), (x,), target=target,
-                         output=str(tmp_path / f"{target}.so"))
+                         load=False)
 
 
 def test_programs_without_tensor_arguments():
