@@ -47,8 +47,12 @@ private:
   void findStalls(unsigned i);
   /// A step of the reduction in a tile of so many rows and vectors.
   double getStepCycles(double r, double v) const;
-  /// Cycles in which the operands come by from the memories.
-  double getMoved() const;
+  /// Cycles in which the operands come by from the memories: those that hide
+  /// behind arithmetic, and those that do not.
+  struct Moved {
+    double hidden = 0, exposed = 0;
+  };
+  Moved getMoved() const;
   double getCopyCycles() const;
   double getResultCycles() const;
 
@@ -64,8 +68,8 @@ private:
   /// Elements of the result.
   double results = 1;
   StepRates rates;
-  /// Of a load of each operand, of each vector of it, of a step.
-  double extra[2] = {0, 0}, perVector[2] = {0, 0}, stalls = 0;
+  /// Of a load of each operand, of each line that a step takes of it, of a step.
+  double extra[2] = {0, 0}, perLine[2] = {0, 0}, stalls = 0;
 };
 } // namespace
 
@@ -124,7 +128,7 @@ void Prediction::findStalls(unsigned i) {
   if (info.narrow[i] && !tile.atom)
     cost += costs.convert.value;
   const Contraction::Loop &lane = info.loops[tile.vector];
-  bool inPlace = !tile.packs[i] && !info.inPanels[i];
+  bool inPlace = !tile.packs[i] && !info.panel[i];
   bool onVector = info.varies(i, tile.vector);
   // Strided lanes: shuffled if close, else gathered.
   if (inPlace && onVector && !dot && !info.streamed && lane.stride[i] > 1 &&
@@ -147,14 +151,24 @@ void Prediction::findStalls(unsigned i) {
   // translations at hand; or all are in the same few sets of the caches, so that
   // nothing is there any more when it is read again.
   double page = double(machine.getDevice().facts.page);
-  if (inPlace && onVector && !lane.packable[i])
-    for (auto [loop, size] : zip(info.loops, length)) {
+  bool onRow = info.varies(i, tile.row);
+  if (inPlace && ((onVector && !lane.packable[i]) || (!onVector && onRow)))
+    for (auto [l, loop] : enumerate(info.loops)) {
       double step = std::abs(double(loop.bytes[i]));
-      if (loop.parallel || step * size < costs.translations.value * page)
+      bool sameSets = std::fmod(step, page) == 0;
+      if (loop.parallel || step * length[l] < costs.translations.value * page)
         continue;
-      stalls += costs.pageMiss.value * std::min(step / page, 1.0);
-      if (std::fmod(step, page) == 0)
-        perVector[i] += costs.evicted.value / 4;
+      // Scalars are few: that a page is not at hand hides behind the arithmetic.
+      // They stay where they are while the loops inside go on.
+      if (!onVector && !sameSets)
+        continue;
+      double inside = 1;
+      for (size_t inner = l + 1; !onVector && inner < length.size(); ++inner)
+        if (!info.loops[inner].parallel)
+          inside *= length[inner];
+      stalls += costs.pageMiss.value * std::min(step / page, 1.0) / inside;
+      if (sameSets)
+        perLine[i] += costs.evicted.value / 4 / inside;
     }
   // Rows that meet in few sets of the cache push each other out.
   if (inPlace && tile.row >= 0 && nearest && nearest->ways > 0) {
@@ -180,7 +194,9 @@ double Prediction::getStepCycles(double r, double v) const {
     bool operand = rates.broadcastOperand && !dot &&
                    !info.varies(i, tile.vector) && v == 1;
     moves += operand ? 0 : loads * rates.perVector;
-    waits += perVector[i] * v;
+    // Rows side by side are in one line or two.
+    bool areApart = onRow && info.loops[tile.row].stride[i] > 1;
+    waits += perLine[i] * (info.varies(i, tile.vector) ? v : areApart ? r : 1);
   }
   return rates.getStepCycles(sums, loading, moves) + waits;
 }
@@ -227,7 +243,7 @@ double Prediction::getVectorCycles() {
 // Movement
 //===----------------------------------------------------------------------===//
 
-double Prediction::getMoved() const {
+Prediction::Moved Prediction::getMoved() const {
   // The row operand comes by once per panel, the panel once per block of rows,
   // each from the innermost memory that holds it beside the other's part.
   double depth = 1, rowCount = tile.row >= 0 ? length[tile.row] : 1;
@@ -240,19 +256,29 @@ double Prediction::getMoved() const {
   double passes = std::ceil(length[tile.vector] / width);
   double blocks = std::ceil(rowCount / rows);
   double others = results / rowCount / length[tile.vector];
-  auto secondsFrom = [&](double held, double bytes) {
+  // Of a panel whose elements are rows, a block takes some and brings all.
+  double share = std::max(double(info.panel[onRows]) / rows, 1.0);
+  // Rows that end within a page are streams too short for a prefetcher to be
+  // ahead of: what comes from beyond the private memories is waited for.
+  bool isShort = tile.row >= 0 && !tile.packs[onRows] && !info.panel[onRows] &&
+                 info.loops[tile.row].stride[onRows] > 1 &&
+                 rowBytes < double(machine.getDevice().facts.page);
+  Moved moved;
+  auto add = [&](double held, double bytes, bool isExposed) {
     for (const hw::Memory &level : worker.levels)
       if (held <= costs.held.value * level.bytes.value ||
-          &level == &worker.levels.back())
-        return machine.getTransferSeconds(&level, bytes, 0,
-                                          machine.getWorkers());
-    return 0.0;
+          &level == &worker.levels.back()) {
+        double seconds = machine.getTransferSeconds(&level, bytes, 0,
+                                                    machine.getWorkers());
+        (isExposed && !level.isPrivate() ? moved.exposed : moved.hidden) +=
+            seconds * others * machine.getClock();
+        return;
+      }
   };
-  double moved =
-      secondsFrom(rowCount * rowBytes + panelBytes,
-                  passes * rowCount * rowBytes) +
-      secondsFrom(panelBytes + rows * rowBytes, passes * blocks * panelBytes);
-  return moved * others * machine.getClock();
+  add(rowCount * rowBytes + panelBytes, passes * rowCount * rowBytes * share,
+      isShort);
+  add(panelBytes + rows * rowBytes, passes * blocks * panelBytes, false);
+  return moved;
 }
 
 double Prediction::getCopyCycles() const {
@@ -305,8 +331,11 @@ double Prediction::getSeconds() {
     return machine.toSeconds(countPoints() * single);
   double time = countPoints() / macs *
                 (fragments ? getFragmentCycles() : getVectorCycles());
-  if (!dot)
-    time = besideEachOther(time, getMoved(), costs.unhidden.value);
+  if (!dot) {
+    Moved moved = getMoved();
+    time = besideEachOther(time, moved.hidden, costs.unhidden.value) +
+           moved.exposed;
+  }
   return machine.toSeconds(time + getCopyCycles() + getResultCycles());
 }
 

@@ -115,7 +115,7 @@ Planner::Contraction Planner::inspect(const StageAnalysis &analysis,
   for (unsigned i = 0; i < 2; ++i) {
     result.narrow[i] = elementTypeOf(node, i) != sum;
     result.elementBytes[i] = getElementBytes(elementTypeOf(node, i));
-    result.inPanels[i] = node->operands[i].panel != 0;
+    result.panel[i] = node->operands[i].panel;
   }
   auto spell = [](Type type) {
     std::string text;

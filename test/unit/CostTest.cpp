@@ -21,7 +21,7 @@ hw.system @two {
     hw.memory @dram (kind = main, bytes = 1 GiB assumed, read = 8 GB/s assumed,
                      worker_read = 6 GB/s assumed)
     hw.worker @core x 2 (clock = 1 GHz assumed, registers = 16 x 256 bit) {
-      hw.memory @l1 (bytes = 32 KiB assumed, read = 64 GB/s assumed, ways = 8)
+      hw.memory @l1 (bytes = 64 KiB assumed, read = 64 GB/s assumed, ways = 8)
       )" + costs + R"(
       hw.atom @fma 1 x 8 x 1 f32, f32 -> f32 (instruction = "vector.fma",
           per_cycle = 2 assumed, latency = 4 cycles assumed)
@@ -79,8 +79,8 @@ TEST(Cost, StageIsTheWorseOfComputingAndMoving) {
 TEST(Cost, HomeIsTheInnermostMemoryThatHolds) {
   hw::System system = makeSystem();
   Machine machine(system.getDevice(), false);
-  EXPECT_EQ(machine.getHome(32 << 10, 2)->name, "l1");
-  EXPECT_EQ(machine.getHome((32 << 10) + 1, 2)->name, "dram");
+  EXPECT_EQ(machine.getHome(64 << 10, 2)->name, "l1");
+  EXPECT_EQ(machine.getHome((64 << 10) + 1, 2)->name, "dram");
   EXPECT_EQ(machine.getHome(1e12, 2)->name, "dram");
   EXPECT_DOUBLE_EQ(machine.getTransferSeconds(machine.getHome(1e6, 2), 4e6, 0, 2),
                    1e-3);

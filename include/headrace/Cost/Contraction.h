@@ -40,8 +40,10 @@ struct Contraction {
   };
   llvm::SmallVector<Loop> loops;
   int64_t sumBits = 32, elementBytes[2] = {4, 4};
-  /// The operand's type is not the sum's; it is stored in panels.
-  bool narrow[2] = {false, false}, inPanels[2] = {false, false};
+  /// The operand's type is not the sum's.
+  bool narrow[2] = {false, false};
+  /// Elements side by side in the panels that the operand is stored in; 0: none.
+  int64_t panel[2] = {0, 0};
   /// Part of a stream of blocks.
   bool streamed = false;
   const hw::Atom *multiplyAdd = nullptr;
