@@ -12,9 +12,12 @@
 //===----------------------------------------------------------------------===//
 #include "headrace/Driver/Pipelines.h"
 #include "headrace/Conversion/Passes.h"
+#include "headrace/Evaluate/Passes.h"
+#include "headrace/Graph/Passes.h"
 #include "headrace/Import/Passes.h"
+#include "headrace/Plan/Passes.h"
 #include "headrace/Schedule/Passes.h"
-#include "headrace/Transforms/Passes.h"
+#include "headrace/Tile/Passes.h"
 
 using namespace mlir;
 using namespace headrace;

@@ -14,12 +14,15 @@
 #include "headrace/Dialect/HR/HR.h"
 #include "headrace/Dialect/HW/HW.h"
 #include "headrace/Dialect/Sched/Sched.h"
+#include "headrace/Evaluate/Passes.h"
+#include "headrace/Graph/Passes.h"
 #include "headrace/Import/Passes.h"
+#include "headrace/Plan/Passes.h"
 #include "headrace/Schedule/Passes.h"
 #include "headrace/Target/MathLibrary.h"
 #include "headrace/Target/Passes.h"
 #include "headrace/Target/Target.h"
-#include "headrace/Transforms/Passes.h"
+#include "headrace/Tile/Passes.h"
 #include "mlir/IR/DialectRegistry.h"
 #include "mlir/InitAllDialects.h"
 #include "mlir/InitAllExtensions.h"
@@ -41,7 +44,10 @@ void headrace::registerAllHeadraceDialects(DialectRegistry &registry) {
 void headrace::registerAllHeadracePasses() {
   registerImportPasses();
   headrace::registerConversionPasses();
-  headrace::registerTransformsPasses();
+  headrace::registerEvaluatePasses();
+  headrace::registerGraphPasses();
+  headrace::registerPlanPasses();
+  headrace::registerTilePasses();
   headrace::registerSchedulePasses();
   headrace::registerMathPasses();
   headrace::registerTargetPasses();
