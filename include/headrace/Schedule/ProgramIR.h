@@ -33,6 +33,8 @@ uint64_t hashSchedules(mlir::ModuleOp module);
 /// those of repeats included once: how profiles number them.
 std::vector<mlir::Operation *> getWork(sched::ProgramOp op);
 
+schedule::BufferKind importKind(hr::BufferKind kind);
+schedule::Access importAccess(hr::Access access);
 /// The origin map and extents of `#hr.footprint`.
 schedule::Footprint importFootprint(hr::FootprintAttr footprint);
 

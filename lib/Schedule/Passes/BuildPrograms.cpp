@@ -278,34 +278,6 @@ std::string EntryBuilder::getArenaName() const {
   return main ? main->name : "memory";
 }
 
-static schedule::BufferKind importKind(hr::BufferKind kind) {
-  switch (kind) {
-  case hr::BufferKind::Temp:
-    return schedule::BufferKind::Temp;
-  case hr::BufferKind::Const:
-    return schedule::BufferKind::Const;
-  case hr::BufferKind::State:
-    return schedule::BufferKind::State;
-  case hr::BufferKind::Input:
-    return schedule::BufferKind::Input;
-  case hr::BufferKind::Output:
-    break;
-  }
-  return schedule::BufferKind::Output;
-}
-
-static schedule::Access importAccess(hr::Access access) {
-  switch (access) {
-  case hr::Access::Read:
-    return schedule::Access::Read;
-  case hr::Access::Write:
-    return schedule::Access::Write;
-  case hr::Access::ReadWrite:
-    break;
-  }
-  return schedule::Access::ReadWrite;
-}
-
 /// The schedule without IR and without waits, for the synchronizer.
 schedule::Program EntryBuilder::makeProgram(int64_t workers) {
   schedule::Program program;

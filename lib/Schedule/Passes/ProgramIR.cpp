@@ -108,7 +108,7 @@ private:
 };
 } // namespace
 
-static schedule::Access getAccess(hr::Access access) {
+schedule::Access headrace::importAccess(hr::Access access) {
   switch (access) {
   case hr::Access::Read:
     return schedule::Access::Read;
@@ -120,7 +120,7 @@ static schedule::Access getAccess(hr::Access access) {
   return schedule::Access::ReadWrite;
 }
 
-static schedule::BufferKind getKind(hr::BufferKind kind) {
+schedule::BufferKind headrace::importKind(hr::BufferKind kind) {
   switch (kind) {
   case hr::BufferKind::Input:
     return schedule::BufferKind::Input;
@@ -224,7 +224,7 @@ void Importer::run(sched::ProgramOp op) {
       llvm::raw_string_ostream os(own.name);
       buffer.getResult().printAsOperand(os, state);
       own.name.erase(0, 1); // the percent sign
-      own.kind = getKind(buffer.getKind());
+      own.kind = importKind(buffer.getKind());
       SmallVector<SizeExpr> dims = hr::getSizes(buffer.getDims());
       own.dims.assign(dims.begin(), dims.end());
       own.elementBytes = buffer.getElementBytes();
@@ -253,7 +253,7 @@ void Importer::run(sched::ProgramOp op) {
                stage.getAccess().getAsRange<hr::AccessAttr>(),
                stage.getFootprints().getAsRange<hr::FootprintAttr>()))
         own.operands.push_back(
-            {getAccess(access.getValue()), importFootprint(footprint)});
+            {importAccess(access.getValue()), importFootprint(footprint)});
       if (std::optional<ArrayRef<int64_t>> keeps = stage.getKeeps())
         for (int64_t k : *keeps)
           own.operands[k].keeps = true;
