@@ -283,7 +283,8 @@ _EXACT = re.compile(
 _SUMS = re.compile(
     r"aten::(mm|bmm|matmul|addmm|baddbmm|addbmm|linear|dot|vdot|inner|mv|addmv|"
     r"einsum|tensordot|chain_matmul|conv|_conv|sum|mean|scaled_dot_product|norm|"
-    r"linalg_vector_norm|var|std|logsumexp|cumsum)")
+    r"linalg_vector_norm|var|std|logsumexp|cumsum|avg_pool|adaptive_avg_pool|"
+    r"_adaptive_avg_pool)")
 
 
 def _count_terms(args: Any, result: torch.Tensor) -> float:
