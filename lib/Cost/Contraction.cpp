@@ -259,10 +259,17 @@ Prediction::Moved Prediction::getMoved() const {
   // Of a panel whose elements are rows, a block takes some and brings all.
   double share = std::max(double(info.panel[onRows]) / rows, 1.0);
   // Rows that end within a page are streams too short for a prefetcher to be
-  // ahead of: what comes from beyond the private memories is waited for.
-  bool isShort = tile.row >= 0 && !tile.packs[onRows] && !info.panel[onRows] &&
-                 info.loops[tile.row].stride[onRows] > 1 &&
-                 rowBytes < double(machine.getDevice().facts.page);
+  // ahead of; where rows are neighbours and each step of the sum is in another
+  // line, there is no stream. What then comes from beyond the private memories is
+  // waited for.
+  bool inPlace = tile.row >= 0 && !tile.packs[onRows] && !info.panel[onRows];
+  bool isApart = inPlace && info.loops[tile.row].stride[onRows] > 1;
+  bool isWaitedFor =
+      isApart && rowBytes < double(machine.getDevice().facts.page);
+  for (const Contraction::Loop &loop : info.loops)
+    if (inPlace && !isApart && !loop.parallel && !worker.levels.empty() &&
+        std::abs(loop.bytes[onRows]) >= worker.levels.front().line)
+      isWaitedFor = true;
   Moved moved;
   auto add = [&](double held, double bytes, bool isExposed) {
     for (const hw::Memory &level : worker.levels)
@@ -276,8 +283,18 @@ Prediction::Moved Prediction::getMoved() const {
       }
   };
   add(rowCount * rowBytes + panelBytes, passes * rowCount * rowBytes * share,
-      isShort);
+      isWaitedFor);
   add(panelBytes + rows * rowBytes, passes * blocks * panelBytes, false);
+  // All panels once more for each iteration of the loops around them that does
+  // not change them: from where all of them are held.
+  double again = 1;
+  for (auto [l, loop] : enumerate(info.loops))
+    if (loop.parallel && int64_t(l) != tile.row && int64_t(l) != tile.vector &&
+        !info.varies(onLanes, l))
+      again *= length[l];
+  if (again > 1)
+    add(passes * panelBytes + rowCount * rowBytes,
+        passes * panelBytes * (again - 1) / again, false);
   return moved;
 }
 

@@ -65,6 +65,12 @@ void headrace::buildFusedPipeline(OpPassManager &pm,
   // Copies become operations first: a stage can then store every value it
   // hands on where its reader wants it.
   pm.addPass(createPrepareStagesPass());
+  // Before stages: which operations join depends on how values lie.
+  if (options.optLevel > 0) {
+    ChooseLayoutsPassOptions layouts;
+    layouts.target = options.target;
+    pm.addPass(createChooseLayoutsPass(layouts));
+  }
   FormStagesPassOptions form;
   form.target = options.target;
   form.fuse = options.optLevel > 0;

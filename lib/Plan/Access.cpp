@@ -135,7 +135,8 @@ FailureOr<SmallVector<Linear>> plan::getLinear(AffineMap map) {
   return result;
 }
 
-FailureOr<StridedView> plan::getStridedView(Value tensor) {
+FailureOr<StridedView>
+plan::getStridedView(Value tensor, ArrayRef<SizeExpr> baseStrides) {
   SmallVector<Operation *> views;
   Value base = tensor;
   while (Operation *op = base.getDefiningOp()) {
@@ -147,7 +148,9 @@ FailureOr<StridedView> plan::getStridedView(Value tensor) {
   FailureOr<SmallVector<SizeExpr>> dims = hr::getDims(base);
   if (failed(dims))
     return failure();
-  StridedView view{base, SizeExpr(0), rowMajorStrides(*dims)};
+  StridedView view{base, SizeExpr(0),
+                   baseStrides.empty() ? rowMajorStrides(*dims)
+                                       : llvm::to_vector(baseStrides)};
   SmallVector<SizeExpr> shape = *dims;
   for (Operation *op : llvm::reverse(views)) {
     if (auto reshape = dyn_cast<hr::ReshapeOp>(op)) {

@@ -201,18 +201,16 @@ SmallVector<int64_t> Planner::getRows(const Contraction &info,
 /// runs at the rate of its instruction: there, where sums are long, as long as
 /// others' are. Totals are sums as well: no more blocks than there are products
 /// in one.
-int64_t Planner::getBlock(const Contraction &info,
-                          const NestPlan &nestPlan) const {
+void Planner::planBlock(const Contraction &info, NestPlan &nestPlan) const {
+  nestPlan.block = 0;
+  nestPlan.totalsInScratch = false;
   constexpr int64_t inRegisters = 16, readOnce = 32, readTwice = 64,
                     reused = 128, narrow = 256;
   constexpr double longSum = 1024;
   const Node *node = info.node;
   if (nestPlan.vector < 0 || (nestPlan.atom && nestPlan.atom.getFragments()) ||
       !isa<FloatType>(elementTypeOf(node, 2)))
-    return 0;
-  // Products of 16-bit floats: their results have an ulp of 2^-8 or 2^-11.
-  if (info.narrow[0] && info.narrow[1])
-    return narrow;
+    return;
   bool dot = !node->loops[nestPlan.vector].parallel;
   double depth = 1;
   for (auto [l, loop] : llvm::enumerate(node->loops))
@@ -224,16 +222,23 @@ int64_t Planner::getBlock(const Contraction &info,
       lanes * info.sumBits / std::max<int64_t>(worker.registerBits, 1), 1);
   int64_t sums = nestPlan.rows * (dot ? 1 : nestPlan.vectors);
   int64_t operands = 1 + (dot ? nestPlan.rows : nestPlan.vectors);
+  bool fits = (2 * sums + operands) * perSum <= registers;
+  nestPlan.totalsInScratch = !fits && !dot;
+  // Products of 16-bit floats: their results have an ulp of 2^-8 or 2^-11.
+  if (info.narrow[0] && info.narrow[1]) {
+    nestPlan.block = narrow;
+    return;
+  }
   int64_t rowExtent =
       nestPlan.row < 0 ? 1 : info.loops[nestPlan.row].extent;
   int64_t block = depth < longSum ? reused : 2 * reused;
-  if ((2 * sums + operands) * perSum <= registers)
+  if (fits)
     block = inRegisters;
   else if (rowExtent <= nestPlan.rows)
     block = readOnce;
   else if (rowExtent <= 2 * nestPlan.rows)
     block = readTwice;
-  return std::max(block, static_cast<int64_t>(std::sqrt(depth)));
+  nestPlan.block = std::max(block, static_cast<int64_t>(std::sqrt(depth)));
 }
 
 /// Whether the nest is better off as dot products: lanes along a reduction in
@@ -279,6 +284,23 @@ int64_t Planner::getDotLoop(const Contraction &info) const {
   return best;
 }
 
+int64_t Planner::getStep(const Access &access, unsigned loop) const {
+  auto valueOf = [&](const SizeExpr &size) {
+    return std::abs(size.evaluate(bindings).value_or(1));
+  };
+  if (access.isInput())
+    return access.panel ? 0 : valueOf(access.address.coef[loop]);
+  // What is computed in the stage lies in scratch as its dimensions say.
+  ArrayRef<unsigned> loops = access.producer->resultLoops[
+      cast<OpResult>(access.source).getResultNumber()];
+  int64_t step = 0, size = 1;
+  for (unsigned d = loops.size(); d-- > 0;) {
+    step += valueOf(access.index[d].coef[loop]) * size;
+    size *= extentOf(access.producer->loops[loops[d]].extent);
+  }
+  return step;
+}
+
 void Planner::planContraction(const StageAnalysis &analysis, const Nest &nest,
                               int64_t forcedClass, NestPlan &result) const {
   const Node *node = nest.anchor;
@@ -293,7 +315,7 @@ void Planner::planContraction(const StageAnalysis &analysis, const Nest &nest,
           result.row = l;
       if (result.row >= 0)
         result.rows = std::min<int64_t>(info.loops[result.row].extent, 8);
-      result.block = getBlock(info, result);
+      planBlock(info, result);
       return;
     }
   }
@@ -324,6 +346,15 @@ void Planner::planContraction(const StageAnalysis &analysis, const Nest &nest,
         (isDynamic(candidate) || isDynamic(*best)) &&
         rowExtent(candidate) != rowExtent(*best))
       allowed *= rowExtent(candidate) > rowExtent(*best) ? margin : 1 / margin;
+    // Of two loops that do as well, the one whose iterations are neighbours in
+    // memory: blocks of rows follow one another, and so do their pages.
+    auto rowStep = [&](const NestPlan &plan) {
+      return getStep(node->operands[1 - info.getLaneOperand(plan)], plan.row);
+    };
+    if (best && time == bestTime && candidate.row >= 0 && best->row >= 0 &&
+        candidate.vector == best->vector &&
+        rowStep(candidate) < rowStep(*best))
+      best = candidate;
     if (!best || time < allowed) {
       best = candidate;
       bestTime = time;
@@ -376,7 +407,7 @@ void Planner::planContraction(const StageAnalysis &analysis, const Nest &nest,
   if (!best)
     return;
   result = *best;
-  result.block = getBlock(info, result);
+  planBlock(info, result);
 }
 
 //===----------------------------------------------------------------------===//

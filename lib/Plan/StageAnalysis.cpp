@@ -67,7 +67,8 @@ FailureOr<Access> StageAnalysis::resolve(Value value, ArrayRef<Linear> index,
       return fail(why, def, "a packed operand is read through a view");
     access.source = unpack.getSource();
     access.panel = unpack.getStaticInnerTiles()[0];
-    access.logical.assign(index.begin(), index.end());
+    for (int64_t d : unpack.getOuterDimsPerm())
+      access.logical.push_back(index[d]);
     std::optional<unsigned> loop =
         index[unpack.getInnerDimsPos()[0]].getPlainLoop();
     if (!loop)

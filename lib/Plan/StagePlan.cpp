@@ -20,7 +20,7 @@ hr::PlanAttr StagePlan::toAttr(MLIRContext *context) const {
         nest.group,
         nest.packed.empty() ? DenseI64ArrayAttr()
                             : DenseI64ArrayAttr::get(context, nest.packed),
-        nest.cost, nest.atom));
+        nest.cost, nest.atom, nest.totalsInScratch));
   return hr::PlanAttr::get(context, DenseI64ArrayAttr::get(context, tile),
                            lanes, stream, ArrayAttr::get(context, list),
                            static_cast<int64_t>(seconds * 1e9), runnerUp,
@@ -44,6 +44,7 @@ StagePlan StagePlan::fromAttr(hr::PlanAttr attr) {
       llvm::append_range(to.packed, nest.getPacked().asArrayRef());
     to.cost = nest.getCost();
     to.atom = nest.getAtom();
+    to.totalsInScratch = nest.getTotalsInScratch();
   }
   plan.seconds = attr.getNanoseconds() * 1e-9;
   plan.runnerUp = attr.getRunnerUp().str();

@@ -94,6 +94,7 @@ static Object describePlan(hr::PlanAttr plan) {
                            {"row", nest.getRow()},
                            {"rows", nest.getRows()},
                            {"block", nest.getBlock()},
+                           {"totals_in_scratch", nest.getTotalsInScratch()},
                            {"cost", nest.getCost()}});
   Array tile;
   for (int64_t size : plan.getTile().asArrayRef())

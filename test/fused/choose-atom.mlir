@@ -9,7 +9,7 @@
 // AMX: hr.stage @even_contract_
 // AMX-SAME: #hr.nest<vector = 1, vectors = 2, row = 0, rows = 32, block = 0, group = 2, packed = [1], cost = {{[0-9]+}}, atom = <instruction = "x86.tdpbf16ps", m = 16, n = 16, k = 32, fragments = true>>
 // DOT: hr.stage @even_contract_
-// DOT-SAME: group = 2, packed = [1], cost = {{[0-9]+}}, atom = <instruction = "x86.vdpbf16ps", m = 1, n = 16, k = 2, fragments = false>>
+// DOT-SAME: group = 2, packed = [1], cost = {{[0-9]+}}, atom = <instruction = "x86.vdpbf16ps", m = 1, n = 16, k = 2, fragments = false>
 // No atom for these types: multiply-adds of what is widened.
 // FMA: hr.stage @even_contract_
 // FMA-NOT: atom =
@@ -101,7 +101,7 @@ func.func @half(%x: tensor<128x256xf16> {hr.name = "x", hr.dims = [#hr.size<"128
 // AMX: hr.stage @attention_softmax_sum_
 // AMX-SAME: vectors = 2, row = -1, rows = 32, block = 0, group = 1, cost = {{[0-9]+}}, atom = <instruction = "x86.tdpbf16ps", m = 16, n = 16, k = 32, fragments = true>>
 // DOT: hr.stage @attention_softmax_sum_
-// DOT-SAME: group = 1, cost = {{[0-9]+}}, atom = <instruction = "x86.vdpbf16ps", m = 1, n = 16, k = 2, fragments = false>>
+// DOT-SAME: group = 1, cost = {{[0-9]+}}, atom = <instruction = "x86.vdpbf16ps", m = 1, n = 16, k = 2, fragments = false>
 // FMA: hr.stage @attention_softmax_sum_
 // FMA-NOT: atom =
 // FMA-SAME: ->

@@ -7,14 +7,20 @@
 // Totals find no registers beside the sums of a whole tile.
 // CHECK: hr.stage @tile_contract_
 // CHECK-SAME: rows = 8, block = 128, cost
-// Two blocks alike, without a loop around them: the first is the total.
+// CHECK-SAME: totals_in_scratch = true
+// So they are in scratch, where a block's sums are added to them. The place that is
+// read from is not known to be the one that was written to, or it would be held in
+// registers after all.
 // LOOP: func.func private @tile_contract_
-// LOOP-NOT: arith.addf
-// LOOP: %[[FIRST:.*]]:24 = scf.for {{.*}} iter_args
+// LOOP: %[[ZERO:.*]] = arith.minsi %arg0, %c0
+// LOOP: %[[TOTALS:.*]] = memref.view %arg2
+// LOOP: vector.store {{.*}}, %[[TOTALS]][%c0
+// LOOP: scf.for
+// LOOP: %[[BLOCK:.*]]:24 = scf.for {{.*}} iter_args
 // LOOP: math.fma
-// LOOP: %[[SECOND:.*]]:24 = scf.for {{.*}} iter_args
-// LOOP: math.fma
-// LOOP: arith.addf %[[FIRST]]#0, %[[SECOND]]#0
+// LOOP: %[[PLACE:.*]] = arith.addi %[[ZERO]], %c0
+// LOOP: %[[FIRST:.*]] = vector.load %[[TOTALS]][%[[PLACE]]]
+// LOOP: arith.addf %[[FIRST]], %[[BLOCK]]#0
 func.func @tile(%x: tensor<128x256xf32> {hr.name = "x", hr.dims = [#hr.size<"128">, #hr.size<"256">]}, %w: tensor<256x96xf32> {hr.name = "w", hr.dims = [#hr.size<"256">, #hr.size<"96">]})
     -> (tensor<128x96xf32> {hr.name = "y", hr.dims = [#hr.size<"128">, #hr.size<"96">]}) {
   %zero = arith.constant 0.0 : f32
@@ -68,7 +74,7 @@ func.func @more_rows(%x: tensor<18x256xf32> {hr.name = "x", hr.dims = [#hr.size<
 
 // Totals stay in registers.
 // CHECK: hr.stage @vector_contract_
-// CHECK-SAME: block = 16, cost
+// CHECK-SAME: block = 16, cost = {{[0-9]+}}>
 func.func @vector(%x: tensor<3x256xf32> {hr.name = "x", hr.dims = [#hr.size<"3">, #hr.size<"256">]}, %w: tensor<256x96xf32> {hr.name = "w", hr.dims = [#hr.size<"256">, #hr.size<"96">]})
     -> (tensor<3x96xf32> {hr.name = "y", hr.dims = [#hr.size<"3">, #hr.size<"96">]}) {
   %zero = arith.constant 0.0 : f32
@@ -89,7 +95,7 @@ func.func @vector(%x: tensor<3x256xf32> {hr.name = "x", hr.dims = [#hr.size<"3">
 // CHECK-SAME: rows = 8, block = 256, cost
 // LOOP: func.func private @deep_contract_
 // LOOP: %[[BLOCK:.*]] = arith.constant 256 : index
-// LOOP: scf.for {{.*}} step %[[BLOCK]] iter_args
+// LOOP: scf.for {{.*}} step %[[BLOCK]] {
 // LOOP: math.fma
 // LOOP: arith.addf
 func.func @deep(%x: tensor<128x2048xf32> {hr.name = "x", hr.dims = [#hr.size<"128">, #hr.size<"2048">]}, %w: tensor<2048x96xf32> {hr.name = "w", hr.dims = [#hr.size<"2048">, #hr.size<"96">]})

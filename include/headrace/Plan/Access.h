@@ -61,8 +61,10 @@ reshapeStrides(llvm::ArrayRef<SizeExpr> from, llvm::ArrayRef<SizeExpr> strides,
                llvm::ArrayRef<SizeExpr> to);
 
 /// Looks through hr.view and hr.reshape. Fails if a reshape on the way needs a
-/// copy, or sizes cannot be traced.
-mlir::FailureOr<StridedView> getStridedView(mlir::Value tensor);
+/// copy, or sizes cannot be traced. The base has these strides, or, without any,
+/// is row-major.
+mlir::FailureOr<StridedView>
+getStridedView(mlir::Value tensor, llvm::ArrayRef<SizeExpr> baseStrides = {});
 
 /// `index`, one function of `numLoops` loops per dimension of `tensor`, as one
 /// per dimension of the base under its views. Fails, and says at which view and
@@ -92,7 +94,9 @@ struct Access {
   unsigned panelLoop = 0;
   int64_t group = 1;
   unsigned groupLoop = 0; // where `group` is not 1
-  llvm::SmallVector<Linear> logical; // index in the unpacked tensor
+  /// The index in the unpacked tensor, its dimensions in the order in which the
+  /// panels have them.
+  llvm::SmallVector<Linear> logical;
 
   /// The input is read at positions that are data: it is the region of `gather`,
   /// which is looked through, at these functions of its loops. The index

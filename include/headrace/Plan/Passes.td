@@ -26,6 +26,25 @@ def PrepareStagesPass : Pass<"hr-prepare-stages", "::mlir::ModuleOp"> {
                            "::mlir::tensor::TensorDialect"];
 }
 
+def ChooseLayoutsPass : Pass<"hr-choose-layouts", "::mlir::ModuleOp"> {
+  let summary = "chooses the order in which buffers keep their dimensions";
+  let description = [{
+    After it, every value that a compute op stores has its dimensions in the order
+    in which the operations around it are fastest by prediction; who reads it in
+    another one does so through a view.
+
+    What a caller sees, weights, states and what is read at positions which are
+    data stay row-major. Each decision is a remark with both times.
+  }];
+  let dependentDialects = ["::headrace::hr::HRDialect",
+                           "::mlir::linalg::LinalgDialect",
+                           "::mlir::tensor::TensorDialect"];
+  let options = [
+    Option<"target", "target", "std::string", "\"native\"",
+           "description to plan for, as `hw::System::load` takes it">
+  ];
+}
+
 def FormStagesPass : Pass<"hr-form-stages", "::mlir::ModuleOp"> {
   let summary = "groups operations into stages, each with its plan";
   let description = [{

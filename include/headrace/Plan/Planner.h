@@ -125,9 +125,12 @@ private:
   llvm::SmallVector<int64_t> getRows(const Contraction &info,
                                      const NestPlan &nestPlan) const;
   int64_t getDotLoop(const Contraction &info) const;
+  /// Elements from one iteration of a loop to the next, at typical sizes; 0 of
+  /// what is stored in panels.
+  int64_t getStep(const Access &access, unsigned loop) const;
   /// How many products of a nest with vectors are summed before they join the
-  /// rest; 0: all.
-  int64_t getBlock(const Contraction &info, const NestPlan &nestPlan) const;
+  /// rest, and where that is.
+  void planBlock(const Contraction &info, NestPlan &nestPlan) const;
   /// `plan` with every instruction it can be made of, and with what has to be
   /// copied for each.
   void addVariants(const Contraction &info, const NestPlan &plan,

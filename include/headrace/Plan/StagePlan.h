@@ -23,6 +23,8 @@ struct NestPlan {
   int64_t row = -1;
   int64_t rows = 1;
   int64_t block = 0;
+  /// What is summed beyond the block is in scratch.
+  bool totalsInScratch = false;
   /// The reduction loop that the atom's k runs along.
   int64_t group = -1;
   /// Operands of a contraction that are copied to panels in scratch.

@@ -168,7 +168,7 @@ LogicalResult NestPlanAttr::verify(function_ref<InFlightDiagnostic()> emitError,
                                    int64_t vector, int64_t vectors, int64_t row,
                                    int64_t rows, int64_t block, int64_t group,
                                    DenseI64ArrayAttr packed, int64_t cost,
-                                   AtomAttr atom) {
+                                   AtomAttr atom, bool totalsInScratch) {
   for (auto [name, loop] :
        {std::pair("vector", vector), {"row", row}, {"group", group}})
     if (loop < -1)
@@ -197,6 +197,8 @@ LogicalResult NestPlanAttr::verify(function_ref<InFlightDiagnostic()> emitError,
     }
   if (atom && (vector < 0 || group < 0))
     return emitError() << "a nest of an atom needs a vector and a group";
+  if (totalsInScratch && block == 0)
+    return emitError() << "a nest has totals, but no blocks that join them";
   return success();
 }
 

@@ -156,8 +156,14 @@ private:
         if (chain.empty() || !isIndexFunction(chain.back()) ||
             operand.get() == getOverwritten(&op))
           continue;
-        if (chain.back()->hasOneUse() && chain.back()->getBlock() == block)
+        // Also in place: what lies between an op and its index function would
+        // lie within their stage.
+        if (chain.back()->hasOneUse() && chain.back()->getBlock() == block &&
+            llvm::all_of(chain, [](Operation *def) { return def->hasOneUse(); })) {
+          for (Operation *def : llvm::reverse(chain))
+            def->moveBefore(&op);
           continue;
+        }
         OpBuilder b(&op);
         IRMapping map;
         for (Operation *def : llvm::reverse(chain))
@@ -384,6 +390,7 @@ private:
   }
 
   bool tryJoin(unsigned producer, unsigned consumer) {
+    // What has to run between the two, stays there.
     if (reaches(producer, consumer) || reaches(consumer, producer))
       return false;
     // Views through a repeat's results order things that groups do not show.
@@ -391,19 +398,24 @@ private:
     llvm::append_range(together, groups[consumer].ops);
     sortOps(together);
     // A repeat between the two must stay between them.
+    auto refuse = [&](StringRef reason) {
+      groups[consumer].ops.back()->emitRemark("cannot join its producer: ")
+          << reason;
+      return false;
+    };
     for (Operation &op : *block)
       if (isa<hr::RepeatOp>(op) && together.front()->isBeforeInBlock(&op) &&
           op.isBeforeInBlock(together.back()))
-        return false;
+        return refuse("repeated layers lie between them");
     double seconds = 0;
     std::string why;
     if (!analyze(together, &seconds, &why))
-      return false;
+      return refuse(why);
     // Beside what computes the positions, a gather would be a copy again.
     if (countLookedThrough(together) <
         countLookedThrough(groups[producer].ops) +
             countLookedThrough(groups[consumer].ops))
-      return false;
+      return refuse("a gather that is read in place would be a copy");
     double apart = groups[producer].seconds + groups[consumer].seconds;
     auto nanoseconds = [](double time) { return int64_t(time * 1e9); };
     if (seconds > apart) {

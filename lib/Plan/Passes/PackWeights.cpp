@@ -84,18 +84,25 @@ WeightPacker::WeightPacker(hr::StageOp stage, const Packing &packing,
       constant(stage.getInputs()[cast<BlockArgument>(view.base).getArgNumber()]
                    .getDefiningOp<hr::ConstantOp>()),
       type(cast<RankedTensorType>(use->get().getType())) {
-  // [panels][the other dimensions in order][panel][group]
+  // [panels][the other dimensions in the order of the loops][panel][group]
+  AffineMap map = contraction.getMatchingIndexingMap(use);
+  auto loopOf = [&](int64_t d) {
+    auto loop = dyn_cast<AffineDimExpr>(map.getResult(d));
+    return loop ? loop.getPosition() : 0;
+  };
+  for (unsigned d = 0; d < type.getRank(); ++d)
+    if (d != packing.dim)
+      permutation.push_back(d);
+  llvm::stable_sort(permutation, [&](int64_t a, int64_t b) {
+    return loopOf(a) < loopOf(b);
+  });
   SmallVector<int64_t> shape{static_cast<int64_t>(
       llvm::divideCeil(type.getDimSize(packing.dim), packing.panel))};
-  permutation.push_back(packing.dim);
-  for (unsigned d = 0; d < type.getRank(); ++d)
-    if (d != packing.dim) {
-      bool grouped = packing.group > 1 && d == packing.groupDim;
-      shape.push_back(grouped
-                          ? llvm::divideCeil(type.getDimSize(d), packing.group)
-                          : type.getDimSize(d));
-      permutation.push_back(d);
-    }
+  for (int64_t d : permutation)
+    shape.push_back(packing.group > 1 && d == int64_t(packing.groupDim)
+                        ? llvm::divideCeil(type.getDimSize(d), packing.group)
+                        : type.getDimSize(d));
+  permutation.insert(permutation.begin(), packing.dim);
   shape.push_back(packing.panel);
   if (packing.group > 1)
     shape.push_back(packing.group);

@@ -252,9 +252,68 @@ ContractionEmitter::reduce(ArrayRef<unsigned> over, SmallVector<Value> sums,
     };
     if (static_cast<int64_t>(d) != blockedLoop)
       return inner(range.lo, hi, carried);
-    return sumInBlocks(range, iterations, carried, inner);
+    if (!carried.empty())
+      return sumInBlocks(range, iterations, carried, inner);
+    // Totals are in scratch.
+    e.forLoop(range.lo, hi, iterations, [&](Value iv) {
+      Value end = e.addConstant(iv, iterations);
+      if (!range.staticLen || *range.staticLen % iterations)
+        end = arith::MinSIOp::create(b, loc, end, hi);
+      SmallVector<Value> zeros;
+      for (Value sum : sums)
+        zeros.push_back(zeroLike(sum));
+      addToTotals(inner(iv, end, zeros));
+    });
+    return {};
   };
-  return nestLoops(0, sums);
+  if (blockedLoop < 0 || !nestPlan.totalsInScratch ||
+      getStageMemoryType(accType) != accType)
+    return nestLoops(0, sums);
+  storeTotals(sums);
+  nestLoops(0, {});
+  return loadTotals(sums);
+}
+
+/// Where total `i` is. LLVM would hand what is stored on in registers, of which
+/// the sums of the next block then have too few: they are in memory in the
+/// innermost loop. So what is read has an address of which LLVM does not know
+/// that it is the one that was written: tiles are counted from 0.
+Value ContractionEmitter::totalPlace(int64_t i, bool isRead) {
+  Value place = e.constant(i * lanes);
+  if (!isRead)
+    return place;
+  if (!hiddenZero)
+    hiddenZero = arith::MinSIOp::create(e.entry, loc, e.func.getArgument(0),
+                                        e.constant(0));
+  return arith::AddIOp::create(b, loc, hiddenZero, place);
+}
+
+void ContractionEmitter::storeTotals(ArrayRef<Value> sums) {
+  auto most = static_cast<int64_t>(sums.size());
+  if (!totalScratch || cast<MemRefType>(totalScratch.getType()).getNumElements() <
+                           most * lanes)
+    totalScratch = e.allocScratch(
+        accType, std::max(most, nestPlan.rows * nestPlan.vectors) * lanes);
+  for (auto [i, sum] : llvm::enumerate(sums))
+    vector::StoreOp::create(b, loc, sum, totalScratch,
+                            ValueRange{totalPlace(i, /*isRead=*/false)});
+}
+
+SmallVector<Value> ContractionEmitter::loadTotals(ArrayRef<Value> like) {
+  SmallVector<Value> totals;
+  for (auto [i, value] : llvm::enumerate(like))
+    totals.push_back(
+        vector::LoadOp::create(b, loc, cast<VectorType>(value.getType()),
+                               totalScratch,
+                               ValueRange{totalPlace(i, /*isRead=*/true)}));
+  return totals;
+}
+
+void ContractionEmitter::addToTotals(ArrayRef<Value> sums) {
+  SmallVector<Value> totals = loadTotals(sums);
+  for (auto [total, sum] : llvm::zip(totals, sums))
+    total = addTo(total, sum);
+  storeTotals(totals);
 }
 
 SmallVector<Value> ContractionEmitter::sumInBlocks(
@@ -269,13 +328,8 @@ SmallVector<Value> ContractionEmitter::sumInBlocks(
       next.push_back(addTo(sum, more));
     return next;
   };
-  // Two blocks need no totals while the first is summed.
   if (range.staticLen && *range.staticLen <= block)
     return body(range.lo, hi, sums);
-  if (range.staticLen && *range.staticLen <= 2 * block) {
-    Value middle = e.addConstant(range.lo, block);
-    return addBlock(middle, hi, body(range.lo, middle, sums));
-  }
   return e.forCarry(
       range.lo, hi, block, sums, [&](Value iv, ValueRange total) {
         Value end = e.addConstant(iv, block);

@@ -74,6 +74,11 @@ private:
               llvm::function_ref<llvm::SmallVector<mlir::Value>(
                   mlir::Value, mlir::Value, mlir::ValueRange)>
                   body);
+  /// Sums in scratch, to which those of blocks are added.
+  void storeTotals(llvm::ArrayRef<mlir::Value> sums);
+  void addToTotals(llvm::ArrayRef<mlir::Value> sums);
+  llvm::SmallVector<mlir::Value> loadTotals(llvm::ArrayRef<mlir::Value> like);
+  mlir::Value totalPlace(int64_t i, bool isRead);
   LaneIndex atClass(unsigned cls);
   mlir::Value maskOf(int64_t v);
 
@@ -147,7 +152,9 @@ private:
   /// The first lane of the copy that the current panel is in; null: its own.
   mlir::Value firstCopied;
   std::optional<Copy> copies[2];
-  mlir::Value sumScratch;
+  mlir::Value sumScratch, totalScratch;
+  /// An index that is 0.
+  mlir::Value hiddenZero;
 };
 
 } // namespace headrace

@@ -182,7 +182,8 @@ def HR_NestPlanAttr : HR_Attr<"NestPlan", "nest"> {
     the loop whose consecutive iterations are lanes, `vectors` how many vectors
     of it are in registers at once; `row` is the loop of which `rows` iterations
     are in registers at once; `block` is the most products that are summed, in
-    each lane, before they join the rest (0: all).
+    each lane, before they join the rest (0: all). Where `totals_in_scratch`, that
+    rest is in scratch: the sums of a block leave no registers for it.
 
     A contraction may be made of an `atom` (none: multiply-adds of vectors),
     whose k runs along the reduction loop `group`. `packed` lists the operands
@@ -196,6 +197,8 @@ def HR_NestPlanAttr : HR_Attr<"NestPlan", "nest"> {
 
     ```mlir
     #hr.nest<vector = 1, vectors = 3, row = 0, rows = 8, block = 512>
+    #hr.nest<vector = 1, vectors = 3, row = 0, rows = 8, block = 512,
+        totals_in_scratch = true>
     #hr.nest<vector = 1, vectors = 3, row = 0, rows = 8, block = 512, group = 2,
         packed = [1], cost = 9800,
         atom = <instruction = "x86.vdpbf16ps", m = 1, n = 16, k = 2, fragments = false>>
@@ -206,7 +209,8 @@ def HR_NestPlanAttr : HR_Attr<"NestPlan", "nest"> {
                         DefaultValuedParameter<"int64_t", "-1">:$group,
                         OptionalParameter<"::mlir::DenseI64ArrayAttr">:$packed,
                         DefaultValuedParameter<"int64_t", "0">:$cost,
-                        OptionalParameter<"::headrace::hr::AtomAttr">:$atom);
+                        OptionalParameter<"::headrace::hr::AtomAttr">:$atom,
+                        DefaultValuedParameter<"bool", "false">:$totals_in_scratch);
   let assemblyFormat = "`<` struct(params) `>`";
   let genVerifyDecl = 1;
 }
