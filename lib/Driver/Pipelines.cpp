@@ -118,10 +118,12 @@ void headrace::buildVerification(Phase phase, OpPassManager &pm,
     pm.addPass(createVerifyTensorPass());
     return;
   case Phase::Fused: {
-    // Whether plans fit their stages is asked where they are tiled.
     VerifyTensorPassOptions verify;
     verify.fused = true;
     pm.addPass(createVerifyTensorPass(verify));
+    VerifyPlansPassOptions plans;
+    plans.target = options.target;
+    pm.addPass(createVerifyPlansPass(plans));
     return;
   }
   case Phase::Tiled:

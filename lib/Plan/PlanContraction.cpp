@@ -223,12 +223,17 @@ void Planner::planBlock(const Contraction &info, NestPlan &nestPlan) const {
   int64_t sums = nestPlan.rows * (dot ? 1 : nestPlan.vectors);
   int64_t operands = 1 + (dot ? nestPlan.rows : nestPlan.vectors);
   bool fits = (2 * sums + operands) * perSum <= registers;
-  nestPlan.totalsInScratch = !fits && !dot;
+  auto setBlock = [&](int64_t block) {
+    nestPlan.block = block;
+    bool isKnown = llvm::all_of(info.loops, [](const auto &loop) {
+      return loop.parallel || loop.isKnown;
+    });
+    nestPlan.totalsInScratch =
+        !fits && !dot && (!isKnown || depth > double(block));
+  };
   // Products of 16-bit floats: their results have an ulp of 2^-8 or 2^-11.
-  if (info.narrow[0] && info.narrow[1]) {
-    nestPlan.block = narrow;
-    return;
-  }
+  if (info.narrow[0] && info.narrow[1])
+    return setBlock(narrow);
   int64_t rowExtent =
       nestPlan.row < 0 ? 1 : info.loops[nestPlan.row].extent;
   int64_t block = depth < longSum ? reused : 2 * reused;
@@ -238,7 +243,7 @@ void Planner::planBlock(const Contraction &info, NestPlan &nestPlan) const {
     block = readOnce;
   else if (rowExtent <= 2 * nestPlan.rows)
     block = readTwice;
-  nestPlan.block = std::max(block, static_cast<int64_t>(std::sqrt(depth)));
+  setBlock(std::max(block, static_cast<int64_t>(std::sqrt(depth))));
 }
 
 /// Whether the nest is better off as dot products: lanes along a reduction in

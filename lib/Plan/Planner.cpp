@@ -130,8 +130,18 @@ int64_t Planner::strideAlong(const StageAnalysis &analysis, const Node *node,
     return 0;
   if (analysis.isMaterialized(access.producer)) {
     auto layout = layouts ? layouts->find(access.producer) : Layouts::iterator();
-    if (!layouts || layout == layouts->end())
-      return 1; // undecided: laid out for its readers
+    if (!layouts || layout == layouts->end()) {
+      // A product's results have its lanes innermost, and those are along the last
+      // dimension; other values are laid out for their readers.
+      if (!analysis.isProduct(access.producer))
+        return 1;
+      ArrayRef<unsigned> loops = access.producer->resultLoops[number];
+      for (auto [p, loop] : llvm::enumerate(loops))
+        if (theirs[loop] != SizeExpr(0) &&
+            (p + 1 != loops.size() || theirs[loop] != SizeExpr(1)))
+          return 2;
+      return 1;
+    }
     // Contiguous if only the innermost dimension moves, by one.
     const Node *producer = access.producer;
     ArrayRef<unsigned> loops = producer->resultLoops[number];
@@ -472,6 +482,15 @@ void Planner::preferSmallCalls(const StageAnalysis &analysis,
   }
 }
 
+/// Whether a sum of products of the stage reads what the node stores.
+static bool isReadByProduct(const StageAnalysis &analysis, const Node *stored) {
+  return llvm::any_of(analysis.getNodes(), [&](const auto &node) {
+    return node->kind == NodeKind::Contraction &&
+           (node->operands[0].producer == stored ||
+            node->operands[1].producer == stored);
+  });
+}
+
 SmallVector<NestPlan>
 Planner::planNests(const StageAnalysis &analysis) const {
   // A streamed reduction says on which class its nests have lanes.
@@ -507,6 +526,16 @@ Planner::planNests(const StageAnalysis &analysis) const {
               cls = wanted;
           }
       }
+    // What another product reads has the lanes that it counts on.
+    if (nest.anchor->kind == NodeKind::Contraction && cls < 0)
+      for (const Node *sink : nest.sinks)
+        if (analysis.isProduct(sink) && isReadByProduct(analysis, sink)) {
+          unsigned last = sink->loops[sink->resultLoops.front().back()].cls;
+          if (llvm::any_of(nest.anchor->loops, [&](const Loop &loop) {
+                return loop.parallel && loop.cls == last;
+              }))
+            cls = last;
+        }
     nestPlans[n] = planNest(analysis, nest, cls);
     bool hasTile = nest.anchor->kind == NodeKind::Contraction ||
                    nest.anchor->kind == NodeKind::SoftmaxSum;
@@ -638,7 +667,7 @@ StagePlan Planner::plan(const StageAnalysis &analysis, bool isFinal) const {
     return !info.extent.isConstant();
   });
   bool isCheck = isFinal && options.within > 1;
-  SmallVector<StagePlan> plans; // where more than the best is asked for
+  std::vector<StagePlan> plans; // where more than the best is asked for
   std::optional<StagePlan> best, second;
   std::function<void(size_t)> enumerate = [&](size_t i) {
     if (i == tileable.size()) {

@@ -31,6 +31,8 @@ public:
   double getSeconds() const;
   /// Seconds of one worker per point of a nest.
   double getPointCost(unsigned number) const;
+  /// Where nests hand their values on.
+  std::vector<EdgePlan> getEdges() const;
 
 private:
   struct Input {
@@ -300,6 +302,42 @@ double Planner::Prediction::getPointCost(unsigned number) const {
   return getCompute(number) * tiles / points;
 }
 
+std::vector<EdgePlan> Planner::Prediction::getEdges() const {
+  SmallVector<ScratchValue> values = analysis.getScratchValues();
+  SmallVector<double> bytes;
+  for (const ScratchValue &value : values) {
+    double count = double(getElementBytes(
+        cast<RankedTensorType>(value.value.getType()).getElementType()));
+    unsigned number = cast<OpResult>(value.value).getResultNumber();
+    bool isStreamed = analysis.getNests()[value.nest].streamedBy != nullptr;
+    for (unsigned l : value.node->resultLoops[number]) {
+      unsigned cls = value.node->loops[l].cls;
+      // Of a stream there is a block at a time.
+      count *= isStreamed && classes[cls].streamed
+                   ? std::min(length[cls], double(plan.stream))
+                   : length[cls];
+    }
+    bytes.push_back(count);
+  }
+  std::vector<EdgePlan> edges;
+  for (auto [i, value] : llvm::enumerate(values)) {
+    // The most that is in hand while the value is.
+    double most = 0;
+    for (int64_t n = value.nest; n <= value.lastReader; ++n) {
+      double held = 0;
+      for (auto [other, size] : llvm::zip(values, bytes))
+        if (other.nest <= n && n <= other.lastReader)
+          held += size;
+      most = std::max(most, held);
+    }
+    const hw::Memory *memory = machine.getHome(most, int64_t(active));
+    edges.push_back({value.nest, value.number,
+                     memory ? memory->name : std::string("none"),
+                     std::llround(bytes[i])});
+  }
+  return edges;
+}
+
 void Planner::setCosts(
     const StageAnalysis &analysis,
     ArrayRef<std::unique_ptr<Contraction>> contractions,
@@ -308,6 +346,7 @@ void Planner::setCosts(
   for (auto [n, nest] : llvm::enumerate(plan.nests))
     nest.cost = std::max<int64_t>(
         1, std::llround(1e15 * prediction.getPointCost(n)));
+  plan.edges = prediction.getEdges();
 }
 
 double Planner::predict(const StageAnalysis &analysis,

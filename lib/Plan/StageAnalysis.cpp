@@ -379,6 +379,51 @@ bool StageAnalysis::isBounded(const Node *node, ArrayRef<unsigned> over,
   return true;
 }
 
+bool StageAnalysis::readsStored(const Nest &nest, const Node *stored) const {
+  SmallVector<const Node *> work = nest.getRoots();
+  DenseSet<const Node *> seen(work.begin(), work.end());
+  while (!work.empty()) {
+    const Node *node = work.pop_back_val();
+    for (const Access &access : node->operands) {
+      if (access.producer == stored)
+        return true;
+      if (access.producer && !materialized.contains(access.producer) &&
+          seen.insert(access.producer).second)
+        work.push_back(access.producer);
+    }
+  }
+  return false;
+}
+
+SmallVector<ScratchValue> StageAnalysis::getScratchValues() const {
+  SmallVector<ScratchValue> result;
+  for (auto [n, nest] : llvm::enumerate(nests)) {
+    SmallVector<const Node *> stored;
+    for (const Prologue &prologue : nest.prologues)
+      stored.push_back(prologue.map);
+    llvm::append_range(stored, nest.sinks);
+    int64_t number = 0;
+    for (const Node *node : stored)
+      for (OpResult value : node->op->getResults()) {
+        if (isOutput(value))
+          continue;
+        ScratchValue &scratch = result.emplace_back();
+        scratch = {int64_t(n), number++, node, value, int64_t(n)};
+        for (auto [m, other] : llvm::enumerate(nests))
+          if (m > n && readsStored(other, node))
+            scratch.lastReader = int64_t(m);
+      }
+  }
+  return result;
+}
+
+bool StageAnalysis::isProduct(const Node *node) const {
+  return llvm::any_of(nests, [&](const Nest &nest) {
+    return nest.anchor->kind == NodeKind::Contraction && !nest.streamedBy &&
+           llvm::is_contained(nest.sinks, node);
+  });
+}
+
 bool StageAnalysis::isAligned(const Node *reader, const Access &access,
                               std::optional<unsigned> cls) {
   const Node *producer = access.producer;

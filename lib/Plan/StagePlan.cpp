@@ -21,10 +21,15 @@ hr::PlanAttr StagePlan::toAttr(MLIRContext *context) const {
         nest.packed.empty() ? DenseI64ArrayAttr()
                             : DenseI64ArrayAttr::get(context, nest.packed),
         nest.cost, nest.atom, nest.totalsInScratch));
-  return hr::PlanAttr::get(context, DenseI64ArrayAttr::get(context, tile),
-                           lanes, stream, ArrayAttr::get(context, list),
-                           static_cast<int64_t>(seconds * 1e9), runnerUp,
-                           bypass);
+  SmallVector<Attribute> handed;
+  for (const EdgePlan &edge : edges)
+    handed.push_back(hr::EdgeAttr::get(context, edge.nest, edge.value,
+                                       edge.memory, edge.bytes));
+  return hr::PlanAttr::get(
+      context, DenseI64ArrayAttr::get(context, tile), lanes, stream,
+      ArrayAttr::get(context, list), static_cast<int64_t>(seconds * 1e9),
+      runnerUp, bypass,
+      handed.empty() ? ArrayAttr() : ArrayAttr::get(context, handed));
 }
 
 StagePlan StagePlan::fromAttr(hr::PlanAttr attr) {
@@ -49,6 +54,10 @@ StagePlan StagePlan::fromAttr(hr::PlanAttr attr) {
   plan.seconds = attr.getNanoseconds() * 1e-9;
   plan.runnerUp = attr.getRunnerUp().str();
   plan.bypass = attr.getBypass();
+  if (attr.getEdges())
+    for (auto edge : attr.getEdges().getAsRange<hr::EdgeAttr>())
+      plan.edges.push_back({edge.getNest(), edge.getValue(),
+                            edge.getMemory().str(), edge.getBytes()});
   return plan;
 }
 
@@ -110,6 +119,33 @@ static LogicalResult verifyNest(const Nest &nest, const NestPlan &plan,
   return success();
 }
 
+/// A plan with lanes says of each value that is handed over in scratch where.
+static LogicalResult verifyEdges(const StageAnalysis &analysis,
+                                 const StagePlan &plan, std::string &why) {
+  SmallVector<ScratchValue> values = analysis.getScratchValues();
+  if (plan.edges.empty() && plan.lanes == 1)
+    return success();
+  auto matches = [&](const ScratchValue &value, const EdgePlan &edge) {
+    return value.nest == edge.nest && value.number == edge.value;
+  };
+  for (const ScratchValue &value : values)
+    if (llvm::count_if(plan.edges, [&](const EdgePlan &edge) {
+          return matches(value, edge);
+        }) != 1) {
+      why = "the plan does not say once where value " +
+            std::to_string(value.number) + " of nest " +
+            std::to_string(value.nest) + " is handed over";
+      return failure();
+    }
+  if (plan.edges.size() != values.size()) {
+    why = "the plan has " + std::to_string(plan.edges.size()) +
+          " edges, but nests hand over " + std::to_string(values.size()) +
+          " values";
+    return failure();
+  }
+  return success();
+}
+
 LogicalResult plan::verifyPlan(const StageAnalysis &analysis,
                                const StagePlan &plan, std::string &why) {
   auto fail = [&](const Twine &text) {
@@ -132,5 +168,5 @@ LogicalResult plan::verifyPlan(const StageAnalysis &analysis,
     if (failed(verifyNest(nest, plan.nests[n], why)) ||
         failed(verifyPanels(nest, plan.nests[n], plan, why)))
       return fail("the plan has for nest " + Twine(n) + ": " + why);
-  return success();
+  return verifyEdges(analysis, plan, why);
 }

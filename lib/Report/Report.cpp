@@ -96,6 +96,13 @@ static Object describePlan(hr::PlanAttr plan) {
                            {"block", nest.getBlock()},
                            {"totals_in_scratch", nest.getTotalsInScratch()},
                            {"cost", nest.getCost()}});
+  Array edges;
+  if (plan.getEdges())
+    for (auto edge : plan.getEdges().getAsRange<hr::EdgeAttr>())
+      edges.push_back(Object{{"nest", edge.getNest()},
+                             {"value", edge.getValue()},
+                             {"memory", edge.getMemory()},
+                             {"bytes", edge.getBytes()}});
   Array tile;
   for (int64_t size : plan.getTile().asArrayRef())
     tile.push_back(size);
@@ -103,6 +110,7 @@ static Object describePlan(hr::PlanAttr plan) {
                 {"lanes", plan.getLanes()},
                 {"stream", plan.getStream()},
                 {"nests", std::move(nests)},
+                {"edges", std::move(edges)},
                 {"predicted_ns", plan.getNanoseconds()},
                 {"runner_up", plan.getRunnerUp()}};
 }

@@ -70,11 +70,12 @@ func.func @tied(%i: tensor<32xi64> {hr.name = "i", hr.dims = [#hr.size<"32">]})
 
 // -----
 
-// A contraction that sums over another's result would compute all of it for
-// each of its tiles: two stages.
+// A product that sums over another's results is a part of its stage where that is
+// clearly faster: the rows of a tile are handed over in a cache.
 
 // CHECK-LABEL: func.func @chain
-// CHECK-COUNT-2: hr.stage
+// CHECK: hr.stage @chain_contract_contract_0
+// CHECK-SAME: edges = [#hr.edge<nest = 0, value = 0, memory = "l1", bytes = 3072>]
 // CHECK-NOT: hr.stage
 func.func @chain(%x: tensor<64x64xf32> {hr.name = "x", hr.dims = [#hr.size<"64">, #hr.size<"64">]})
     -> (tensor<64x64xf32> {hr.name = "y", hr.dims = [#hr.size<"64">, #hr.size<"64">]}) {
@@ -96,6 +97,36 @@ func.func @chain(%x: tensor<64x64xf32> {hr.name = "x", hr.dims = [#hr.size<"64">
     linalg.yield %s : f32
   } -> tensor<64x64xf32>
   return %n : tensor<64x64xf32>
+}
+
+// -----
+
+// Of one row there would be one tile: two stages, each over columns.
+
+// CHECK-LABEL: func.func @one_row
+// CHECK-COUNT-2: hr.stage
+// CHECK-NOT: hr.stage
+func.func @one_row(%x: tensor<1x512xf32> {hr.name = "x", hr.dims = [#hr.size<"1">, #hr.size<"512">]},
+                   %w: tensor<512x512xf32> {hr.name = "w", hr.dims = [#hr.size<"512">, #hr.size<"512">]})
+    -> (tensor<1x512xf32> {hr.name = "y", hr.dims = [#hr.size<"1">, #hr.size<"512">]}) {
+  %zero = arith.constant 0.0 : f32
+  %e = tensor.empty() : tensor<1x512xf32>
+  %f = linalg.fill ins(%zero : f32) outs(%e : tensor<1x512xf32>) -> tensor<1x512xf32>
+  %m = linalg.generic {indexing_maps = [affine_map<(i, j, k) -> (i, k)>, affine_map<(i, j, k) -> (k, j)>, affine_map<(i, j, k) -> (i, j)>],
+      iterator_types = ["parallel", "parallel", "reduction"]} ins(%x, %w : tensor<1x512xf32>, tensor<512x512xf32>) outs(%f : tensor<1x512xf32>) {
+  ^bb0(%p: f32, %q: f32, %o: f32):
+    %r = arith.mulf %p, %q : f32
+    %s = arith.addf %o, %r : f32
+    linalg.yield %s : f32
+  } -> tensor<1x512xf32>
+  %n = linalg.generic {indexing_maps = [affine_map<(i, j, k) -> (i, k)>, affine_map<(i, j, k) -> (k, j)>, affine_map<(i, j, k) -> (i, j)>],
+      iterator_types = ["parallel", "parallel", "reduction"]} ins(%m, %w : tensor<1x512xf32>, tensor<512x512xf32>) outs(%f : tensor<1x512xf32>) {
+  ^bb0(%p: f32, %q: f32, %o: f32):
+    %r = arith.mulf %p, %q : f32
+    %s = arith.addf %o, %r : f32
+    linalg.yield %s : f32
+  } -> tensor<1x512xf32>
+  return %n : tensor<1x512xf32>
 }
 
 // -----

@@ -69,6 +69,19 @@ def FormStagesPass : Pass<"hr-form-stages", "::mlir::ModuleOp"> {
   ];
 }
 
+def VerifyPlansPass : Pass<"hr-verify-plans", "::mlir::ModuleOp"> {
+  let summary = "checks that plans fit their stages and the machine";
+  let description = [{
+    After it, every stage has a plan that code can be made of (`plan::verifyPlan`),
+    and what its nests hand over lies in memories that the machine `target` has
+    and that hold it.
+  }];
+  let options = [
+    Option<"target", "target", "std::string", "\"native\"",
+           "description that was planned for, as `hw::System::load` takes it">
+  ];
+}
+
 //===----------------------------------------------------------------------===//
 // Verification (hrcc --verify)
 //===----------------------------------------------------------------------===//

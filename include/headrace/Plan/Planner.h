@@ -175,7 +175,7 @@ private:
   double predict(const StageAnalysis &analysis,
                  llvm::ArrayRef<std::unique_ptr<Contraction>> contractions,
                  const StagePlan &plan) const;
-  /// Sets what each nest of a plan costs per point.
+  /// Sets what each nest of a plan costs per point, and its edges.
   void setCosts(const StageAnalysis &analysis,
                 llvm::ArrayRef<std::unique_ptr<Contraction>> contractions,
                 StagePlan &plan) const;

@@ -107,6 +107,16 @@ struct Nest {
   llvm::SmallVector<const Node *> getRoots() const;
 };
 
+/// A value that a nest stores for other nests of its tile.
+struct ScratchValue {
+  /// The nest that stores it, and which of what that stores for others it is.
+  int64_t nest = 0, number = 0;
+  const Node *node = nullptr;
+  mlir::Value value;
+  /// The last nest that reads it.
+  int64_t lastReader = 0;
+};
+
 class StageAnalysis {
 public:
   /// Analyses the body of `stage`. On failure, `why` says what cannot be
@@ -134,6 +144,13 @@ public:
   bool isMaterialized(const Node *node) const {
     return materialized.contains(node);
   }
+  /// In the order of the nests.
+  llvm::SmallVector<ScratchValue> getScratchValues() const;
+  /// Whether a nest reads what `stored` is, through what is inlined too.
+  bool readsStored(const Nest &nest, const Node *stored) const;
+  /// The node's result is stored by the nest of a contraction that is part of no
+  /// stream.
+  bool isProduct(const Node *node) const;
   /// The node is a gather that contractions alone read, in place: nobody
   /// computes it.
   bool isLookedThrough(const Node *node) const;

@@ -12,6 +12,7 @@
 #define HEADRACE_PLAN_STAGEPLAN_H
 
 #include "headrace/Dialect/HR/HR.h"
+#include <vector>
 
 namespace headrace::plan {
 
@@ -39,11 +40,19 @@ struct NestPlan {
   }
 };
 
+/// A value that a nest stores for others of its tile.
+struct EdgePlan {
+  int64_t nest = 0, value = 0;
+  std::string memory;
+  int64_t bytes = 0;
+};
+
 struct StagePlan {
   llvm::SmallVector<int64_t> tile;
   int64_t lanes = 1;
   int64_t stream = 128;
   llvm::SmallVector<NestPlan> nests;
+  std::vector<EdgePlan> edges;
   double seconds = 0;
   std::string runnerUp;
   /// Results are stored past the caches.
@@ -54,8 +63,9 @@ struct StagePlan {
 };
 
 /// Whether code can be made of the stage by this plan: tiles are of loops that
-/// may be tiled, lanes and rows of loops that are there and may be taken so. On
-/// failure, `why` says what does not fit.
+/// may be tiled, lanes and rows of loops that are there and may be taken so, and
+/// all values that nests store for each other are among its edges. On failure,
+/// `why` says what does not fit.
 mlir::LogicalResult verifyPlan(const StageAnalysis &analysis,
                                const StagePlan &plan, std::string &why);
 

@@ -240,7 +240,7 @@ LogicalResult PlanAttr::verify(function_ref<InFlightDiagnostic()> emitError,
                                DenseI64ArrayAttr tile, int64_t lanes,
                                int64_t stream, ArrayAttr nests,
                                int64_t nanoseconds, StringRef runnerUp,
-                               bool bypass) {
+                               bool bypass, ArrayAttr edges) {
   if (!tile || !nests)
     return emitError() << "a plan needs tiles and nests";
   for (int64_t size : tile.asArrayRef())
@@ -256,5 +256,17 @@ LogicalResult PlanAttr::verify(function_ref<InFlightDiagnostic()> emitError,
   for (Attribute nest : nests)
     if (!isa<NestPlanAttr>(nest))
       return emitError() << "expected nests of type #hr.nest but got " << nest;
+  for (Attribute edge : edges ? edges.getValue() : ArrayRef<Attribute>())
+    if (!isa<EdgeAttr>(edge))
+      return emitError() << "expected edges of type #hr.edge but got " << edge;
+  return success();
+}
+
+LogicalResult EdgeAttr::verify(function_ref<InFlightDiagnostic()> emitError,
+                               int64_t nest, int64_t value, StringRef memory,
+                               int64_t bytes) {
+  if (nest < 0 || value < 0 || bytes < 0 || memory.empty())
+    return emitError() << "an edge of nest " << nest << ", value " << value
+                       << ", with " << bytes << " bytes in '" << memory << "'";
   return success();
 }

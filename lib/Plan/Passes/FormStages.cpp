@@ -12,9 +12,9 @@
 //
 //   - leave no cycle among stages,
 //   - be expressible (plan::StageAnalysis succeeds on the union),
-//   - not put a contraction behind another whose result it sums over, unless it
-//     streams: each tile would compute all of the first,
-//   - not be slower than the two apart, by prediction.
+//   - not be slower than the two apart, by prediction; where it puts a product
+//     behind another whose result it sums over, and the edge between the two in
+//     the tile's memory, be clearly faster.
 //
 // Then stages become hr.stage ops; weights that a plan reads along lanes are
 // repacked at compile time, other operands by a copy at the head of the tile.
@@ -80,9 +80,18 @@ static void collectReaders(Value value, SmallVectorImpl<OpOperand *> &readers) {
 
 namespace {
 
+/// What is known of operations as a stage.
+struct Facts {
+  double seconds = 0; // predicted
+  /// Gathers that nobody computes, because their readers see through them.
+  unsigned lookedThrough = 0;
+  /// Products that sum over another product's results, which are in scratch.
+  unsigned chained = 0;
+};
+
 struct Group {
   SmallVector<Operation *> ops; // in block order
-  double seconds = 0;
+  Facts facts;
   bool alive = true;
 };
 
@@ -182,7 +191,7 @@ private:
       if (!isComputeOp(&op))
         continue;
       groupOf[&op] = groups.size();
-      groups.push_back({{&op}, 0, true});
+      groups.push_back({{&op}, Facts(), true});
     }
     // An index function joins its only user's group, and so does a gather through
     // which its user sees.
@@ -200,9 +209,12 @@ private:
       SmallVector<Operation *> together{&op};
       llvm::append_range(together, groups[groupOf[user]].ops);
       sortOps(together);
-      if (!analyze(together, nullptr) ||
-          (isGather(&op) && countLookedThrough(together) <=
-                                countLookedThrough(groups[groupOf[user]].ops)))
+      std::optional<Facts> facts = analyze(together);
+      if (!facts ||
+          (isGather(&op) && facts->lookedThrough <=
+                                analyze(groups[groupOf[user]].ops)
+                                    .value_or(Facts())
+                                    .lookedThrough))
         continue;
       groups[groupOf[&op]].alive = false;
       groups[groupOf[user]].ops = together;
@@ -212,20 +224,7 @@ private:
       return;
     for (Group &group : groups)
       if (group.alive)
-        analyze(group.ops, &group.seconds);
-  }
-
-  /// Gathers that nobody computes, because their readers see through them.
-  unsigned countLookedThrough(ArrayRef<Operation *> ops) {
-    if (llvm::none_of(ops, isGather))
-      return 0;
-    FailureOr<std::unique_ptr<StageAnalysis>> analysis =
-        StageAnalysis::create(ops, getOutputs(ops));
-    if (failed(analysis))
-      return 0;
-    return llvm::count_if((*analysis)->getNodes(), [&](const auto &node) {
-      return (*analysis)->isLookedThrough(node.get());
-    });
+        group.facts = plan(group.ops).value_or(Facts());
   }
 
   void sortOps(SmallVectorImpl<Operation *> &ops) {
@@ -251,26 +250,37 @@ private:
     return outputs;
   }
 
-  /// Whether the group can be a stage; its predicted time.
-  bool analyze(ArrayRef<Operation *> ops, double *seconds,
-               std::string *why = nullptr) {
+  /// What is known of the operations as a stage, but for the time; nothing if
+  /// they can be none.
+  std::optional<Facts> analyze(ArrayRef<Operation *> ops,
+                               std::string *why = nullptr) {
+    std::unique_ptr<StageAnalysis> analysis = createAnalysis(ops, why);
+    if (!analysis)
+      return std::nullopt;
+    return getFacts(*analysis);
+  }
+  /// The same with the time.
+  std::optional<Facts> plan(ArrayRef<Operation *> ops,
+                            std::string *why = nullptr) {
+    std::unique_ptr<StageAnalysis> analysis = createAnalysis(ops, why);
+    if (!analysis)
+      return std::nullopt;
+    Facts facts = getFacts(*analysis);
+    facts.seconds = planner.plan(*analysis).seconds;
+    return facts;
+  }
+
+  std::unique_ptr<StageAnalysis> createAnalysis(ArrayRef<Operation *> ops,
+                                                std::string *why) {
     FailureOr<std::unique_ptr<StageAnalysis>> analysis =
         StageAnalysis::create(ops, getOutputs(ops), why);
     if (failed(analysis))
-      return false;
-    if (!getStreamRule(**analysis)) {
-      if (why)
-        *why = "a contraction would sum over another";
-      return false;
-    }
-    if (!hasBoundedScratch(**analysis)) {
-      if (why)
-        *why = "a value between operations has no useful bound";
-      return false;
-    }
-    if (seconds)
-      *seconds = planner.plan(**analysis).seconds;
-    return true;
+      return nullptr;
+    if (hasBoundedScratch(**analysis))
+      return std::move(*analysis);
+    if (why)
+      *why = "a value between operations has no useful bound";
+    return nullptr;
   }
 
   /// Scratch is sized for the largest tile. A value that spans long dynamic
@@ -309,34 +319,34 @@ private:
     return true;
   }
 
-  /// No contraction or streamed reduction reads another's result along a loop
-  /// that it reduces, unless the other runs inside its stream.
-  static bool getStreamRule(const StageAnalysis &analysis) {
-    DenseMap<const Node *, SmallVector<const Node *>> heavyBelow;
+  static Facts getFacts(const StageAnalysis &analysis) {
+    Facts facts;
+    auto isHeavy = [](const Node *node) {
+      return node->kind == NodeKind::Contraction ||
+             node->kind == NodeKind::SoftmaxSum;
+    };
+    // Products on whose results a node depends, but for those that are part of
+    // the stream of the one that reads them.
     DenseMap<const Node *, const Node *> streamed;
     for (const Nest &nest : analysis.getNests())
       if (nest.streamedBy)
         streamed[nest.anchor] = nest.streamedBy;
+    DenseMap<const Node *, llvm::SetVector<const Node *>> below;
     for (const auto &node : analysis.getNodes()) {
-      SmallVector<const Node *> &below = heavyBelow[node.get()];
+      facts.lookedThrough += analysis.isLookedThrough(node.get());
+      llvm::SetVector<const Node *> &own = below[node.get()];
       for (const Access &access : node->operands)
         if (access.producer) {
-          for (const Node *heavy : heavyBelow[access.producer])
-            if (!llvm::is_contained(below, heavy))
-              below.push_back(heavy);
-          if (access.producer->kind == NodeKind::Contraction ||
-              access.producer->kind == NodeKind::SoftmaxSum)
-            if (!llvm::is_contained(below, access.producer))
-              below.push_back(access.producer);
+          own.insert_range(below[access.producer]);
+          if (isHeavy(access.producer))
+            own.insert(access.producer);
         }
-      if (node->kind != NodeKind::Contraction &&
-          node->kind != NodeKind::SoftmaxSum)
-        continue;
-      for (const Node *heavy : below)
-        if (streamed.lookup(heavy) != node.get())
-          return false;
+      facts.chained +=
+          isHeavy(node.get()) && llvm::any_of(own, [&](const Node *product) {
+            return streamed.lookup(product) != node.get();
+          });
     }
-    return true;
+    return facts;
   }
 
   /// Groups that `group` must run after: producers, and readers of what it
@@ -407,29 +417,31 @@ private:
       if (isa<hr::RepeatOp>(op) && together.front()->isBeforeInBlock(&op) &&
           op.isBeforeInBlock(together.back()))
         return refuse("repeated layers lie between them");
-    double seconds = 0;
     std::string why;
-    if (!analyze(together, &seconds, &why))
+    std::optional<Facts> facts = plan(together, &why);
+    if (!facts)
       return refuse(why);
+    const Facts &first = groups[producer].facts;
+    const Facts &second = groups[consumer].facts;
     // Beside what computes the positions, a gather would be a copy again.
-    if (countLookedThrough(together) <
-        countLookedThrough(groups[producer].ops) +
-            countLookedThrough(groups[consumer].ops))
+    if (facts->lookedThrough < first.lookedThrough + second.lookedThrough)
       return refuse("a gather that is read in place would be a copy");
-    double apart = groups[producer].seconds + groups[consumer].seconds;
+    double apart = first.seconds + second.seconds;
+    // Fewer and larger tiles, of several products each: what is gained by that has
+    // to be more than what a prediction may be off by.
+    constexpr double worth = 0.99;
+    bool chains = facts->chained > first.chained + second.chained;
     auto nanoseconds = [](double time) { return int64_t(time * 1e9); };
-    if (seconds > apart) {
-      groups[consumer].ops.back()->emitRemark("kept apart from its producer: ")
-          << nanoseconds(seconds) << " ns together, " << nanoseconds(apart)
-          << " ns apart";
+    bool isWorth = facts->seconds <= (chains ? worth : 1) * apart;
+    groups[consumer].ops.back()->emitRemark(
+        isWorth ? "joins its producer: " : "kept apart from its producer: ")
+        << nanoseconds(facts->seconds) << " ns together, " << nanoseconds(apart)
+        << " ns apart" << (chains ? ", a product behind another" : "");
+    if (!isWorth)
       return false;
-    }
-    groups[consumer].ops.back()->emitRemark("joins its producer: ")
-        << nanoseconds(seconds) << " ns together, " << nanoseconds(apart)
-        << " ns apart";
     groups[producer].alive = false;
     groups[consumer].ops = together;
-    groups[consumer].seconds = seconds;
+    groups[consumer].facts = *facts;
     for (Operation *op : together)
       groupOf[op] = consumer;
     return true;

@@ -215,6 +215,25 @@ def HR_NestPlanAttr : HR_Attr<"NestPlan", "nest"> {
   let genVerifyDecl = 1;
 }
 
+def HR_EdgeAttr : HR_Attr<"Edge", "edge"> {
+  let summary = "where a value is handed over within a stage";
+  let description = [{
+    What nest `nest` stores for others of the same tile, its `value`th such result,
+    is handed over in the memory `memory` of the description: `bytes` per tile, at
+    typical sizes. On a CPU that is the innermost cache that holds it beside what
+    else is in hand at the time; its bytes are in the worker's scratch.
+
+    ```mlir
+    #hr.edge<nest = 0, value = 0, memory = "l2", bytes = 65536>
+    ```
+  }];
+  let parameters = (ins "int64_t":$nest, "int64_t":$value,
+                        StringRefParameter<"a memory">:$memory,
+                        "int64_t":$bytes);
+  let assemblyFormat = "`<` struct(params) `>`";
+  let genVerifyDecl = 1;
+}
+
 def HR_PlanAttr : HR_Attr<"Plan", "plan"> {
   let summary = "how a stage is tiled and emitted";
   let description = [{
@@ -224,19 +243,24 @@ def HR_PlanAttr : HR_Attr<"Plan", "plan"> {
     `stream` the block of a streamed reduction. `nests` has one entry per nest.
     `nanoseconds` is the predicted time, `runner_up` the nearest alternative and
     its prediction. `bypass` says that what the stage hands on is stored past the
-    caches: nobody reads it while it would still be there.
+    caches: nobody reads it while it would still be there. `edges` has an entry for
+    each value that a nest stores for another; a value that is not there is handed
+    over in registers, as part of the nest that reads it, and what the stage yields
+    in the memory where buffers are. A scalar plan has none.
 
     ```mlir
     #hr.plan<tile = [32, 0, 0], lanes = 16, stream = 128,
         nests = [#hr.nest<vector = 1, vectors = 3, row = 0, rows = 8, block = 512>],
-        nanoseconds = 120000, runner_up = "tile [64, 0, 0]: 130000 ns">
+        nanoseconds = 120000, runner_up = "tile [64, 0, 0]: 130000 ns",
+        edges = [#hr.edge<nest = 0, value = 0, memory = "l1", bytes = 8192>]>
     ```
   }];
   let parameters = (ins "::mlir::DenseI64ArrayAttr":$tile, "int64_t":$lanes,
                         "int64_t":$stream, "::mlir::ArrayAttr":$nests,
                         "int64_t":$nanoseconds,
                         StringRefParameter<"the nearest alternative">:$runner_up,
-                        DefaultValuedParameter<"bool", "false">:$bypass);
+                        DefaultValuedParameter<"bool", "false">:$bypass,
+                        OptionalParameter<"::mlir::ArrayAttr">:$edges);
   let assemblyFormat = "`<` struct(params) `>`";
   let genVerifyDecl = 1;
 }
