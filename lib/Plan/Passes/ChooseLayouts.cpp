@@ -186,7 +186,13 @@ void LayoutChooser::fixUses(Value value) {
       continue; // joined with what it becomes
     std::optional<hr::TileRegion> region = getRegion(user);
     bool isRegion = region && region->operand == use.getOperandNumber();
-    if (!isComputeOp(user) ||
+    // What a stream reads as it goes is part of it, and never in memory as a
+    // whole: turned by itself it might not be.
+    auto tileable = dyn_cast<hr::TileableOp>(user);
+    bool isStreamed =
+        tileable && tileable.getNestKind() == NodeKind::SoftmaxSum &&
+        tileable.getTileReads().front().operand == use.getOperandNumber();
+    if (!isComputeOp(user) || isStreamed ||
         (isRegion && !(isa<hr::UpdateOp>(user) && value == base)))
       fix(base);
   }
