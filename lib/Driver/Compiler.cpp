@@ -70,6 +70,7 @@ public:
     pipelineOptions.plainStages = options.plainStages;
     pipelineOptions.checkAccesses = options.checkAccesses;
     pipelineOptions.planWithin = options.planWithin;
+    pipelineOptions.layouts = options.layouts;
   }
   LogicalResult run();
 

@@ -66,9 +66,10 @@ void headrace::buildFusedPipeline(OpPassManager &pm,
   // hands on where its reader wants it.
   pm.addPass(createPrepareStagesPass());
   // Before stages: which operations join depends on how values lie.
-  if (options.optLevel > 0) {
+  if (options.optLevel > 0 && options.layouts != "row-major") {
     ChooseLayoutsPassOptions layouts;
     layouts.target = options.target;
+    layouts.always = options.layouts == "products";
     pm.addPass(createChooseLayoutsPass(layouts));
   }
   FormStagesPassOptions form;

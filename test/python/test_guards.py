@@ -224,6 +224,14 @@ def test_zero_and_one(opt):
           [[(3, 7), (7, 5)], [(1, 7), (7, 1)], [(2, 0), (0, 3)]], [], opt)
 
 
+@pytest.mark.parametrize("opt", [0, 2])
+def test_sizes_without_bounds(opt):
+    """The number of elements passes 2^63 long before the sizes do: whoever looks
+    for the sizes from which on more workers are faster stops there."""
+    check(lambda x: x.flip(0), [(8, 6, 6)], [{0: AUTO, 1: AUTO, 2: AUTO}],
+          [[(8, 6, 6)], [(3, 2, 5)]], [], opt)
+
+
 class Nested(torch.nn.Module):
     def forward(self, x, d, *rest, n=3, z=None):
         return (x.view(-1, 4).sum(1), d["k"][0].view(-1, 2) * n,

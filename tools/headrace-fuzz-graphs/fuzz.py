@@ -100,13 +100,13 @@ def make_descriptions(targets: list[str], folder: str, count: int = 12
 
 
 def pick_setup(block: int, targets: list[str], files: list[str],
-               check_accesses: bool) -> Setup:
+               check_accesses: bool, layouts: str) -> Setup:
     r = random.Random(block)
     levels = r.choices([(2,), (0, 2), (0,), (1,), (3,)], [10, 3, 1, 1, 1])[0]
     target = "native"
     if r.random() < 0.5:
         target = r.choice([*targets, *files])
-    return Setup(levels, target, check_accesses)
+    return Setup(levels, target, check_accesses, layouts)
 
 
 class Server:
@@ -199,7 +199,7 @@ class Fuzzer:
 
     def pick(self, block: int) -> Setup:
         return pick_setup(block, self.targets, self.files,
-                          self.options.check_accesses)
+                          self.options.check_accesses, self.options.layouts)
 
     def run(self) -> int:
         first, last = self.seeds[0] // BLOCK, self.seeds[-1] // BLOCK
@@ -319,6 +319,9 @@ def main() -> int:
     parser.add_argument("--failures", default="fuzz-failures")
     parser.add_argument("--no-minimize", dest="minimize",
                         action="store_false")
+    parser.add_argument("--layouts", default="predicted",
+                        choices=["predicted", "row-major", "products"],
+                        help="compile with -flayouts=")
     parser.add_argument("--check-accesses", action="store_true",
                         help="compile with -fcheck-accesses")
     parser.add_argument("--verbose", action="store_true",

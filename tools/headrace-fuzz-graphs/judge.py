@@ -46,6 +46,7 @@ class Setup:
     levels: tuple[int, ...] = (0, 2)
     target: str = "native"
     check_accesses: bool = False
+    layouts: str = "predicted"
 
 
 @dataclasses.dataclass
@@ -151,6 +152,7 @@ def compile_entries(paths: dict[str, str], output: str, level: int,
                "--name=model", "-o", output]
     if setup.check_accesses:
         command.append("-fcheck-accesses")
+    command.append(f"-flayouts={setup.layouts}")
     command += [f"{name}={path}" for name, path in paths.items()]
     try:
         done = subprocess.run(command, capture_output=True, text=True,

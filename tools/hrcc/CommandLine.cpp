@@ -428,6 +428,13 @@ void Parser::parse() {
   options.target = args.getLastArgValue(OPT_target, "native").str();
   options.debugInfo = args.hasArg(OPT_g);
   options.checkAccesses = args.hasArg(OPT_fcheck_accesses);
+  if (const Arg *arg = args.getLastArg(OPT_flayouts)) {
+    options.layouts = arg->getValue();
+    if (!llvm::is_contained({"predicted", "row-major", "products"},
+                            options.layouts))
+      error("-flayouts= wants predicted, row-major or products, not '" +
+            Twine(options.layouts) + "'");
+  }
   if (const Arg *arg = args.getLastArg(OPT_fplan_within))
     if (StringRef(arg->getValue()).getAsDouble(options.planWithin) ||
         !(options.planWithin >= 1))

@@ -93,6 +93,11 @@ def fcheck_accesses : F<"fcheck-accesses",
     "Check each element that the artifact reads or writes against what its schedule "
     "was proved by; an artifact that breaks it, by a bug in hrcc, says so and where "
     "(slow)">;
+def flayouts : Joined<["-"], "flayouts=">,
+    MetaVarName<"predicted|row-major|products">,
+    HelpText<"In which order values between stages keep their dimensions: as is "
+             "fastest by prediction (default), row-major, or wherever it can be as "
+             "products of matrices want it">;
 def fplan_within : Joined<["-"], "fplan-within=">, MetaVarName<"<factor>">,
     HelpText<"Instead of the fastest plan of each stage, take the slowest one that "
              "is predicted to be at most <factor> times as slow: for checking "

@@ -67,6 +67,7 @@ struct CompileOptions {
   bool inDouble = false, exposeStages = false, plainStages = false;
   bool checkAccesses = false;
   double planWithin = 1;
+  std::string layouts = "predicted";
   /// Say what would be done, and do nothing.
   bool dryRun = false;
   /// Say what is wrong with files and target, and fail.

@@ -30,6 +30,10 @@ struct PipelineOptions {
   bool checkAccesses = false;
   /// Take the slowest plans predicted to be so many times as slow as the best.
   double planWithin = 1;
+  /// In which order values between stages lie: as is fastest by prediction
+  /// ("predicted"), "row-major", or wherever it can be as products of matrices
+  /// want it ("products").
+  std::string layouts = "predicted";
 };
 
 /// What the reader leaves is the phase already.

@@ -41,7 +41,9 @@ def ChooseLayoutsPass : Pass<"hr-choose-layouts", "::mlir::ModuleOp"> {
                            "::mlir::tensor::TensorDialect"];
   let options = [
     Option<"target", "target", "std::string", "\"native\"",
-           "description to plan for, as `hw::System::load` takes it">
+           "description to plan for, as `hw::System::load` takes it">,
+    Option<"always", "always", "bool", "false",
+           "make every move that can be made, whatever is predicted">
   ];
 }
 

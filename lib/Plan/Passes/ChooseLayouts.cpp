@@ -89,9 +89,9 @@ using Move = llvm::MapVector<unsigned, unsigned>;
 class LayoutChooser {
 public:
   LayoutChooser(func::FuncOp entry, const hw::Device &device,
-                const Planner::Options &options)
+                const Planner::Options &options, bool always)
       : entry(entry), context(entry.getContext()),
-        planner(device, entry, options) {}
+        planner(device, entry, options), always(always) {}
 
   void run();
 
@@ -125,6 +125,7 @@ private:
   func::FuncOp entry;
   MLIRContext *context;
   Planner planner;
+  bool always;
   std::vector<Buffer> buffers;
   DenseMap<Value, unsigned> bufferOf;
   SmallVector<unsigned> parent; // of buffers that were joined
@@ -663,9 +664,14 @@ void LayoutChooser::consider(const Move &move, Operation *op) {
   llvm::sort(key);
   if (moved.empty() || !tried.insert(key).second)
     return;
-  double apart = predictAround(moved);
+  double apart = always ? 0 : predictAround(moved);
   for (unsigned number : moved)
     buffers[number].innermost = move.lookup(number);
+  if (always) {
+    op->emitRemark("moves a dimension innermost in ")
+        << moved.size() << " buffers, as was asked for";
+    return;
+  }
   double together = predictAround(moved);
   auto nanoseconds = [](double seconds) { return int64_t(seconds * 1e9); };
   // Buffers that would rather be as they were.
@@ -823,7 +829,7 @@ struct ChooseLayoutsPass
       };
     for (auto func : getOperation().getOps<func::FuncOp>())
       if (hr::isEntry(func))
-        LayoutChooser(func, device, options).run();
+        LayoutChooser(func, device, options, always).run();
   }
 };
 } // namespace

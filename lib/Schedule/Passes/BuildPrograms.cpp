@@ -475,6 +475,24 @@ LogicalResult EntryBuilder::build(int64_t workers, OpBuilder &builder) {
   return success();
 }
 
+/// The numbers of workers that programs are built for. CPUs are given to a process
+/// one by one: one, two, four and so on up to all. Workers that are teams come
+/// together, or in parts of a device.
+static SmallVector<int64_t> getWorkerCounts(const hw::Worker &worker,
+                                            int64_t most) {
+  SmallVector<int64_t> counts;
+  if (worker.threads > 1) {
+    for (int64_t count : {int64_t(1), most / 2})
+      if (count > 0 && count < most && !llvm::is_contained(counts, count))
+        counts.push_back(count);
+  } else {
+    for (int64_t count = 1; count < most; count *= 2)
+      counts.push_back(count);
+  }
+  counts.push_back(most);
+  return counts;
+}
+
 namespace {
 struct BuildProgramsPass
     : headrace::impl::BuildProgramsPassBase<BuildProgramsPass> {
@@ -499,12 +517,11 @@ struct BuildProgramsPass
         return signalPassFailure();
       OpBuilder b(entry);
       b.setInsertionPointAfter(entry);
-      for (int64_t workers = 1;; workers = std::min(most, 2 * workers)) {
+      for (int64_t workers :
+           getWorkerCounts(system->getDevice().getWorker(), most)) {
         OpBuilder::InsertionGuard guard(b);
         if (failed(builder.build(workers, b)))
           return signalPassFailure();
-        if (workers >= most)
-          break;
       }
       // A declaration from here on: its type and attributes say what a caller
       // sees.

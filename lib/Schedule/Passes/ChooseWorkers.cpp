@@ -75,8 +75,9 @@ private:
   SymbolBindings bind(int64_t size) const {
     return bindSymbols(programs[0], size);
   }
-  /// The number of the fastest program.
-  FailureOr<size_t> findFastest(int64_t size) const;
+  /// The number of the fastest program; on failure, `error` says what has no
+  /// value at that size.
+  FailureOr<size_t> findFastest(int64_t size, std::string &error) const;
 
   SmallVector<sched::ProgramOp> programs;
   const schedule::MachineModel &machine;
@@ -86,17 +87,14 @@ private:
 };
 } // namespace
 
-FailureOr<size_t> Choice::findFastest(int64_t size) const {
+FailureOr<size_t> Choice::findFastest(int64_t size, std::string &error) const {
   size_t best = 0;
   double least = 0;
   for (size_t i = 0; i < programs.size(); ++i) {
-    std::string error;
     FailureOr<schedule::Simulation> simulation =
         schedule::simulate(imported[i].program, machine, bind(size), error);
-    if (failed(simulation)) {
-      sched::ProgramOp(programs[i]).emitError() << "cannot simulate: " << error;
+    if (failed(simulation))
       return failure();
-    }
     int64_t workers = sched::ProgramOp(programs[i]).getWorkers();
     double seconds =
         simulation->seconds + schedule::getCallSeconds(machine, workers);
@@ -139,17 +137,25 @@ LogicalResult Choice::run() {
   size_t reached = 0;
   for (int64_t before = size; reached + 1 < programs.size();
        size = std::min(largest, 2 * size)) {
-    FailureOr<size_t> fastest = findFastest(size);
+    std::string error;
+    auto fail = [&] {
+      return programs[0].emitError() << "cannot simulate: " << error;
+    };
+    FailureOr<size_t> fastest = findFastest(size, error);
+    // What is counted at the size may be beyond all numbers; then it is beyond
+    // all calls, too.
+    if (failed(fastest) && size > before)
+      break;
     if (failed(fastest))
-      return failure();
+      return fail();
     for (; reached < *fastest; ++reached) {
       // The least size at which more than the program so far is worth it.
       int64_t low = before, high = size;
       while (low + 1 < high) {
         int64_t middle = low + (high - low) / 2;
-        FailureOr<size_t> there = findFastest(middle);
+        FailureOr<size_t> there = findFastest(middle, error);
         if (failed(there))
-          return failure();
+          return fail();
         (*there > reached ? high : low) = middle;
       }
       isWorth(reached + 1, high);
