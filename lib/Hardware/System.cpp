@@ -81,6 +81,13 @@ const Memory *Worker::getLevel(llvm::StringRef levelName) const {
   return nullptr;
 }
 
+const Memory *Worker::getScratchpad() const {
+  for (const Memory &level : levels)
+    if (level.kind == Memory::Kind::Scratchpad)
+      return &level;
+  return nullptr;
+}
+
 const Memory *Worker::getOutermostPrivate() const {
   const Memory *result = nullptr;
   for (const Memory &level : levels) {

@@ -33,6 +33,8 @@ public:
   double getPointCost(unsigned number) const;
   /// Where nests hand their values on.
   std::vector<EdgePlan> getEdges() const;
+  /// Whether what nests hand on has room where the program decides what is there.
+  bool fits() const;
 
 private:
   struct Input {
@@ -349,8 +351,21 @@ void Planner::setCosts(
   plan.edges = prediction.getEdges();
 }
 
+bool Planner::Prediction::fits() const {
+  const hw::Memory *scratchpad = worker.getScratchpad();
+  if (!scratchpad)
+    return true;
+  double held = 0;
+  for (const EdgePlan &edge : getEdges())
+    held += double(edge.bytes);
+  return held <= scratchpad->bytes.value;
+}
+
 double Planner::predict(const StageAnalysis &analysis,
                         ArrayRef<std::unique_ptr<Contraction>> contractions,
                         const StagePlan &plan) const {
-  return Prediction(*this, analysis, contractions, plan).getSeconds();
+  Prediction prediction(*this, analysis, contractions, plan);
+  // Not a plan for this machine, unless there is no other.
+  constexpr double never = 1e6;
+  return prediction.getSeconds() + (prediction.fits() ? 0 : never);
 }

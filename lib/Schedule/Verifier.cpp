@@ -574,17 +574,30 @@ static void reportDeadlock(const FlatProgram &flat, const Order &order,
   faults.push_back(std::move(fault));
 }
 
-/// Arenas that do not fit their memory even at the least sizes. What larger
-/// sizes need is known when the program is called, and checked then.
+/// Arenas and scratch that do not fit their memory even at the least sizes. What
+/// larger sizes need is known when the program is called, and checked then.
 static void verifyCapacities(const Program &program,
                              std::vector<Fault> &faults) {
+  const Scratch &scratch = program.scratch;
+  if (!scratch.memory.empty() && scratch.capacity &&
+      scratch.bytes > *scratch.capacity)
+    faults.push_back({Fault::Kind::Arena,
+                      "each worker needs " + std::to_string(scratch.bytes) +
+                          " bytes of scratch but @" + scratch.memory +
+                          " has " + std::to_string(*scratch.capacity),
+                      {}});
   for (const Arena &arena : program.arenas) {
     if (!arena.bytes || !arena.capacity)
       continue;
     int64_t least = arena.bytes->bounds(program.symbolRanges()).min;
+    bool hasScratch = &arena == &program.arenas.front() &&
+                      scratch.memory.empty() && scratch.bytes > 0;
+    if (hasScratch)
+      least += scratch.bytes * program.timelineCount();
     if (least > *arena.capacity)
       faults.push_back({Fault::Kind::Arena,
-                        "the arena needs " +
+                        std::string(hasScratch ? "arena and scratch need "
+                                               : "the arena needs ") +
                             std::string(program.symbols.empty() ? ""
                                                                 : "at least ") +
                             std::to_string(least) + " bytes but @" +

@@ -5,7 +5,7 @@
 
 // CHECK: sched.program @rows_1 of @rows workers 1
 // CHECK: sched.program @rows_66 of @rows workers 66
-// CHECK: sched.program @rows_132 of @rows workers 132
+// CHECK: sched.program @rows_132 of @rows workers 132 scratch 256 in @smem
 // CHECK-NOT: sched.program
 #rows = #hr.footprint<(d0) -> (d0 * 16, 0), [#hr.size<"16">, #hr.size<"64">]>
 #first = affine_map<(i) -> (0)>

@@ -196,6 +196,8 @@ struct Worker {
 
   /// The level of that name, or null.
   const Memory *getLevel(llvm::StringRef levelName) const;
+  /// The innermost level of which the program decides what is in it, or null.
+  const Memory *getScratchpad() const;
   /// The outermost level whose one instance serves this worker alone, or null.
   const Memory *getOutermostPrivate() const;
   /// The home of the data: the innermost level of that kind, or the outermost

@@ -51,6 +51,15 @@ struct Arena {
   std::optional<int64_t> capacity;
 };
 
+/// What each worker needs besides.
+struct Scratch {
+  int64_t bytes = 0;
+  /// A memory of which each worker has its own; empty: that of the first arena.
+  std::string memory;
+  /// What that memory holds, in bytes; nullopt if unknown.
+  std::optional<int64_t> capacity;
+};
+
 struct Buffer {
   std::string name;
   BufferKind kind = BufferKind::Temp;
@@ -176,6 +185,7 @@ struct Program {
   /// (SizeCondition.h).
   std::vector<SizeExpr> conditions;
   std::vector<Arena> arenas;
+  Scratch scratch;
   std::vector<Buffer> buffers;
   std::vector<Stage> stages;
   std::vector<Family> families;

@@ -198,6 +198,12 @@ ParseResult ProgramOp::parse(OpAsmParser &parser, OperationState &result) {
   if (parseNumberAfter(parser, "scratch", result,
                        getScratchBytesAttrName(result.name)))
     return failure();
+  if (succeeded(parser.parseOptionalKeyword("in"))) {
+    StringAttr memory;
+    if (parser.parseSymbolName(memory))
+      return failure();
+    result.addAttribute(getScratchMemoryAttrName(result.name), memory);
+  }
   if (succeeded(parser.parseOptionalKeyword("fences"))) {
     DictionaryAttr fences;
     if (parser.parseAttribute(fences))
@@ -227,6 +233,10 @@ void ProgramOp::print(OpAsmPrinter &p) {
     p << " symbols " << *getSymbols();
   if (getScratchBytes())
     p << " scratch " << getScratchBytes();
+  if (getScratchMemory()) {
+    p << " in ";
+    p.printSymbolName(*getScratchMemory());
+  }
   if (getFences())
     p << " fences " << *getFences();
   if (getWork())
@@ -236,8 +246,8 @@ void ProgramOp::print(OpAsmPrinter &p) {
   p.printOptionalAttrDictWithKeyword(
       (*this)->getAttrs(),
       {getSymNameAttrName(), getEntryAttrName(), getWorkersAttrName(),
-       getSymbolsAttrName(), getScratchBytesAttrName(), getFencesAttrName(),
-       getWorkAttrName(), getFromWorkAttrName()});
+       getSymbolsAttrName(), getScratchBytesAttrName(),
+       getScratchMemoryAttrName(), getFencesAttrName(), getWorkAttrName(), getFromWorkAttrName()});
   p << " ";
   p.printRegion(getBody());
 }

@@ -442,13 +442,17 @@ void EntryBuilder::emitProgram(OpBuilder b, const schedule::Program &program,
   int64_t scratch = 0;
   for (hr::RunOp run : runs)
     scratch = std::max<int64_t>(scratch, run.getScratchBytes());
+  const hw::Memory *scratchpad = device.getWorker().getScratchpad();
+  bool isApart = scratchpad && scratchpad->name != getArenaName();
   auto symbols = entry->getAttrOfType<ArrayAttr>("hr.symbols");
   if (symbols && symbols.empty())
     symbols = ArrayAttr();
   auto op = sched::ProgramOp::create(
       b, entry.getLoc(), b.getStringAttr(program.name),
       FlatSymbolRefAttr::get(entry), b.getI64IntegerAttr(workers), symbols,
-      b.getI64IntegerAttr(scratch), getFences(b), /*work=*/hr::SizeAttr(),
+      b.getI64IntegerAttr(scratch),
+      isApart && scratch > 0 ? b.getStringAttr(scratchpad->name) : StringAttr(),
+      getFences(b), /*work=*/hr::SizeAttr(),
       /*from_work=*/IntegerAttr());
   b.createBlock(&op.getBody());
   sched::ArenaOp::create(b, entry.getLoc(), b.getStringAttr(getArenaName()),

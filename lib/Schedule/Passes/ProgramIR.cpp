@@ -196,6 +196,8 @@ std::vector<schedule::Command> Importer::getCommands(Block &block) {
 
 void Importer::run(sched::ProgramOp op) {
   program.name = op.getSymName().str();
+  program.scratch.bytes = op.getScratchBytes();
+  program.scratch.memory = op.getScratchMemory().value_or("").str();
   if (std::optional<ArrayAttr> symbols = op.getSymbols())
     for (auto symbol : symbols->getAsRange<hr::SymbolAttr>())
       program.symbols.push_back(

@@ -24,12 +24,26 @@ struct VerifyPass : headrace::impl::VerifyPassBase<VerifyPass> {
 
   LogicalResult verify(sched::ProgramOp op, const hw::System *system) {
     ImportedProgram imported = importProgram(op);
-    if (system)
+    if (system) {
+      const hw::Worker &worker = system->getDevice().getWorker();
+      auto getCapacity = [&](StringRef name) -> std::optional<int64_t> {
+        const hw::Memory *memory = worker.getLevel(name);
+        if (!memory || !memory->bytes)
+          return std::nullopt;
+        return memory->bytes.value;
+      };
       for (schedule::Arena &arena : imported.program.arenas)
-        if (const hw::Memory *memory =
-                system->getDevice().getWorker().getLevel(arena.name))
-          if (memory->bytes)
-            arena.capacity = memory->bytes.value;
+        arena.capacity = getCapacity(arena.name);
+      schedule::Scratch &scratch = imported.program.scratch;
+      if (!scratch.memory.empty()) {
+        if (!worker.getLevel(scratch.memory))
+          op.emitError() << "scratch is in @" << scratch.memory
+                         << ", a memory that worker '" << worker.name
+                         << "' does not have";
+        failed |= !worker.getLevel(scratch.memory);
+        scratch.capacity = getCapacity(scratch.memory);
+      }
+    }
     schedule::VerifyOptions options;
     options.fullExpansion = fullExpansion;
     for (const schedule::Fault &fault :

@@ -95,7 +95,8 @@ def Sched_ProgramOp : Sched_Op<"program", [Symbol, SingleBlock, NoTerminator,
   let description = [{
     The programs of one entry run the same stages on the same operands and give
     the same bits. `scratch` is the number of bytes that each worker needs
-    besides the arenas. `symbols` are those of the entry, with their ranges.
+    besides the arenas: in the memory `in`, of which each worker has its own, or,
+    without it, where the first arena is. `symbols` are those of the entry, with their ranges.
     `fences` names, per class of stores that needs one on this machine, the fence
     that the signal of such a stage must carry.
 
@@ -116,6 +117,7 @@ def Sched_ProgramOp : Sched_Op<"program", [Symbol, SingleBlock, NoTerminator,
     I64Attr:$workers,                                // worker timelines in all
     OptionalAttr<ArrayAttr>:$symbols,                // of #hr.symbol
     DefaultValuedAttr<I64Attr, "0">:$scratch_bytes,  // per worker
+    OptionalAttr<StrAttr>:$scratch_memory,           // null: of the first arena
     OptionalAttr<DictionaryAttr>:$fences,            // store class -> fence
     OptionalAttr<HR_SizeAttr>:$work,                 // of a call, in operations
     OptionalAttr<I64Attr>:$from_work);               // the least work it is for
