@@ -22,18 +22,6 @@ Value headrace::createReshape(OpBuilder &builder, Location loc, Value value,
       value, hr::getSizeArrayAttr(builder.getContext(), dims));
 }
 
-Value headrace::createView(OpBuilder &builder, Location loc, Value source,
-                           ArrayRef<SizeExpr> offsets, AffineMap map,
-                           ArrayRef<SizeExpr> dims) {
-  auto type = cast<RankedTensorType>(source.getType());
-  MLIRContext *context = builder.getContext();
-  return hr::ViewOp::create(
-      builder, loc,
-      RankedTensorType::get(hr::getStaticShape(dims), type.getElementType()),
-      source, hr::getSizeArrayAttr(context, offsets), AffineMapAttr::get(map),
-      hr::getSizeArrayAttr(context, dims));
-}
-
 SymbolRanges headrace::getRangesAround(Operation *op) {
   auto func = op->getParentOfType<func::FuncOp>();
   return func ? hr::getSymbolRanges(func) : SymbolRanges();

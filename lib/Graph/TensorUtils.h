@@ -26,9 +26,7 @@ inline bool isZero(const SizeExpr &size) { return size == SizeExpr(0); }
 /// `value` under the shape `dims`; `value` itself where that is its shape.
 mlir::Value createReshape(mlir::OpBuilder &builder, mlir::Location loc,
                           mlir::Value value, llvm::ArrayRef<SizeExpr> dims);
-mlir::Value createView(mlir::OpBuilder &builder, mlir::Location loc,
-                       mlir::Value source, llvm::ArrayRef<SizeExpr> offsets,
-                       mlir::AffineMap map, llvm::ArrayRef<SizeExpr> dims);
+using hr::createView;
 
 /// The ranges of the symbols of the entry around `op`; empty outside of one.
 SymbolRanges getRangesAround(mlir::Operation *op);

@@ -293,31 +293,33 @@ getPointOfRead(const Node *reader, const Node *map,
   return point;
 }
 
+bool plan::readsStored(const Nest &nest, const Node *stored,
+                       const DenseSet<const Node *> &materialized) {
+  SmallVector<const Node *> work = nest.getRoots();
+  DenseSet<const Node *> seen(work.begin(), work.end());
+  while (!work.empty()) {
+    const Node *node = work.pop_back_val();
+    for (const Access &access : node->operands) {
+      if (access.producer == stored)
+        return true;
+      if (access.producer && !materialized.contains(access.producer) &&
+          seen.insert(access.producer).second)
+        work.push_back(access.producer);
+    }
+  }
+  return false;
+}
+
 /// Joins the nest of a stored map with that of the first reduction that reads
 /// it, so that what is stored is not read back at once.
 void NestFormer::formPrologues() {
-  auto reads = [&](const Nest &nest, const Node *map) {
-    SmallVector<const Node *> work = nest.getRoots();
-    DenseSet<const Node *> seen(work.begin(), work.end());
-    while (!work.empty()) {
-      const Node *node = work.pop_back_val();
-      for (const Access &access : node->operands) {
-        if (access.producer == map)
-          return true;
-        if (access.producer && !materialized.contains(access.producer) &&
-            seen.insert(access.producer).second)
-          work.push_back(access.producer);
-      }
-    }
-    return false;
-  };
   for (size_t i = 0; i < nests.size(); ++i) {
     Node *map = nests[i].anchor;
     if (map->kind != NodeKind::Map || map->source || nests[i].sinks.size() != 1 ||
         nests[i].sinks.front() != map || map->op->getNumResults() != 1)
       continue;
     size_t first = i + 1;
-    while (first < nests.size() && !reads(nests[first], map))
+    while (first < nests.size() && !readsStored(nests[first], map, materialized))
       ++first;
     if (first == nests.size())
       continue;

@@ -58,5 +58,10 @@ private:
   llvm::DenseMap<const Node *, llvm::SmallVector<Node *>> epilogues;
 };
 
+/// Whether a nest reads what `stored` is, through what is inlined too: all nodes
+/// but those that are `materialized`.
+bool readsStored(const Nest &nest, const Node *stored,
+                 const llvm::DenseSet<const Node *> &materialized);
+
 } // namespace headrace::plan
 #endif // HEADRACE_LIB_PLAN_NESTFORMER_H

@@ -130,24 +130,17 @@ int64_t Planner::strideAlong(const StageAnalysis &analysis, const Node *node,
     return 0;
   if (analysis.isMaterialized(access.producer)) {
     auto layout = layouts ? layouts->find(access.producer) : Layouts::iterator();
-    if (!layouts || layout == layouts->end()) {
-      // A product's results have its lanes innermost, and those are along the last
-      // dimension; other values are laid out for their readers.
-      if (!analysis.isProduct(access.producer))
-        return 1;
-      ArrayRef<unsigned> loops = access.producer->resultLoops[number];
-      for (auto [p, loop] : llvm::enumerate(loops))
-        if (theirs[loop] != SizeExpr(0) &&
-            (p + 1 != loops.size() || theirs[loop] != SizeExpr(1)))
-          return 2;
+    bool isDecided = layouts && layout != layouts->end();
+    // A product's results have its lanes innermost, and those are along the last
+    // dimension; other values are laid out for their readers.
+    if (!isDecided && !analysis.isProduct(access.producer))
       return 1;
-    }
     // Contiguous if only the innermost dimension moves, by one.
     const Node *producer = access.producer;
     ArrayRef<unsigned> loops = producer->resultLoops[number];
     size_t innermost = loops.size() - 1;
     for (auto [p, loop] : llvm::enumerate(loops))
-      if (!analysis.isOutput(access.source) &&
+      if (isDecided && !analysis.isOutput(access.source) &&
           int64_t(producer->loops[loop].cls) == layout->second)
         innermost = p;
     for (auto [p, loop] : llvm::enumerate(loops))
@@ -362,30 +355,13 @@ void Planner::planVectors(const StageAnalysis &analysis,
       place(n);
   // Who reads what each nest stores, through inlined maps too.
   SmallVector<SmallVector<unsigned>> readers(nests.size());
-  DenseMap<const Node *, unsigned> nestOf;
-  for (auto [n, nest] : llvm::enumerate(nests)) {
-    for (const Node *sink : nest.sinks)
-      nestOf[sink] = n;
-    for (const Prologue &prologue : nest.prologues)
-      nestOf[prologue.map] = n;
-  }
-  for (auto [n, nest] : llvm::enumerate(nests)) {
-    SmallVector<const Node *> work = nest.getRoots();
-    DenseSet<const Node *> seen(work.begin(), work.end());
-    while (!work.empty()) {
-      const Node *node = work.pop_back_val();
-      for (const Access &access : node->operands) {
-        if (!access.producer || !seen.insert(access.producer).second)
-          continue;
-        auto it = nestOf.find(access.producer);
-        if (it == nestOf.end())
-          work.push_back(access.producer);
-        else if (it->second != n && isFree.test(n) &&
-                 !llvm::is_contained(readers[it->second], n))
-          readers[it->second].push_back(n);
-      }
-    }
-  }
+  for (auto [m, nest] : llvm::enumerate(nests))
+    for (auto [n, reader] : llvm::enumerate(nests))
+      if (m != n && isFree.test(n) &&
+          llvm::any_of(nest.getStored(), [&](const Node *stored) {
+            return analysis.readsStored(reader, stored);
+          }))
+        readers[m].push_back(n);
   auto costOf = [&](unsigned n) -> std::optional<double> {
     std::optional<double> cost =
         getVectorCost(analysis, nests[n], plans[n].vector, layouts);

@@ -46,6 +46,8 @@ private:
 
   /// Bytes of a node's result in a tile.
   double getBytes(Value value, const Node *node) const;
+  /// Bytes that are in hand at once of what a nest stores for others.
+  double getScratchBytes(const ScratchValue &value) const;
   void noteInput(const Node *node, const Access &access);
   void noteStored(const Node *stored);
   /// Seconds in which a nest reads and writes what it finds and leaves in hand.
@@ -304,31 +306,37 @@ double Planner::Prediction::getPointCost(unsigned number) const {
   return getCompute(number) * tiles / points;
 }
 
+double Planner::Prediction::getScratchBytes(const ScratchValue &value) const {
+  double count = double(getElementBytes(
+      cast<RankedTensorType>(value.value.getType()).getElementType()));
+  unsigned number = cast<OpResult>(value.value).getResultNumber();
+  bool isStreamed = analysis.getNests()[value.nest].streamedBy != nullptr;
+  for (unsigned l : value.node->resultLoops[number]) {
+    unsigned cls = value.node->loops[l].cls;
+    // Of a stream there is a block at a time.
+    count *= isStreamed && classes[cls].streamed
+                 ? std::min(length[cls], double(plan.stream))
+                 : length[cls];
+  }
+  return count;
+}
+
 std::vector<EdgePlan> Planner::Prediction::getEdges() const {
   SmallVector<ScratchValue> values = analysis.getScratchValues();
   SmallVector<double> bytes;
+  SmallVector<int64_t> lastReaders;
   for (const ScratchValue &value : values) {
-    double count = double(getElementBytes(
-        cast<RankedTensorType>(value.value.getType()).getElementType()));
-    unsigned number = cast<OpResult>(value.value).getResultNumber();
-    bool isStreamed = analysis.getNests()[value.nest].streamedBy != nullptr;
-    for (unsigned l : value.node->resultLoops[number]) {
-      unsigned cls = value.node->loops[l].cls;
-      // Of a stream there is a block at a time.
-      count *= isStreamed && classes[cls].streamed
-                   ? std::min(length[cls], double(plan.stream))
-                   : length[cls];
-    }
-    bytes.push_back(count);
+    bytes.push_back(getScratchBytes(value));
+    lastReaders.push_back(analysis.getLastReader(value));
   }
   std::vector<EdgePlan> edges;
   for (auto [i, value] : llvm::enumerate(values)) {
     // The most that is in hand while the value is.
     double most = 0;
-    for (int64_t n = value.nest; n <= value.lastReader; ++n) {
+    for (int64_t n = value.nest; n <= lastReaders[i]; ++n) {
       double held = 0;
-      for (auto [other, size] : llvm::zip(values, bytes))
-        if (other.nest <= n && n <= other.lastReader)
+      for (auto [other, last, size] : llvm::zip(values, lastReaders, bytes))
+        if (other.nest <= n && n <= last)
           held += size;
       most = std::max(most, held);
     }
@@ -356,8 +364,8 @@ bool Planner::Prediction::fits() const {
   if (!scratchpad)
     return true;
   double held = 0;
-  for (const EdgePlan &edge : getEdges())
-    held += double(edge.bytes);
+  for (const ScratchValue &value : analysis.getScratchValues())
+    held += getScratchBytes(value);
   return held <= scratchpad->bytes.value;
 }
 

@@ -32,6 +32,14 @@ std::optional<hr::TileRegion> plan::getRegion(Operation *op) {
   return tileable ? tileable.getTileRegion() : std::nullopt;
 }
 
+SmallVector<const Node *> Nest::getStored() const {
+  SmallVector<const Node *> stored;
+  for (const Prologue &prologue : prologues)
+    stored.push_back(prologue.map);
+  llvm::append_range(stored, sinks);
+  return stored;
+}
+
 SmallVector<const Node *> Nest::getRoots() const {
   SmallVector<const Node *> roots{anchor};
   for (const Node *sink : sinks)
@@ -380,41 +388,26 @@ bool StageAnalysis::isBounded(const Node *node, ArrayRef<unsigned> over,
 }
 
 bool StageAnalysis::readsStored(const Nest &nest, const Node *stored) const {
-  SmallVector<const Node *> work = nest.getRoots();
-  DenseSet<const Node *> seen(work.begin(), work.end());
-  while (!work.empty()) {
-    const Node *node = work.pop_back_val();
-    for (const Access &access : node->operands) {
-      if (access.producer == stored)
-        return true;
-      if (access.producer && !materialized.contains(access.producer) &&
-          seen.insert(access.producer).second)
-        work.push_back(access.producer);
-    }
-  }
-  return false;
+  return plan::readsStored(nest, stored, materialized);
 }
 
 SmallVector<ScratchValue> StageAnalysis::getScratchValues() const {
   SmallVector<ScratchValue> result;
   for (auto [n, nest] : llvm::enumerate(nests)) {
-    SmallVector<const Node *> stored;
-    for (const Prologue &prologue : nest.prologues)
-      stored.push_back(prologue.map);
-    llvm::append_range(stored, nest.sinks);
     int64_t number = 0;
-    for (const Node *node : stored)
-      for (OpResult value : node->op->getResults()) {
-        if (isOutput(value))
-          continue;
-        ScratchValue &scratch = result.emplace_back();
-        scratch = {int64_t(n), number++, node, value, int64_t(n)};
-        for (auto [m, other] : llvm::enumerate(nests))
-          if (m > n && readsStored(other, node))
-            scratch.lastReader = int64_t(m);
-      }
+    for (const Node *node : nest.getStored())
+      for (OpResult value : node->op->getResults())
+        if (!isOutput(value))
+          result.push_back({int64_t(n), number++, node, value});
   }
   return result;
+}
+
+int64_t StageAnalysis::getLastReader(const ScratchValue &value) const {
+  auto last = static_cast<int64_t>(nests.size()) - 1;
+  while (last > value.nest && !readsStored(nests[last], value.node))
+    --last;
+  return last;
 }
 
 bool StageAnalysis::isProduct(const Node *node) const {

@@ -25,6 +25,16 @@ const Target *headrace::findTarget(const hw::System &system) {
   return nullptr;
 }
 
+std::function<bool(const hw::Atom &)>
+headrace::getEmits(const hw::System &system) {
+  const Target *target = findTarget(system);
+  if (!target)
+    return nullptr;
+  return [target, &device = system.getDevice()](const hw::Atom &atom) {
+    return target->emits(device, atom);
+  };
+}
+
 std::string headrace::describeUnemitted(const hw::System &system) {
   const hw::Device &device = system.getDevice();
   std::string text;

@@ -105,6 +105,8 @@ struct Nest {
   /// What is computed for itself: the anchor, what is stored; the rest is
   /// inlined into these.
   llvm::SmallVector<const Node *> getRoots() const;
+  /// What is stored: prologues, then sinks.
+  llvm::SmallVector<const Node *> getStored() const;
 };
 
 /// A value that a nest stores for other nests of its tile.
@@ -113,8 +115,6 @@ struct ScratchValue {
   int64_t nest = 0, number = 0;
   const Node *node = nullptr;
   mlir::Value value;
-  /// The last nest that reads it.
-  int64_t lastReader = 0;
 };
 
 class StageAnalysis {
@@ -146,6 +146,8 @@ public:
   }
   /// In the order of the nests.
   llvm::SmallVector<ScratchValue> getScratchValues() const;
+  /// The last nest that reads it.
+  int64_t getLastReader(const ScratchValue &value) const;
   /// Whether a nest reads what `stored` is, through what is inlined too.
   bool readsStored(const Nest &nest, const Node *stored) const;
   /// The node's result is stored by the nest of a contraction that is part of no

@@ -107,6 +107,10 @@ public:
 /// deleted.
 const Target *findTarget(const hw::System &system);
 
+/// Whether the system's target can emit an atom of its device; null if there is
+/// no target. Not to be called when the system is gone.
+std::function<bool(const hw::Atom &)> getEmits(const hw::System &system);
+
 /// What of the system's instructions plans do not use because nothing emits it,
 /// in words; empty if they may use all.
 std::string describeUnemitted(const hw::System &system);

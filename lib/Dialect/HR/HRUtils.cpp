@@ -250,6 +250,18 @@ Value hr::createEmpty(OpBuilder &builder, Location loc,
                                  elementType, dynamic);
 }
 
+Value hr::createView(OpBuilder &builder, Location loc, Value source,
+                     ArrayRef<SizeExpr> offsets, AffineMap map,
+                     ArrayRef<SizeExpr> dims) {
+  auto type = cast<RankedTensorType>(source.getType());
+  MLIRContext *context = builder.getContext();
+  return ViewOp::create(
+      builder, loc,
+      RankedTensorType::get(getStaticShape(dims), type.getElementType()),
+      source, getSizeArrayAttr(context, offsets), AffineMapAttr::get(map),
+      getSizeArrayAttr(context, dims));
+}
+
 namespace {
 /// A stack machine that emits index arithmetic.
 struct Materializer : SizeExpr::Visitor {

@@ -433,14 +433,9 @@ static Value createValueOf(OpBuilder &b, Location loc, Value stored,
   for (unsigned d : order)
     exprs.push_back(b.getAffineDimExpr(d));
   SmallVector<SizeExpr> zeros(order.size(), SizeExpr(0));
-  auto map = AffineMap::get(order.size(), 0, exprs, b.getContext());
-  auto type = RankedTensorType::get(
-      hr::getStaticShape(dims),
-      cast<RankedTensorType>(stored.getType()).getElementType());
-  return hr::ViewOp::create(b, loc, type, stored,
-                            hr::getSizeArrayAttr(b.getContext(), zeros),
-                            AffineMapAttr::get(map),
-                            hr::getSizeArrayAttr(b.getContext(), dims));
+  return hr::createView(
+      b, loc, stored, zeros,
+      AffineMap::get(order.size(), 0, exprs, b.getContext()), dims);
 }
 
 /// The value in `order`: what the view is of, if it is one that
@@ -455,12 +450,9 @@ static Value createStored(OpBuilder &b, Location loc, Value value,
     if (view.getMap().compose(map).isIdentity() &&
         view.getMap().getNumResults() == order.size())
       return view.getSource();
-  SmallVector<SizeExpr> dims = permute(*hr::getDims(value), order);
   SmallVector<SizeExpr> zeros(order.size(), SizeExpr(0));
-  return hr::ViewOp::create(
-      b, loc, permute(cast<RankedTensorType>(value.getType()), order), value,
-      hr::getSizeArrayAttr(b.getContext(), zeros), AffineMapAttr::get(map),
-      hr::getSizeArrayAttr(b.getContext(), dims));
+  return hr::createView(b, loc, value, zeros, map,
+                        permute(*hr::getDims(value), order));
 }
 
 /// Makes a result lie in `order`.
@@ -794,8 +786,8 @@ void LayoutChooser::rewrite(Block &block) {
 void LayoutChooser::run() {
   Block &block = entry.getBody().front();
   collect(block, 1);
-  for (const auto &[value, number] : bufferOf)
-    fixUses(value);
+  for (const Buffer &buffer : buffers)
+    llvm::for_each(buffer.values, [&](Value value) { fixUses(value); });
   for (const auto &[op, times] : ops)
     noteTouches(op);
   for (const auto &[op, times] : ops)
@@ -823,10 +815,7 @@ struct ChooseLayoutsPass
     const hw::Device &device = system->getDevice();
     Planner::Options options;
     options.quick = true;
-    if (const Target *emitter = findTarget(*system))
-      options.emits = [emitter, &device](const hw::Atom &atom) {
-        return emitter->emits(device, atom);
-      };
+    options.emits = getEmits(*system);
     for (auto func : getOperation().getOps<func::FuncOp>())
       if (hr::isEntry(func))
         LayoutChooser(func, device, options, always).run();

@@ -252,9 +252,9 @@ private:
 
   /// What is known of the operations as a stage, but for the time; nothing if
   /// they can be none.
-  std::optional<Facts> analyze(ArrayRef<Operation *> ops,
-                               std::string *why = nullptr) {
-    std::unique_ptr<StageAnalysis> analysis = createAnalysis(ops, why);
+  std::optional<Facts> analyze(ArrayRef<Operation *> ops) {
+    std::unique_ptr<StageAnalysis> analysis =
+        createAnalysis(ops, /*why=*/nullptr);
     if (!analysis)
       return std::nullopt;
     return getFacts(*analysis);
@@ -407,12 +407,12 @@ private:
     SmallVector<Operation *> together(groups[producer].ops);
     llvm::append_range(together, groups[consumer].ops);
     sortOps(together);
-    // A repeat between the two must stay between them.
     auto refuse = [&](StringRef reason) {
       groups[consumer].ops.back()->emitRemark("cannot join its producer: ")
           << reason;
       return false;
     };
+    // A repeat between the two must stay between them.
     for (Operation &op : *block)
       if (isa<hr::RepeatOp>(op) && together.front()->isBeforeInBlock(&op) &&
           op.isBeforeInBlock(together.back()))
@@ -956,11 +956,8 @@ struct FormStagesPass : headrace::impl::FormStagesPassBase<FormStagesPass> {
     options.scalar = !fuse;
     options.quick = quick;
     options.within = within;
+    options.emits = getEmits(*system);
     const hw::Device &device = system->getDevice();
-    if (const Target *emitter = findTarget(*system))
-      options.emits = [emitter, &device](const hw::Atom &atom) {
-        return emitter->emits(device, atom);
-      };
     if (std::string text = describeUnemitted(*system); fuse && !text.empty())
       getOperation().emitRemark(text);
     unsigned counter = 0;

@@ -256,13 +256,7 @@ ContractionEmitter::reduce(ArrayRef<unsigned> over, SmallVector<Value> sums,
       return sumInBlocks(range, iterations, carried, inner);
     // Totals are in scratch.
     e.forLoop(range.lo, hi, iterations, [&](Value iv) {
-      Value end = e.addConstant(iv, iterations);
-      if (!range.staticLen || *range.staticLen % iterations)
-        end = arith::MinSIOp::create(b, loc, end, hi);
-      SmallVector<Value> zeros;
-      for (Value sum : sums)
-        zeros.push_back(zeroLike(sum));
-      addToTotals(inner(iv, end, zeros));
+      addToTotals(inner(iv, blockEnd(range, iv, iterations), zerosLike(sums)));
     });
     return {};
   };
@@ -320,27 +314,34 @@ SmallVector<Value> ContractionEmitter::sumInBlocks(
     const TileRange &range, int64_t block, ValueRange sums,
     function_ref<SmallVector<Value>(Value, Value, ValueRange)> body) {
   Value hi = e.add(range.lo, range.len);
-  auto addBlock = [&](Value lo, Value end, ValueRange total) {
-    SmallVector<Value> zeros, next;
-    for (Value value : total)
-      zeros.push_back(zeroLike(value));
-    for (auto [sum, more] : llvm::zip(total, body(lo, end, zeros)))
-      next.push_back(addTo(sum, more));
-    return next;
-  };
   if (range.staticLen && *range.staticLen <= block)
     return body(range.lo, hi, sums);
   return e.forCarry(
       range.lo, hi, block, sums, [&](Value iv, ValueRange total) {
-        Value end = e.addConstant(iv, block);
-        if (!range.staticLen || *range.staticLen % block)
-          end = arith::MinSIOp::create(b, loc, end, hi);
-        return addBlock(iv, end, total);
+        Value end = blockEnd(range, iv, block);
+        SmallVector<Value> next;
+        for (auto [sum, more] :
+             llvm::zip(total, body(iv, end, zerosLike(total))))
+          next.push_back(addTo(sum, more));
+        return next;
       });
+}
+
+Value ContractionEmitter::blockEnd(const TileRange &range, Value begin,
+                                   int64_t block) {
+  Value end = e.addConstant(begin, block);
+  if (range.staticLen && *range.staticLen % block == 0)
+    return end;
+  return arith::MinSIOp::create(b, loc, end, e.add(range.lo, range.len));
 }
 
 Value ContractionEmitter::zeroLike(Value value) {
   return arith::ConstantOp::create(b, loc, b.getZeroAttr(value.getType()));
+}
+
+SmallVector<Value> ContractionEmitter::zerosLike(ValueRange values) {
+  return llvm::map_to_vector(values,
+                             [&](Value value) { return zeroLike(value); });
 }
 
 LaneIndex ContractionEmitter::atClass(unsigned cls) {

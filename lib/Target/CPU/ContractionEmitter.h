@@ -88,6 +88,10 @@ private:
   mlir::Value multiplyAdd(mlir::Value lhs, mlir::Value rhs, mlir::Value acc);
   mlir::Value addTo(mlir::Value lhs, mlir::Value rhs);
   mlir::Value zeroLike(mlir::Value value);
+  llvm::SmallVector<mlir::Value> zerosLike(mlir::ValueRange values);
+  /// Where a block of `range` that begins at `begin` ends.
+  mlir::Value blockEnd(const TileRange &range, mlir::Value begin,
+                       int64_t block);
 
   // --- blocks
   void outerBlock(int64_t rows, int64_t vectors);

@@ -65,6 +65,11 @@ mlir::Value createEmpty(mlir::OpBuilder &builder, mlir::Location loc,
                         llvm::ArrayRef<SizeExpr> sizes,
                         mlir::Type elementType);
 
+/// An `hr.view`.
+mlir::Value createView(mlir::OpBuilder &builder, mlir::Location loc,
+                       mlir::Value source, llvm::ArrayRef<SizeExpr> offsets,
+                       mlir::AffineMap map, llvm::ArrayRef<SizeExpr> dims);
+
 /// Index arithmetic that computes `size`, symbols given by `symbol`.
 mlir::Value
 materializeSize(mlir::OpBuilder &builder, mlir::Location loc,
